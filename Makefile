@@ -1,0 +1,66 @@
+# Every target makes what it needs: on a fresh machine `make run` and `make test` are enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOST   ?= 127.0.0.1
+PORT   ?= 8050
+
+PACKAGES := concept_fragmentation $(addprefix concept_fragmentation.,app cli analysis persistence components callbacks)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench screenshots lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "concept_fragmentation needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# What a user needs to run it, and what a developer needs on top: two stamps, so that `make run` stays small.
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+# A static type checker does not follow the editable install of root-level folders; this link does.
+.typecheck/concept_fragmentation:
+	@mkdir -p .typecheck && ln -sfn .. $@
+
+run: $(VENV)/.run ## Install and start the dashboard on http://127.0.0.1:8050
+	$(BIN)/concept-fragmentation serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
+	$(BIN)/python tests/get_chromium.py
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=.typecheck $(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev ## Make the README's pictures again
+	$(BIN)/python tests/get_chromium.py
+	$(BIN)/python docs/make_screenshots.py
+
+lock: ## Write constraints.txt anew from the newest versions that fit
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	{ echo '# The versions that were tested together. Written by `make lock`.'; \
+	  .lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	rm -rf .lock
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) .lock .typecheck .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist

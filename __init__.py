@@ -1,0 +1,1 @@
+"""Watch GPT-2's tokens travel through the clusters of each layer, and keep what you find."""

@@ -1,0 +1,1 @@
+"""What is on the page: layouts and figures, pure functions of data."""

@@ -1,0 +1,1 @@
+"""What is on disk: analyses, versions, visualization states, sessions and exports."""
