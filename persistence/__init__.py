@@ -1,1 +1,39 @@
 """What is on disk: analyses, versions, visualization states, sessions and exports."""
+
+from concept_fragmentation.analysis.errors import (
+    ConceptFragmentationError,
+    InvalidAnalysisError,
+    InvalidDataError,
+)
+from concept_fragmentation.persistence.errors import (
+    AnalysisNotFoundError,
+    CorruptedFileError,
+    NotFoundError,
+    SessionNotFoundError,
+    StorageError,
+    UnsafeIdentifierError,
+    UnsupportedFormatError,
+    VisualizationStateNotFoundError,
+)
+from concept_fragmentation.persistence.store import (
+    GPT2AnalysisPersistence,
+    load_gpt2_analysis,
+    save_gpt2_analysis,
+)
+
+__all__ = [
+    "AnalysisNotFoundError",
+    "ConceptFragmentationError",
+    "CorruptedFileError",
+    "GPT2AnalysisPersistence",
+    "InvalidAnalysisError",
+    "InvalidDataError",
+    "NotFoundError",
+    "SessionNotFoundError",
+    "StorageError",
+    "UnsafeIdentifierError",
+    "UnsupportedFormatError",
+    "VisualizationStateNotFoundError",
+    "load_gpt2_analysis",
+    "save_gpt2_analysis",
+]

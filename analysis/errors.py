@@ -1,0 +1,22 @@
+"""What can be wrong with data; the base class of every error of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ConceptFragmentationError(Exception):
+    """Base class of every error that the project raises on purpose."""
+
+
+class InvalidDataError(ConceptFragmentationError, ValueError):
+    """Data that is inconsistent or can't be kept; `.problems` lists all that is wrong, each by its path."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Keep every problem; the message lists them all."""
+        self.problems = tuple(problems)
+        super().__init__("Invalid data: " + "; ".join(self.problems) + ".")
+
+
+class InvalidAnalysisError(InvalidDataError):
+    """An analysis dict that contradicts itself."""

@@ -1,0 +1,221 @@
+"""A cache of loaded versions: bytes under a key that names the exact files they came from.
+
+Since a key holds the files' identity (see `AnalysisFiles.signature`), an entry can be missing but
+never stale. Nothing is ever pickled: keys are text, values are bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import cachetools
+import diskcache
+from blake3 import blake3
+from diskcache.core import MODE_PICKLE
+
+logger = logging.getLogger(__name__)
+
+# Larger versions are as quickly read from the store's own files.
+MAX_ENTRY_BYTES: Final = 8 * 2**20
+_MAX_MEMORY_BYTES: Final = 256 * 2**20
+_MAX_DISK_BYTES: Final = 2**30
+
+Answer = TypeVar("Answer")
+
+
+class AnalysisCache(Protocol):
+    """What the store asks of a cache."""
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes under `key`, or None."""
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep `value` under `key`."""
+
+    def delete_older_than(self, seconds: float) -> int:
+        """Remove entries stored more than `seconds` ago; how many they were."""
+
+    def clear(self) -> None:
+        """Remove everything."""
+
+    def get_stats(self) -> dict[str, Any]:
+        """`size` (entries), `size_bytes`, `hits`, `misses` (of this object), `kind`."""
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+
+    def count(self, *, hit: bool) -> None:
+        if hit:
+            self.hits += 1
+        else:
+            self.misses += 1
+
+
+class NoCache:
+    """The cache of a store that was opened without one: always empty."""
+
+    def get(self, key: str) -> bytes | None:  # noqa: ARG002 - the protocol's parameter
+        """None."""
+        return None
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep nothing."""
+
+    def delete_older_than(self, seconds: float) -> int:  # noqa: ARG002 - the protocol's parameter
+        """0."""
+        return 0
+
+    def clear(self) -> None:
+        """Nothing to do."""
+
+    def get_stats(self) -> dict[str, Any]:
+        """Zeros."""
+        return {"size": 0, "size_bytes": 0, "hits": 0, "misses": 0, "kind": "none"}
+
+
+class MemoryCache:
+    """A cache in this process, least recently used entries first to go."""
+
+    def __init__(self, ttl: float) -> None:
+        """Entries are forgotten after `ttl` seconds."""
+        self._entries: cachetools.TTLCache[str, tuple[float, bytes]] = cachetools.TTLCache(
+            _MAX_MEMORY_BYTES, ttl, getsizeof=lambda entry: len(entry[1])
+        )
+        self._lock = threading.Lock()
+        self._counter = _Counter()
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes under `key`, or None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            self._counter.count(hit=entry is not None)
+            return entry[1] if entry else None
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep `value` under `key`."""
+        with self._lock:
+            self._entries[key] = (time.time(), value)
+
+    def delete_older_than(self, seconds: float) -> int:
+        """Remove entries stored more than `seconds` ago; how many they were."""
+        limit = time.time() - seconds
+        with self._lock:
+            old = [key for key, (stored, _) in self._entries.items() if stored < limit]
+            for key in old:
+                del self._entries[key]
+            return len(old)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def get_stats(self) -> dict[str, Any]:
+        """`size` (entries), `size_bytes`, `hits`, `misses` (of this object), `kind`."""
+        with self._lock:
+            size, size_bytes = len(self._entries), int(self._entries.currsize)
+        hits, misses = self._counter.hits, self._counter.misses
+        return {"size": size, "size_bytes": size_bytes, "hits": hits, "misses": misses, "kind": "memory"}
+
+
+class _PlainDisk(diskcache.Disk):  # type: ignore[misc] - diskcache has no types
+    """diskcache's storage without its pickles: a row that claims to be one is corrupt."""
+
+    def get(self, key: Any, raw: bool) -> Any:
+        if not raw:
+            raise sqlite3.DatabaseError("a pickled key")
+        return super().get(key, raw)
+
+    def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
+        if mode == MODE_PICKLE:
+            raise sqlite3.DatabaseError("a pickled value")
+        return super().fetch(mode, filename, value, read)
+
+
+def _seal(value: bytes) -> bytes:
+    return blake3(value).digest() + value
+
+
+def _unseal(sealed: object) -> bytes | None:
+    if sealed is None:
+        return None
+    if not isinstance(sealed, bytes) or blake3(sealed[32:]).digest() != sealed[:32]:
+        raise ValueError("an entry does not match its checksum")
+    return sealed[32:]
+
+
+class DiskCache:
+    """A cache in the store's `cache/` folder, shared by all processes that use the store."""
+
+    def __init__(self, folder: Path, ttl: float) -> None:
+        """Entries live in `folder` and are forgotten after `ttl` seconds."""
+        self._folder = folder
+        self._ttl = ttl
+        self._counter = _Counter()
+        self._opened: Any = None
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes under `key`, or None."""
+        value = self._ask(lambda cache: _unseal(cache.get(key)), None)
+        self._counter.count(hit=value is not None)
+        return value
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep `value` under `key`; its tag is the moment, for `delete_older_than`."""
+        self._ask(
+            lambda cache: cache.set(key, _seal(value), expire=self._ttl, tag=time.time()),
+            default=False,
+        )
+
+    def delete_older_than(self, seconds: float) -> int:
+        """Remove entries stored more than `seconds` ago; how many they were."""
+        limit = time.time() - seconds
+
+        def remove(cache: Any) -> int:
+            removed = 0
+            for key in list(cache):
+                # `read=True` opens a large value's file instead of reading it.
+                value, stored = cache.get(key, read=True, tag=True)
+                if hasattr(value, "close"):
+                    value.close()
+                if stored is not None and stored < limit:
+                    removed += bool(cache.delete(key))
+            return removed
+
+        return self._ask(remove, 0)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._ask(lambda cache: cache.clear(), 0)
+
+    def get_stats(self) -> dict[str, Any]:
+        """`size` (entries), `size_bytes`, `hits`, `misses` (of this object), `kind`."""
+        size, size_bytes = self._ask(lambda cache: (len(cache), cache.volume()), (0, 0))
+        hits, misses = self._counter.hits, self._counter.misses
+        return {"size": size, "size_bytes": size_bytes, "hits": hits, "misses": misses, "kind": "disk"}
+
+    def _ask(self, question: Callable[[Any], Answer], default: Answer) -> Answer:
+        """Ask diskcache; a cache that can't answer is dropped with a warning."""
+        try:
+            if self._opened is None:
+                self._opened = diskcache.Cache(
+                    str(self._folder), disk=_PlainDisk, size_limit=_MAX_DISK_BYTES
+                )
+            return question(self._opened)
+        except diskcache.Timeout:
+            return default
+        except (sqlite3.Error, OSError, EOFError, ValueError, TypeError) as error:
+            logger.warning("The cache in %s is damaged (%s); it was dropped.", self._folder, error)
+            self._opened = None
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return default

@@ -1,0 +1,66 @@
+"""Locks between processes: one writer at a time for each analysis, session or state."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from blake3 import blake3
+from filelock import FileLock, Timeout
+
+from concept_fragmentation.persistence.blobs import storage_errors
+from concept_fragmentation.persistence.errors import StorageError
+
+# A fixed number of lock files: they can't be deleted safely, so there must not be one a name.
+_STRIPES: Final = 256
+_WAIT_SECONDS: Final = 120.0
+
+
+class Locks:
+    """Locks in files below `folder`; the system frees them when their process dies."""
+
+    def __init__(self, folder: Path) -> None:
+        """Lock files live in `folder`."""
+        self._folder = folder
+
+    @contextlib.contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """Wait for the lock of `name` and hold it; a holder must not ask for another.
+
+        Raises:
+            StorageError: somebody else held it for two minutes.
+        """
+        with storage_errors("lock", self._folder):
+            lock = self._acquire(name, _WAIT_SECONDS)
+        if lock is None:
+            raise StorageError(
+                f"{name!r} is in use by another process for {_WAIT_SECONDS:.0f} seconds; "
+                "nothing was changed. Try again when that process is done."
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def holding_if_free(self, name: str) -> Iterator[bool]:
+        """Hold the lock of `name` if nobody does; yields whether it is held."""
+        with storage_errors("lock", self._folder):
+            lock = self._acquire(name, 0)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _acquire(self, name: str, timeout: float) -> FileLock | None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stripe = blake3(name.encode()).digest(length=1)[0] % _STRIPES
+        lock = FileLock(self._folder / f"{stripe:02x}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=timeout, poll_interval=0.005)
+        except Timeout:
+            return None
+        return lock

@@ -1,0 +1,173 @@
+"""Reading pickles without running code: builtin containers, numbers, text and NumPy arrays only."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from concept_fragmentation.analysis.errors import InvalidDataError
+
+_MAX_DEPTH: Final = 150
+
+
+class RefusedPickleError(InvalidDataError):
+    """A pickle that asks for something other than plain data."""
+
+
+class _Admitted:
+    """A callable a pickle may use. It has no attributes, so a pickle can't change it."""
+
+    __slots__ = ("__weakref__", "_call")
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_call", call)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise RefusedPickleError([f"the pickle sets {name!r} of a function"])
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+
+class _Dtype:
+    """Stands for a dtype while it is read: NumPy's own would take flags that make it unsafe."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, description: object, *_flags: object) -> None:
+        if not isinstance(description, str):
+            raise RefusedPickleError([f"the pickle holds an array of dtype {description!r}"])
+        self.dtype = _plain_dtype(description)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        byte_order, structure = state[1], state[2:5]
+        if structure != (None, None, None) or byte_order not in ("<", ">", "|", "="):
+            raise RefusedPickleError(["the pickle holds an array with fields"])
+        dtype = self.dtype
+        if dtype.kind in "mM" and len(state) > 8:
+            unit, count = state[8][1][:2]
+            dtype = _plain_dtype(f"{dtype.kind}8[{count}{bytes(unit).decode('ascii')}]")
+        self.dtype = dtype if byte_order == "|" else dtype.newbyteorder(byte_order)
+
+
+class _Array:
+    """Stands for an array while it is read, for the same reason."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, kind: object, shape: object, typecode: object) -> None:
+        self.array: Any = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, shape, dtype, fortran, data = state
+        self.array = _from_buffer(data, dtype, shape, "F" if fortran else "C")
+
+
+def _plain_dtype(description: str) -> np.dtype[Any]:
+    dtype = np.dtype(description)
+    if dtype.hasobject or dtype.kind not in "biufcmMSU":
+        raise RefusedPickleError([f"the pickle holds an array of dtype {description!r}"])
+    return dtype
+
+
+def _scalar(dtype: Any, data: object) -> Any:
+    raw = data.encode("latin-1") if isinstance(data, str) else data
+    return _from_buffer(raw, dtype, (1,), "C")[0]
+
+
+def _from_buffer(data: object, dtype: Any, shape: Any, order: Any) -> Any:
+    if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
+        raise RefusedPickleError(["the pickle does not build its arrays as NumPy does"])
+    return np.frombuffer(bytearray(data), dtype=dtype.dtype).reshape(shape, order=order)
+
+
+def _encode(text: object, encoding: object = None) -> bytes:
+    # Python 2 and protocol 2 write bytes this way.
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise RefusedPickleError(["the pickle encodes text in an unknown way"])
+    return text.encode("latin-1")
+
+
+def _bytearray(data: object = b"", encoding: object = "latin-1") -> bytearray:
+    # `bytearray(10**12)` would only ask for memory.
+    if isinstance(data, str):
+        return bytearray(_encode(data, encoding))
+    if not isinstance(data, bytes):
+        raise RefusedPickleError(["the pickle builds a bytearray from something else than bytes"])
+    return bytearray(data)
+
+
+_NUMPY_CORES: Final = ("numpy.core", "numpy._core")
+_ADMITTED: Final[dict[tuple[str, str], Any]] = {
+    ("numpy", "ndarray"): None,  # only ever an argument
+    ("numpy", "dtype"): _Admitted(_Dtype),
+    ("_codecs", "encode"): _Admitted(_encode),
+    **{
+        (module, name): _Admitted(call)
+        for module in ("builtins", "__builtin__")
+        for name, call in {
+            "complex": complex,
+            "set": set,
+            "frozenset": frozenset,
+            "bytearray": _bytearray,
+        }.items()
+    },
+    **{(f"{core}.multiarray", "_reconstruct"): _Admitted(_Array) for core in _NUMPY_CORES},
+    **{(f"{core}.multiarray", "scalar"): _Admitted(_scalar) for core in _NUMPY_CORES},
+    **{(f"{core}.numeric", "_frombuffer"): _Admitted(_from_buffer) for core in _NUMPY_CORES},
+}
+
+
+def _finished(value: Any, depth: int) -> Any:
+    """`value` with what stood for arrays and dtypes replaced by them."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+    kind = type(value)
+    if kind is dict:
+        return {key: _finished(item, depth + 1) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        if not any(type(item) in _CONTAINERS for item in value):
+            return value
+        return kind([_finished(item, depth + 1) for item in value])
+    if kind is _Array:
+        return value.array
+    if kind is _Dtype or kind is _Admitted:
+        raise RefusedPickleError(["the pickle holds a dtype or function where data should be"])
+    return value
+
+
+_CONTAINERS: Final = frozenset({dict, list, tuple, _Array, _Dtype, _Admitted})
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise RefusedPickleError(
+                [
+                    f"the pickle asks for {module}.{name}; only builtin containers, numbers, strings "
+                    "and NumPy arrays are admitted. Export the analysis as JSON instead"
+                ]
+            )
+        return _ADMITTED[module, name]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise RefusedPickleError([f"the pickle refers to something outside itself ({pid!r})"])
+
+
+def loads(data: bytes) -> Any:
+    """The plain data in a pickle.
+
+    Raises:
+        RefusedPickleError: it asks for anything but plain data; what it asks for is named.
+        ValueError: it is no pickle or a damaged one.
+    """
+    try:
+        return _finished(_Unpickler(io.BytesIO(data)).load(), 0)
+    except RefusedPickleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+        raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,612 @@
+"""`GPT2AnalysisPersistence`: everything that the store can do, in one class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from concept_fragmentation.analysis import check_analysis
+from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.persistence import exchange
+from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
+from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
+from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
+from concept_fragmentation.persistence.clock import now, timestamp
+from concept_fragmentation.persistence.errors import NotFoundError, StorageError
+from concept_fragmentation.persistence.identifiers import (
+    check_identifier,
+    folder_name,
+    new_analysis_id,
+)
+from concept_fragmentation.persistence.locks import Locks
+from concept_fragmentation.persistence.records import Sessions, VisualizationStates
+
+DEFAULT_DIR: Final = Path("data") / "gpt2_analysis"
+DIR_VARIABLE: Final = "CONCEPT_FRAGMENTATION_DIR"
+
+_FOLDERS: Final = (
+    "analysis_results",
+    "visualizations",
+    "sessions",
+    "cache",
+    "exports",
+    "metadata",
+)
+
+
+class GPT2AnalysisPersistence:
+    """A store of analyses, versions, visualization states, sessions and exports in one folder.
+
+    Any number of processes may use one folder at once. Every method that changes something either
+    does all of it, durably, or raises an error and changes nothing.
+
+    Args:
+        base_dir: the folder; by default `$CONCEPT_FRAGMENTATION_DIR`, else `data/gpt2_analysis`
+            below the working directory. It is made on first use.
+        enable_cache: keep loaded versions in `cache/`; it can be deleted at any time.
+        cache_ttl: seconds until a cached version is forgotten.
+        max_versions: how many versions of each analysis are kept, the newest; None keeps all.
+        memory_only: keep the cache in this process instead of in `cache/`.
+
+    Raises:
+        InvalidDataError: `max_versions` or `cache_ttl` is not a positive number.
+        StorageError: the folder can't be made.
+    """
+
+    def __init__(
+        self,
+        base_dir: str | os.PathLike[str] | None = None,
+        enable_cache: bool = True,
+        cache_ttl: float = 3600,
+        max_versions: int | None = 10,
+        *,
+        memory_only: bool = False,
+    ) -> None:
+        """Open the store in `base_dir`."""
+        problems = []
+        if max_versions is not None and (type(max_versions) is not int or max_versions < 1):
+            problems.append(f"max_versions: a whole number from 1, or None, is needed, not {max_versions!r}")
+        if not isinstance(cache_ttl, int | float) or not cache_ttl > 0:
+            problems.append(f"cache_ttl: a positive number of seconds is needed, not {cache_ttl!r}")
+        _refuse(problems)
+        chosen = base_dir or os.environ.get(DIR_VARIABLE) or DEFAULT_DIR
+        self.base_dir = Path(chosen).expanduser().absolute()
+        with storage_errors("make", self.base_dir):
+            for folder in _FOLDERS:
+                (self.base_dir / folder).mkdir(parents=True, exist_ok=True)
+        self.exports_dir = self.base_dir / "exports"
+        self.cache: AnalysisCache
+        if not enable_cache:
+            self.cache = NoCache()
+        elif memory_only:
+            self.cache = MemoryCache(cache_ttl)
+        else:
+            self.cache = DiskCache(self.base_dir / "cache", cache_ttl)
+        blobs = LocalBlobs(self.base_dir)
+        self._locks = Locks(self.base_dir / "metadata" / "locks")
+        self._analyses = AnalysisFiles(blobs, self._locks, self.cache, max_versions)
+        self._states = VisualizationStates(blobs)
+        self._sessions = Sessions(blobs, self._locks, self._analyses.exists)
+
+    def __repr__(self) -> str:
+        """The class and the folder."""
+        return f"{type(self).__name__}({str(self.base_dir)!r})"
+
+    # Analyses
+
+    def save_analysis_results(
+        self,
+        analysis_data: Mapping[str, Any],
+        model_name: str,
+        input_text: str,
+        analysis_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        notes: str = "",
+    ) -> str:
+        """Save an analysis; under an id that is taken it becomes the next version.
+
+        Args:
+            analysis_data: the analysis dict; see `concept_fragmentation.analysis`. It is not changed.
+            model_name: the model, such as `openai-community/gpt2`.
+            input_text: the text that was analysed, or "".
+            analysis_id: 1 to 128 characters without path separators, `..` or control characters;
+                by default a new one is made.
+            metadata: the caller's own entries. They can't have the names of the store's own:
+                analysis_id, data_format, input_text, model_name, name, notes, tags, timestamp, version.
+            name: a name for people; by default the earlier version's, else the id.
+            tags: by default the earlier version's.
+            notes: by default the earlier version's.
+
+        Returns:
+            The analysis id.
+
+        Raises:
+            InvalidDataError: the analysis or another argument is inconsistent or can't be kept
+                without loss; every problem is listed with its path.
+            UnsafeIdentifierError: the id could leave the store's folder.
+            StorageError: the disk refused; nothing was changed.
+        """
+        identifier = None if analysis_id is None else check_identifier(analysis_id)
+        check_analysis(analysis_data)
+        own = metadata or {}
+        tags = _strings("tags", tags, problems := [])
+        if not isinstance(model_name, str) or not model_name:
+            problems.append("model_name: a string that is not empty is needed")
+        _need_text("input_text", input_text, problems)
+        _need_text("name", name, problems, optional=True)
+        _need_text("notes", notes, problems)
+        if not isinstance(own, Mapping):
+            problems.append(f"metadata: a dict is needed, not {type(own).__name__}")
+        else:
+            problems += [
+                f"metadata.{key}: this name is the store's own; choose another"
+                for key in RESERVED_METADATA
+                if key in own
+            ]
+        _refuse(problems)
+        if identifier is None:
+            identifier = new_analysis_id(model_name, now())
+        tokens = analysis_data["token_metadata"]["tokens"]
+        self._analyses.save(
+            Draft(
+                analysis_id=identifier,
+                model_name=model_name,
+                input_text=input_text,
+                num_tokens=_count_tokens(tokens),
+                num_layers=len(analysis_data["layers"]),
+                analysis_data=analysis_data,
+                metadata=own,
+                name=name,
+                tags=tags,
+                notes=notes,
+            )
+        )
+        return identifier
+
+    def load_analysis_results(self, analysis_id: str, version: int | None = None) -> dict[str, Any]:
+        """Load an analysis as it was saved.
+
+        Args:
+            analysis_id: which analysis.
+            version: which version; by default the newest.
+
+        Returns:
+            `{"metadata": {...}, "analysis_data": {...}, "model_info": {"model_name", "num_tokens",
+            "num_layers", "input_length" (characters)}}`; it is the caller's to change.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis or version.
+            CorruptedFileError: a byte on disk is not what was written; the file is named.
+        """
+        return self._analyses.load(check_identifier(analysis_id), _check_version(version))
+
+    def list_analyses(
+        self,
+        model_name: str | None = None,
+        *,
+        search: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """The metadata of the stored analyses, newest first, without opening one.
+
+        Args:
+            model_name: only those of this model.
+            search: only those that hold every word of this in their id, name, model, notes, tags or
+                input text, whatever the case.
+            tag: only those with this tag.
+            limit: how many at most.
+            offset: how many to skip.
+
+        Returns:
+            The metadata of each one's newest version, with `num_versions`, `num_tokens`,
+            `num_layers`, `input_length` and `size_bytes` (all versions). `input_text` is cut after
+            1,000 characters.
+        """
+        problems: list[str] = []
+        for what, number in (("limit", 0 if limit is None else limit), ("offset", offset)):
+            if type(number) is not int or number < 0:
+                problems.append(f"{what}: a whole number from 0 is needed, not {number!r}")
+        _need_text("model_name", model_name, problems, optional=True)
+        _need_text("search", search, problems, optional=True)
+        _need_text("tag", tag, problems, optional=True)
+        _refuse(problems)
+        return self._analyses.summaries(
+            model_name=model_name, search=search, tag=tag, limit=limit, offset=offset
+        )
+
+    def list_versions(self, analysis_id: str) -> list[dict[str, Any]]:
+        """The metadata of an analysis's versions, newest first, without opening one.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis.
+        """
+        return self._analyses.versions(check_identifier(analysis_id))
+
+    def update_analysis(
+        self,
+        analysis_id: str,
+        *,
+        name: str | None = None,
+        tags: Iterable[str] | None = None,
+        notes: str | None = None,
+    ) -> None:
+        """Change name, tags or notes of an analysis without a new version; None changes nothing.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis.
+            InvalidDataError: an argument is of the wrong type.
+        """
+        problems: list[str] = []
+        _need_text("name", name, problems, optional=True)
+        _need_text("notes", notes, problems, optional=True)
+        new_tags = None if tags is None else _strings("tags", tags, problems)
+        _refuse(problems)
+        identifier = check_identifier(analysis_id)
+        self._analyses.update(identifier, name=name, tags=new_tags, notes=notes)
+
+    def delete_analysis(self, analysis_id: str, version: int | None = None) -> None:
+        """Delete one version, or (None) the whole analysis with its visualization states.
+
+        Sessions keep the id and report it under `missing_analysis_ids`. The number of a deleted
+        version is not given again as long as the analysis has other versions.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis or version.
+        """
+        self._analyses.delete(check_identifier(analysis_id), _check_version(version))
+
+    # Visualization states
+
+    def save_visualization_state(
+        self,
+        analysis_id: str,
+        visualization_config: Mapping[str, Any],
+        visualization_type: str,
+        state_name: str = "default",
+    ) -> str:
+        """Save how an analysis is looked at; the same type and name replace the earlier state.
+
+        Returns:
+            The state's id.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis.
+            InvalidDataError: the configuration can't be kept without loss.
+        """
+        problems: list[str] = []
+        if not isinstance(visualization_config, Mapping):
+            problems.append("visualization_config: a dict is needed")
+        _need_text("visualization_type", visualization_type, problems)
+        _need_text("state_name", state_name, problems)
+        _refuse(problems)
+        identifier = check_identifier(analysis_id)
+        # Under the analysis's lock: it can't be deleted between the look and the write.
+        with self._locks.holding(folder_name(identifier)):
+            self._analyses.check_exists(identifier)
+            return self._states.save(
+                identifier, visualization_config, visualization_type, state_name
+            )
+
+    def load_visualization_state(self, state_id: str) -> dict[str, Any]:
+        """A state: `state_id`, `analysis_id`, `visualization_type`, `state_name`, `timestamp`, `config`.
+
+        Raises:
+            VisualizationStateNotFoundError: there is no such state.
+            CorruptedFileError: a byte on disk is not what was written; the file is named.
+        """
+        return self._states.load(check_identifier(state_id, "state_id"))
+
+    def list_visualization_states(self, analysis_id: str | None = None) -> list[dict[str, Any]]:
+        """All states, or those of one analysis, newest first, without their `config`."""
+        return self._states.list(None if analysis_id is None else check_identifier(analysis_id))
+
+    def delete_visualization_state(self, state_id: str) -> None:
+        """Delete a state.
+
+        Raises:
+            VisualizationStateNotFoundError: there is no such state.
+        """
+        self._states.delete(check_identifier(state_id, "state_id"))
+
+    # Sessions
+
+    def create_session(
+        self,
+        session_name: str,
+        analysis_ids: Iterable[str] | None = None,
+        *,
+        notes: str = "",
+        tags: Iterable[str] = (),
+    ) -> str:
+        """Make a session, a named list of analyses, and return its id.
+
+        Raises:
+            AnalysisNotFoundError: one of the analyses is not stored.
+            InvalidDataError: an argument is of the wrong type.
+        """
+        problems: list[str] = []
+        if not isinstance(session_name, str) or not session_name.strip():
+            problems.append("session_name: a string that is not empty is needed")
+        _need_text("notes", notes, problems)
+        identifiers = _strings("analysis_ids", analysis_ids or (), problems)
+        tags = _strings("tags", tags, problems)
+        _refuse(problems)
+        self._check_stored(identifiers)
+        return self._sessions.create(session_name, identifiers, notes, tags)
+
+    def load_session(self, session_id: str) -> dict[str, Any]:
+        """A session: `session_id`, `session_name`, `analysis_ids`, `missing_analysis_ids`, `notes`,
+        `tags`, `created_at`, `updated_at`.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+            CorruptedFileError: a byte on disk is not what was written; the file is named.
+        """  # noqa: D205 - the keys are the summary
+        return self._sessions.load(check_identifier(session_id, "session_id"))
+
+    def list_sessions(self) -> list[dict[str, Any]]:
+        """All sessions, the last changed first."""
+        return self._sessions.list()
+
+    def update_session(
+        self,
+        session_id: str,
+        *,
+        session_name: str | None = None,
+        analysis_ids: Iterable[str] | None = None,
+        notes: str | None = None,
+        tags: Iterable[str] | None = None,
+        add_analysis_ids: Iterable[str] = (),
+    ) -> None:
+        """Change what is not None; `add_analysis_ids` are put at the end of the session's list.
+
+        Adding is safe when several people do it at once. Ids of deleted analyses that the session
+        already has may stay.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+            AnalysisNotFoundError: an added analysis is not stored.
+            InvalidDataError: an argument is of the wrong type.
+        """
+        problems: list[str] = []
+        if session_name is not None and not (isinstance(session_name, str) and session_name.strip()):
+            problems.append("session_name: a string that is not empty is needed")
+        _need_text("notes", notes, problems, optional=True)
+        new_ids = None if analysis_ids is None else _strings("analysis_ids", analysis_ids, problems)
+        added = _strings("add_analysis_ids", add_analysis_ids, problems)
+        new_tags = None if tags is None else _strings("tags", tags, problems)
+        _refuse(problems)
+        identifier = check_identifier(session_id, "session_id")
+        known = set(self._sessions.load(identifier)["analysis_ids"])
+        self._check_stored(i for i in [*(new_ids or ()), *added] if i not in known)
+        self._sessions.update(
+            identifier,
+            session_name=session_name,
+            analysis_ids=new_ids,
+            notes=notes,
+            tags=new_tags,
+            add_analysis_ids=added,
+        )
+
+    def delete_session(self, session_id: str) -> None:
+        """Delete a session; its analyses stay.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+        """
+        self._sessions.delete(check_identifier(session_id, "session_id"))
+
+    # Export and import
+
+    def export_analysis(
+        self,
+        analysis_id: str,
+        export_format: str = "json",
+        include_visualizations: bool = True,
+        output_path: str | os.PathLike[str] | None = None,
+        *,
+        version: int | None = None,
+    ) -> str:
+        """Write an analysis to a file (`json`, `pickle`) or a folder (`csv`) that can be imported.
+
+        Args:
+            analysis_id: which analysis.
+            export_format: `json`, `csv` or `pickle`.
+            include_visualizations: whether its visualization states go with it.
+            output_path: where to; by default into `exports/`. A folder that exists gets the export
+                inside (json, pickle). What is there already is replaced.
+            version: which version; by default the newest.
+
+        Returns:
+            The path of the file or folder.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis or version.
+            UnsupportedFormatError: there is no such format.
+            StorageError: the disk refused, or something else has that name.
+        """
+        chosen = exchange.check_format(export_format)
+        loaded = self.load_analysis_results(analysis_id, version)
+        number = loaded["metadata"]["version"]
+        file_name = exchange.default_name(folder_name(analysis_id), number, chosen)
+        target = self.exports_dir / file_name
+        if output_path is not None:
+            target = Path(output_path).expanduser().absolute()
+            if chosen != "csv" and target.is_dir():
+                target /= file_name
+        states = self._states.list(analysis_id) if include_visualizations else []
+        content = {
+            "export_metadata": {"exported_at": timestamp(now()), "export_format": chosen},
+            "analysis_results": loaded,
+            "visualization_states": [self._states.load(state["state_id"]) for state in states],
+        }
+        exchange.write(content, chosen, target)
+        return str(target)
+
+    def read_export(self, path: str | os.PathLike[str]) -> tuple[str, bytes]:
+        """An export in `exports/` as one file to hand out: its name and its bytes, a folder zipped.
+
+        Raises:
+            NotFoundError: there is no such export in `exports/`.
+        """
+        target = Path(path).resolve()
+        if target.parent != self.exports_dir.resolve() or not target.exists():
+            raise NotFoundError(f"Export not found: {str(path)!r} is not in {str(self.exports_dir)!r}.")
+        return exchange.pack(target)
+
+    def import_analysis(
+        self, path: str | os.PathLike[str], *, name: str | None = None
+    ) -> str:
+        """Save an exported analysis, its visualization states included, as an analysis of this store.
+
+        Takes what `export_analysis` writes (a CSV folder also zipped), and JSON files that hold a bare
+        analysis dict, a loaded structure, or either under `analysis_results`. Pickles may hold
+        builtin containers, numbers, strings and NumPy arrays only; none runs code.
+
+        Args:
+            path: the file or folder.
+            name: the analysis's name; by default the one it was exported with.
+
+        Returns:
+            The analysis id: the one it was exported with if that is free here, else a new one.
+
+        Raises:
+            StorageError: `path` can't be read.
+            InvalidDataError: it holds no analysis, or an inconsistent one.
+        """
+        source = Path(path).expanduser()
+        return self._import(source.name, exchange.read(source), name)
+
+    def import_bytes(self, filename: str, content: bytes, *, name: str | None = None) -> str:
+        """`import_analysis` of a file that is at hand as bytes, such as an upload."""
+        return self._import(filename, exchange.read_bytes(filename, content), name)
+
+    def _import(self, filename: str, content: dict[str, Any], name: str | None) -> str:
+        structure, states = content["analysis_results"], content["visualization_states"]
+        _refuse(_problems_of_states(states))
+        metadata, data = dict(structure["metadata"]), structure["analysis_data"]
+        check_analysis(data)
+        came_with = {key: metadata.pop(key, None) for key in RESERVED_METADATA}
+        source = {"file": filename} | {
+            key: came_with[key] for key in ("analysis_id", "version", "timestamp") if came_with[key]
+        }
+        identifier = came_with["analysis_id"]
+        if identifier is not None:
+            check_identifier(identifier)
+            if self._analyses.exists(identifier):
+                identifier = None
+        model_name = (
+            came_with["model_name"] or structure["model_info"].get("model_name") or data["model_type"]
+        )
+        saved = self.save_analysis_results(
+            data,
+            model_name,
+            came_with["input_text"] or "",
+            identifier,
+            metadata | {"imported_from": source},
+            name=name if name is not None else came_with["name"],
+            tags=came_with["tags"] or (),
+            notes=came_with["notes"] or "",
+        )
+        for state in states:
+            self.save_visualization_state(
+                saved,
+                state["config"],
+                state.get("visualization_type", "token_sankey"),
+                state.get("state_name", "default"),
+            )
+        return saved
+
+    # The cache
+
+    def cleanup_cache(self, max_age_hours: float = 24) -> int:
+        """Remove cached versions that were stored more than `max_age_hours` ago.
+
+        Returns:
+            How many were removed.
+        """
+        if not isinstance(max_age_hours, int | float) or not max_age_hours >= 0:
+            raise InvalidDataError(
+                [f"max_age_hours: a number of hours from 0 is needed, not {max_age_hours!r}"]
+            )
+        return self.cache.delete_older_than(max_age_hours * 3600)
+
+    def _check_stored(self, analysis_ids: Iterable[str]) -> None:
+        for identifier in analysis_ids:
+            self._analyses.check_exists(check_identifier(identifier))
+
+
+def save_gpt2_analysis(
+    analysis_data: Mapping[str, Any],
+    model_name: str,
+    input_text: str,
+    persistence_manager: GPT2AnalysisPersistence | None = None,
+) -> str:
+    """Save an analysis in `persistence_manager`, by default the store in the default folder."""
+    store = persistence_manager or GPT2AnalysisPersistence()
+    return store.save_analysis_results(analysis_data, model_name, input_text)
+
+
+def load_gpt2_analysis(
+    analysis_id: str, persistence_manager: GPT2AnalysisPersistence | None = None
+) -> dict[str, Any]:
+    """Load the newest version from `persistence_manager`, by default the store in the default folder."""
+    store = persistence_manager or GPT2AnalysisPersistence()
+    return store.load_analysis_results(analysis_id)
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise InvalidDataError(problems)
+
+
+def _need_text(what: str, value: object, problems: list[str], *, optional: bool = False) -> None:
+    if not isinstance(value, str) and not (optional and value is None):
+        problems.append(f"{what}: a string is needed, not {type(value).__name__}")
+
+
+def _strings(what: str, values: object, problems: list[str]) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        problems.append(f"{what}: a list of strings is needed, not {type(values).__name__}")
+        return []
+    items = list(values)
+    problems += [
+        f"{what}[{i}]: a string is needed, not {type(item).__name__}"
+        for i, item in enumerate(items)
+        if not isinstance(item, str)
+    ]
+    return [item for item in dict.fromkeys(items) if isinstance(item, str)] if not problems else []
+
+
+def _check_version(version: object) -> int | None:
+    if version is None:
+        return None
+    if type(version) is not int or version < 1:
+        raise InvalidDataError([f"version: a whole number from 1 is needed, not {version!r}"])
+    return version
+
+
+def _count_tokens(tokens: Any) -> int:
+    """How many tokens; older files nest them by sequence."""
+    return sum(1 if isinstance(item, str) else len(item) for item in tokens)
+
+
+def _problems_of_states(states: object) -> list[str]:
+    if not isinstance(states, list):
+        return ["visualization_states: a list is needed"]
+    problems = []
+    for i, state in enumerate(states):
+        if not isinstance(state, dict) or not isinstance(state.get("config"), dict):
+            problems.append(f"visualization_states[{i}].config: an object is needed")
+            continue
+        for key in ("visualization_type", "state_name"):
+            if not isinstance(state.get(key, ""), str):
+                problems.append(f"visualization_states[{i}].{key}: a string is needed")
+    return problems
