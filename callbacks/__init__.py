@@ -1,1 +1,40 @@
 """What happens when a person acts: one module a panel."""
+
+from __future__ import annotations
+
+from dash import Dash
+
+from concept_fragmentation.callbacks import (
+    appearance,
+    downloads,
+    flow,
+    layers,
+    library,
+    navigation,
+    overview,
+    sessions,
+    states,
+    tokens,
+    transfer,
+)
+from concept_fragmentation.callbacks.workspace import Workspace
+
+_PANELS = (
+    appearance,
+    navigation,
+    overview,
+    flow,
+    tokens,
+    layers,
+    library,
+    transfer,
+    states,
+    sessions,
+    downloads,
+)
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Connect every panel of the page."""
+    for panel in _PANELS:
+        panel.register(app, workspace)

@@ -1,0 +1,129 @@
+"""The dashboard as an application: the store, the page and the callbacks, wired together."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import flask
+from dash import Dash
+from flask_bootstrap import Bootstrap5
+
+from concept_fragmentation import callbacks
+from concept_fragmentation.callbacks.messages import tell_failure
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components.layout import page
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+TITLE = "Concept Fragmentation"
+HOST = "127.0.0.1"
+PORT = 8050
+MAX_REQUEST_BYTES = 1024**3
+
+# The theme is set before anything is painted, so a dark page never flashes white.
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        {%metas%}
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>{%title%}</title>
+        {%favicon%}
+        {%css%}
+        <script src="[appearance]"></script>
+    </head>
+    <body>
+        {%app_entry%}
+        <footer>
+            {%config%}
+            {%scripts%}
+            {%renderer%}
+        </footer>
+    </body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the store is; None leaves it to the environment and to the default folder."""
+
+    base_dir: Path | None = None
+
+
+class PortTakenError(OSError):
+    """Something else listens on the address the dashboard should be served at."""
+
+
+def create_app(settings: Settings | None = None) -> Dash:
+    """Return the application, ready to be served."""
+    settings = settings or Settings()
+    server = flask.Flask("concept_fragmentation")
+    server.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    Bootstrap5(server)
+    app = Dash(
+        __name__,
+        server=server,
+        title=TITLE,
+        update_title="",
+        assets_folder=str(Path(__file__).with_name("assets")),
+        assets_ignore=r"appearance\\.js",
+        external_stylesheets=["/bootstrap/static/css/bootstrap.min.css"],
+        serve_locally=True,
+        on_error=tell_failure,
+        suppress_callback_exceptions=False,
+    )
+    app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
+    app.layout = page()
+    store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
+    callbacks.register(app, Workspace(store, demo_analysis()))
+    return app
+
+
+def create_server() -> flask.Flask:
+    """Return the WSGI application, for `gunicorn 'concept_fragmentation.app:create_server()'`."""
+    return create_app().server
+
+
+def serve(
+    settings: Settings | None = None, host: str = HOST, port: int = PORT, *, debug: bool = False
+) -> None:
+    """Serve the dashboard until it is interrupted.
+
+    Raises PortTakenError when something else listens there.
+    """
+    check_port(host, port)
+    create_app(settings).run(host=host, port=port, debug=debug)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise PortTakenError unless the address is free."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise PortTakenError(
+                f"Cannot serve at {host}:{port} ({error.strerror}). "
+                "Stop what listens there, or choose another with --port."
+            ) from error
+
+
+def demo_analysis() -> dict[str, Any]:
+    """Return the analysis that ships with the dashboard, as a loaded structure."""
+    text = resources.files("concept_fragmentation").joinpath("data/demo_analysis.json").read_text()
+    demo: dict[str, Any] = json.loads(text)
+    return demo
+
+
+if __name__ == "__main__":
+    from concept_fragmentation.cli import main
+
+    main(["serve"])

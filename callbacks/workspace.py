@@ -1,0 +1,142 @@
+"""From a view to the analysis it shows, and to what is computed from it, kept for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import pandas as pd
+from cachetools import LRUCache
+
+from concept_fragmentation.analysis import Analysis, LayerWindow, layer_window
+from concept_fragmentation.components.figures.data import token_paths_frame
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+ANALYSES_KEPT: Final = 4
+WINDOWS_KEPT: Final = 32
+DEMO_KEY: Final = ("demo",)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An analysis as the page shows it: what it is, and what is known about it.
+
+    `key` changes whenever what is stored under the view's id and version changed, so nothing
+    computed from an overwritten or deleted version is ever shown.
+    """
+
+    analysis: Analysis
+    metadata: Mapping[str, Any]
+    key: tuple[Hashable, ...]
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is the analysis that ships, which is not in the store."""
+        return self.key == DEMO_KEY
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return str(self.metadata.get("name") or self.metadata.get("analysis_id") or "Unnamed")
+
+
+class Workspace:
+    """What the callbacks work with: the store, the demo, and the analyses in use.
+
+    Callbacks of one view run at the same time in several threads; each thing is computed once
+    and shared. Everything handed out is read-only by convention.
+    """
+
+    def __init__(self, store: GPT2AnalysisPersistence, demo: Mapping[str, Any]) -> None:
+        """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`."""
+        self.store = store
+        self.demo = demo
+        self._demo = Shown(
+            analysis=Analysis.from_dict(demo["analysis_data"]),
+            metadata=demo["metadata"],
+            key=DEMO_KEY,
+        )
+        self._analyses = _Kept(ANALYSES_KEPT)
+        self._windows = _Kept(WINDOWS_KEPT)
+        self._frames = _Kept(WINDOWS_KEPT)
+
+    def shown(self, view: View) -> Shown:
+        """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
+        if view.analysis_id is None:
+            return self._demo
+        versions = self.store.list_versions(view.analysis_id)
+        summary = next(
+            (v for v in versions if view.version is None or v["version"] == view.version), None
+        )
+        if summary is None:
+            # Raises the sentence that says so.
+            self.store.load_analysis_results(view.analysis_id, view.version)
+            return self.shown(view)
+        key = (view.analysis_id, summary["version"], summary["timestamp"])
+
+        def load() -> tuple[Analysis, Mapping[str, Any]]:
+            loaded = self.store.load_analysis_results(view.analysis_id, summary["version"])
+            return Analysis.from_dict(loaded["analysis_data"]), loaded["metadata"]
+
+        analysis, metadata = self._analyses.get(key, load)
+        return Shown(analysis=analysis, metadata={**metadata, **summary}, key=key)
+
+    def settle(self, view: View) -> View:
+        """Return the view with its version pinned and everything within what the analysis has."""
+        shown = self.shown(view)
+        version = None if shown.is_demo else int(shown.metadata["version"])
+        return replace(view, version=version).clamp(
+            len(shown.analysis.labelled_layers), shown.analysis.num_tokens
+        )
+
+    def window(self, view: View) -> LayerWindow | None:
+        """Return the layer window of a settled view; None where no layer has cluster labels."""
+        shown = self.shown(view)
+        if not shown.analysis.labelled_layers or view.last is None:
+            return None
+        first, last = view.first, view.last
+        return self._windows.get(
+            (shown.key, first, last), lambda: layer_window(shown.analysis, first, last)
+        )
+
+    def frame(self, view: View) -> pd.DataFrame:
+        """Return the table of token paths of a settled view; empty where no layer has labels."""
+        shown, window = self.shown(view), self.window(view)
+        if window is None:
+            return pd.DataFrame()
+        return self._frames.get(
+            (shown.key, window.first, window.last),
+            lambda: token_paths_frame(shown.analysis, window),
+        )
+
+
+class _Kept:
+    """The things used last, by key; each is made once even when several threads ask."""
+
+    def __init__(self, size: int) -> None:
+        self._kept: LRUCache[Hashable, Any] = LRUCache(size)
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key]  # type: ignore[no-any-return]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]  # type: ignore[no-any-return]
+            try:
+                value = make()
+                with self._lock:
+                    self._kept[key] = value
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            return value

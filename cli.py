@@ -1,0 +1,33 @@
+"""The `concept-fragmentation` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from concept_fragmentation import app
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="concept-fragmentation")
+def main() -> None:
+    """Watch GPT-2's tokens travel through the clusters of each layer, and keep what you find."""
+
+
+@main.command()
+@click.option("--host", default=app.HOST, show_default=True, help="Address to listen at.")
+@click.option("--port", default=app.PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the store.  [default: data/gpt2_analysis]",
+)
+@click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
+def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
+    """Serve the dashboard."""
+    try:
+        app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
+    except app.PortTakenError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,98 @@
+"""What the controls offer for an analysis: marks of the slider, options of the dropdowns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.components.text import visible
+
+MAX_MARKS: Final = 13
+TOKENS_OFFERED: Final = 50
+SUGGESTED: Final = 20
+
+
+def layer_marks(layers: Sequence[str]) -> dict[int, str]:
+    """Return the slider's marks: short layer names, and not more than fit."""
+    names = short_names(layers)
+    every = -(-len(names) // MAX_MARKS) if names else 1
+    return {index: name for index, name in enumerate(names) if index % every == 0}
+
+
+def short_names(layers: Sequence[str]) -> list[str]:
+    """Return the layers' names without what they all begin with: `layer_3` is `3`.
+
+    Names that would be long or empty without it stay whole and are cut for display.
+    """
+    prefix = os.path.commonprefix(list(layers)).rstrip("0123456789")
+    short = [name[len(prefix) :] for name in layers] if len(layers) > 1 else list(layers)
+    if not all(short):
+        short = list(layers)
+    return [visible(name, limit=6) for name in short]
+
+
+def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the options of a dropdown of layers; the value is the layer's index."""
+    return [{"label": visible(name, limit=24), "value": i} for i, name in enumerate(layers)]
+
+
+def window_text(analysis: Analysis, first: int, last: int) -> str:
+    """Return the window in words."""
+    layers = analysis.labelled_layers
+    if not layers:
+        return "no layer has cluster labels"
+    names = [visible(layers[index], limit=24) for index in (first, last)]
+    span = names[0] if first == last else f"{names[0]} to {names[1]}"
+    return f"{span} · {last - first + 1} of {len(layers)} layers"
+
+
+def token_options(
+    analysis: Analysis, chosen: Sequence[int], typed: str
+) -> list[dict[str, Any]]:
+    """Return the chosen tokens and the best matches for what was typed, never all tokens.
+
+    Exact matches come first, then tokens that begin with it, then tokens that contain it;
+    leading spaces of a token and the case do not matter.
+    """
+    needle = typed.strip().casefold()
+    ranked: list[tuple[int, int]] = []
+    for index, token in enumerate(analysis.tokens):
+        if not needle:
+            if len(ranked) == SUGGESTED:
+                break
+            ranked.append((0, index))
+            continue
+        text = token.strip().casefold()
+        if needle in text:
+            ranked.append((0 if text == needle else 1 if text.startswith(needle) else 2, index))
+    ranked.sort()
+    indices = dict.fromkeys([i for i in chosen if 0 <= i < analysis.num_tokens])
+    indices |= dict.fromkeys(index for _, index in ranked[:TOKENS_OFFERED])
+    return [_token_option(analysis, index) for index in indices]
+
+
+def cluster_options(analysis: Analysis, window: LayerWindow | None) -> list[dict[str, Any]]:
+    """Return the clusters of the window, each with its size; the value is `node.layer.cluster`."""
+    if window is None:
+        return []
+    return [
+        {
+            "label": f"{visible(layer, limit=24)}, cluster {cluster} ({size:,})",
+            "value": f"node.{window.first + column}.{cluster}",
+        }
+        for column, layer in enumerate(window.layers)
+        for cluster, size in zip(
+            window.cluster_ids[column].tolist(), window.cluster_sizes[column].tolist(), strict=True
+        )
+    ]
+
+
+def _token_option(analysis: Analysis, index: int) -> dict[str, Any]:
+    shown = visible(analysis.tokens[index], limit=40)
+    return {
+        "label": f"{shown}  #{int(analysis.positions[index])}",
+        "value": index,
+        "search": f"{analysis.tokens[index].encode('utf-8', 'replace').decode()} {shown}",
+    }

@@ -1,0 +1,74 @@
+"""The tab that explains the page: what is drawn, what is computed, and how to bring own data."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+_TERMS: tuple[tuple[str, str], ...] = (
+    (
+        "Cluster",
+        "In each layer, the tokens' hidden states were grouped; the groups are numbered. The "
+        "numbers of different layers are unrelated, so colours and changes use numbers aligned "
+        "by maximum overlap between neighbouring layers, while labels show the original ones.",
+    ),
+    (
+        "Path",
+        "The clusters a token passes through in the layers of the window, in order. The most "
+        "frequent paths are called archetypal.",
+    ),
+    (
+        "Cluster changes",
+        "In how many consecutive pairs of layers a token's aligned cluster differs.",
+    ),
+    (
+        "Mobility",
+        "From 0 (never moves) to 1 (moves at every step). With hidden states, the mean of the "
+        "share of changes and of the angle turned between layers.",
+    ),
+    (
+        "Path length",
+        "The sum of Euclidean distances between a token's hidden states in consecutive layers.",
+    ),
+    (
+        "Fragmentation",
+        "Entropy of the paths' distribution, divided by the logarithm of the number of tokens: "
+        "0 when all tokens share one path, 1 when each has its own.",
+    ),
+    (
+        "Cluster entropy",
+        "Entropy, in nats, of a layer's distribution of tokens over clusters: ln k when k "
+        "clusters are equally large.",
+    ),
+    (
+        "Highlights",
+        "Find tokens, or click an archetypal path: they are drawn on top in the token flow. "
+        "The address of the page is the view, so copying it is sharing what you see.",
+    ),
+)
+
+_EXAMPLE = """from concept_fragmentation.analysis import analysis_from_labels
+from concept_fragmentation.persistence import save_gpt2_analysis
+
+analysis = analysis_from_labels(tokens, labels)  # labels: one column a layer
+save_gpt2_analysis(analysis, model_name="gpt2", input_text=text)"""
+
+
+def guide() -> html.Div:
+    """Return the content of the tab."""
+    terms: list[Component] = []
+    for term, meaning in _TERMS:
+        terms += [html.Dt(term), html.Dd(meaning)]
+    return html.Div(
+        [
+            html.H2("How to read this page", className="cf-section-title"),
+            html.Dl(terms, className="cf-terms"),
+            html.H2("Bring your own clusters", className="cf-section-title"),
+            html.P(
+                "Save an analysis from Python and it appears under Analysis Persistence; or "
+                "drop an exported file, or an analysis written as JSON, onto Import."
+            ),
+            html.Pre(html.Code(_EXAMPLE), className="cf-code"),
+        ],
+        className="cf-guide",
+    )

@@ -1,0 +1,133 @@
+"""The small building blocks that every panel of the page is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
+
+Children = Component | str | Sequence[Component | str | None] | None
+
+# A figure that is drawn within this time shows no spinner, so that nothing flickers.
+SPINNER_DELAY_MS = 400
+
+
+def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -> html.Section:
+    """Return a section of the page with its heading, one explaining sentence and its content."""
+    heading = f"{anchor}-heading"
+    return html.Section(
+        [
+            html.Header(
+                [
+                    html.H2(title, id=heading, className="cf-section-title"),
+                    html.P(lead, className="cf-section-lead"),
+                ]
+            ),
+            *children,
+        ],
+        id=anchor,
+        className="cf-section",
+        **{"aria-labelledby": heading},
+    )
+
+
+def card(children: Sequence[Component], *, label: str, class_name: str = "") -> html.Div:
+    """Return a card: a quiet frame around one thing."""
+    return html.Div(
+        list(children), className=f"cf-card {class_name}".strip(), role="group", **_label(label)
+    )
+
+
+def downloads(figure_id: str, name: str, *, image: bool = True) -> html.Div:
+    """Return the links that download a figure as PNG and SVG, and its data as CSV.
+
+    The images are made in the browser (assets/figures.js); the CSV comes from the server, and
+    its address follows the view.
+    """
+    images = [
+        html.Button(
+            kind.upper(),
+            type="button",
+            className="cf-download",
+            **{"data-figure": figure_id, "data-format": kind},
+            **_label(f"Download {name} as {kind.upper()}"),
+        )
+        for kind in (("png", "svg") if image else ())
+    ]
+    table = html.A(
+        "CSV",
+        id={"type": ids.CSV_LINK, "index": figure_id},
+        href="",
+        className="cf-download",
+        download=f"{figure_id}.csv",
+        **_label(f"Download the data of {name} as CSV"),
+    )
+    return html.Div([*images, table], className="cf-downloads")
+
+
+def figure(figure_id: str, *, height: int) -> dcc.Loading:
+    """Return the place of a figure, which keeps its height while the figure is drawn."""
+    return loading(
+        dcc.Graph(
+            id=figure_id,
+            config=GRAPH_CONFIG,
+            figure={"layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}},
+            responsive=True,
+            style={"height": f"{height}px"},
+            className="cf-graph",
+        )
+    )
+
+
+def loading(child: Component) -> dcc.Loading:
+    """Show that something is being computed, without flicker and without moving the page."""
+    return dcc.Loading(
+        child,
+        type="circle",
+        delay_show=SPINNER_DELAY_MS,
+        overlay_style={"visibility": "visible", "opacity": 0.55},
+        parent_className="cf-loading",
+    )
+
+
+def figure_card(figure_id: str, name: str, *, height: int, above: Children = None) -> html.Div:
+    """Return a card with a figure, its downloads and, above it, the controls it has."""
+    head = html.Div([*as_list(above), downloads(figure_id, name)], className="cf-card-head")
+    return card([head, figure(figure_id, height=height)], label=name, class_name="cf-figure-card")
+
+
+def labelled(label: str, control: Component, *, hint: str = "", grow: bool = False) -> html.Div:
+    """Return a control under its visible label, which screen readers announce as well."""
+    return html.Div(
+        [
+            html.Span(label, className="cf-label"),
+            control,
+            html.Span(hint, className="cf-hint") if hint else None,
+        ],
+        className="cf-field cf-grow" if grow else "cf-field",
+        role="group",
+        **_label(label),
+    )
+
+
+def empty_state(sentence: str) -> html.Div:
+    """Say honestly that there is nothing to show, and what would change that."""
+    return html.Div(html.P(sentence), className="cf-empty")
+
+
+def as_list(children: Children) -> list[Component | str | None]:
+    """Return children as a list, whatever they came as."""
+    if children is None:
+        return []
+    if isinstance(children, Component | str):
+        return [children]
+    return list(children)
+
+
+def _label(text: str) -> dict[str, Any]:
+    return {"aria-label": text}
