@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import msgspec
-
 from concept_fragmentation.persistence import codec, documents, tensors
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import MAX_ENTRY_BYTES, AnalysisCache
@@ -215,11 +214,10 @@ class AnalysisFiles:
         found = [_from_text(summary) for summary in self._catalog.versions(folder).values()]
         if not found:
             raise self._not_found(analysis_id, None)
-        card = self._read_card(folder)
-        for summary in found:
-            if card is not None and summary["version"] <= card.after_version:
-                summary |= card.labels()
-        return found
+        if (card := self._read_card(folder)) is None:
+            return found
+        labels = card.labels()
+        return [s | labels if s["version"] <= card.after_version else s for s in found]
 
     def update(
         self,
@@ -355,7 +353,9 @@ class AnalysisFiles:
             ) from error
         return structure
 
-    def _stats(self, folder: str, version: int) -> tuple[os.stat_result | None, os.stat_result | None]:
+    def _stats(
+        self, folder: str, version: int
+    ) -> tuple[os.stat_result | None, os.stat_result | None]:
         """Of the document and of the tensor file; None for one that is not there."""
 
         def stat(name: str) -> os.stat_result | None:
@@ -371,7 +371,9 @@ class AnalysisFiles:
     def _read_document(self, folder: str, version: int) -> dict[str, Any] | None:
         name = _document_name(folder, version)
         data = self._blobs.read(name)
-        return None if data is None else documents.parse("analysis", data, str(self._blobs.path(name)))
+        return (
+            None if data is None else documents.parse("analysis", data, str(self._blobs.path(name)))
+        )
 
     def _versions_on_disk(self, folder: str) -> list[int]:
         matches = map(_DOCUMENT.fullmatch, self._blobs.names(f"{_RESULTS}/{folder}"))
@@ -428,11 +430,12 @@ class AnalysisFiles:
         if version is not None and there:
             known = ", ".join(map(str, there))
             return AnalysisNotFoundError(
-                f"Version {version} of analysis {analysis_id!r} not found. Stored versions: {known}."
+                f"Version {version} of analysis {analysis_id!r} not found. Stored: {known}."
             )
         near = self._catalog.newest_ids(_NEAR_NAMES)
         return AnalysisNotFoundError(
-            not_found_sentence("Analysis", analysis_id, near) + " list_analyses() shows what is stored."
+            not_found_sentence("Analysis", analysis_id, near)
+            + " list_analyses() shows what is stored."
         )
 
 
@@ -450,7 +453,11 @@ def _tensor_name(folder: str, version: int) -> str:
 
 def _metadata(draft: Draft, version: int, change: _Change) -> dict[str, Any]:
     """The metadata of the next version: labels that were not given stay as they are."""
-    labels = change.labels() if change.summaries else {"name": draft.analysis_id, "tags": [], "notes": ""}
+    labels = (
+        change.labels()
+        if change.summaries
+        else {"name": draft.analysis_id, "tags": [], "notes": ""}
+    )
     reserved = {
         "analysis_id": draft.analysis_id,
         "name": labels["name"] if draft.name is None else draft.name,
@@ -479,7 +486,7 @@ def _structure(document: dict[str, Any], file: BinaryIO, path: str) -> dict[str,
 
 @contextlib.contextmanager
 def _paused_gc() -> Iterator[None]:
-    """No collector runs while tens of thousands of containers are made that all stay: it triples the time."""
+    """Keep the collector from running while tens of thousands of containers are made that stay."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -87,7 +87,7 @@ class LocalBlobs:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a path to write a blob's content to; it becomes the blob when the block succeeds."""
+        """Yield a path to write a blob's content to; on success it becomes the blob."""
         target = self.path(name)
         with storage_errors("write", target):
             self._make_folder(target.parent)

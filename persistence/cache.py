@@ -125,10 +125,16 @@ class MemoryCache:
         with self._lock:
             size, size_bytes = len(self._entries), int(self._entries.currsize)
         hits, misses = self._counter.hits, self._counter.misses
-        return {"size": size, "size_bytes": size_bytes, "hits": hits, "misses": misses, "kind": "memory"}
+        return {
+            "size": size,
+            "size_bytes": size_bytes,
+            "hits": hits,
+            "misses": misses,
+            "kind": "memory",
+        }
 
 
-class _PlainDisk(diskcache.Disk):  # type: ignore[misc] - diskcache has no types
+class _PlainDisk(diskcache.Disk):  # type: ignore[misc]
     """diskcache's storage without its pickles: a row that claims to be one is corrupt."""
 
     def get(self, key: Any, raw: bool) -> Any:
@@ -202,7 +208,13 @@ class DiskCache:
         """`size` (entries), `size_bytes`, `hits`, `misses` (of this object), `kind`."""
         size, size_bytes = self._ask(lambda cache: (len(cache), cache.volume()), (0, 0))
         hits, misses = self._counter.hits, self._counter.misses
-        return {"size": size, "size_bytes": size_bytes, "hits": hits, "misses": misses, "kind": "disk"}
+        return {
+            "size": size,
+            "size_bytes": size_bytes,
+            "hits": hits,
+            "misses": misses,
+            "kind": "disk",
+        }
 
     def _ask(self, question: Callable[[Any], Answer], default: Answer) -> Answer:
         """Ask diskcache; a cache that can't answer is dropped with a warning."""

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
-
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
+from sqlalchemy.dialects.sqlite import insert
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,9 @@ _analyses = sa.Table(
 _tags = sa.Table(
     "tags",
     _tables,
-    sa.Column("folder", sa.Text, sa.ForeignKey("analyses.folder", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "folder", sa.Text, sa.ForeignKey("analyses.folder", ondelete="CASCADE"), primary_key=True
+    ),
     sa.Column("tag", sa.Text, primary_key=True),
     sa.Index("tags_of_analyses", "tag"),
 )
@@ -58,7 +59,9 @@ _tags = sa.Table(
 _versions = sa.Table(
     "versions",
     _tables,
-    sa.Column("folder", sa.Text, sa.ForeignKey("analyses.folder", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "folder", sa.Text, sa.ForeignKey("analyses.folder", ondelete="CASCADE"), primary_key=True
+    ),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("summary", sa.Text, nullable=False),
 )
@@ -112,7 +115,7 @@ class Catalog:
         return self._write(run)
 
     def record(self, folder: str, entry: Entry | None) -> None:
-        """Replace what is known of `folder` (None: nothing is left of it) and end its announcement."""
+        """Replace what is known of `folder` (None: nothing is left) and end its announcement."""
 
         def run(connection: sa.Connection) -> None:
             nonlocal entry
@@ -131,7 +134,7 @@ class Catalog:
         """The folders whose change was announced and not recorded yet."""
         return self._read(lambda connection: list(connection.scalars(sa.select(_pending.c.folder))))
 
-    def summaries(  # noqa: D417 - the parameters are those of `list_analyses`
+    def summaries(
         self,
         *,
         model_name: str | None = None,

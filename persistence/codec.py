@@ -3,7 +3,7 @@
 JSON holds what it can hold as itself. Everything else becomes an object with one key that begins
 with `$`:
 
-    {"$float": "nan" | "inf" | "-inf" | "bits:<16 hex digits>"}     floats that JSON has no number for
+    {"$float": "nan" | "inf" | "-inf" | "bits:<hex>"}   floats that JSON has no number for
     {"$int": "0x..."}                        integers outside 64 bits
     {"$str": base64}                         text with lone surrogates (UTF-8, surrogates passed)
     {"$bytes": base64}, {"$bytearray": base64}, {"$complex": [real, imaginary]}
@@ -15,9 +15,10 @@ with `$`:
 
 and, only where there is a tensor file:
 
-    {"$list": {"type": "int" | "float" | "bool", "tensor"}}         a long regular (nested) list of numbers
-    {"$table": {"columns": {name: [...]}, "index": [...]}}          a dict of records that share their keys
-    {"$table": {"columns": {name: [...]}, "length": N}}             a list of such records
+    {"$list": {"type": "int" | "float" | "bool", "tensor"}}  a long regular list of numbers, nested
+                                                             or not
+    {"$table": {"columns": {name: [...]}, "index": [...]}}   a dict of records with the same keys
+    {"$table": {"columns": {name: [...]}, "length": N}}      a list of such records
 
 Only exact types are taken (a subclass would come back as its base, which is a loss), so a value is
 either returned as it was or refused by its path.
@@ -29,13 +30,13 @@ import base64
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 Array = npt.NDArray[Any]
@@ -47,11 +48,9 @@ _LONG_TABLE: Final = 16
 
 _INT64: Final = (-(2**63), 2**63 - 1)
 _STORABLE_KINDS: Final = "biufcmMSU"
-_LIST_TYPES: Final[dict[str, tuple[type, str]]] = {
-    "int": (int, "i"),
-    "float": (float, "f"),
-    "bool": (bool, "b"),
-}
+_LIST_KINDS: Final = {"int": "i", "float": "f", "bool": "b"}
+# As many as NumPy allows.
+_MAX_DIMENSIONS: Final = 32
 _PLAIN_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -110,12 +109,18 @@ class _Encoder:
 
     def encode(self, value: Any, path: str, depth: int) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
         if depth > MAX_DEPTH:
-            raise InvalidDataError([f"{path}: nested deeper than {MAX_DEPTH} levels (or in itself)"])
+            raise InvalidDataError(
+                [f"{path}: nested deeper than {MAX_DEPTH} levels (or in itself)"]
+            )
         kind = type(value)
         if value is None or kind is bool:
             return value
         if kind is str:
-            return value if _is_text(value) else {"$str": _base64(value.encode("utf-8", "surrogatepass"))}
+            return (
+                value
+                if _is_text(value)
+                else {"$str": _base64(value.encode("utf-8", "surrogatepass"))}
+            )
         if kind is int:
             return value if _INT64[0] <= value <= _INT64[1] else {"$int": hex(value)}
         if kind is float:
@@ -135,15 +140,17 @@ class _Encoder:
         if kind is bytes or kind is bytearray:
             return {f"${kind.__name__}": _base64(bytes(value))}
         if kind is complex:
-            return {"$complex": [self.encode(part, path, depth) for part in (value.real, value.imag)]}
+            return {
+                "$complex": [self.encode(part, path, depth) for part in (value.real, value.imag)]
+            }
         if kind is set or kind is frozenset:
             # A set has no order; sorted by type and text, equal sets give equal documents.
             ordered = sorted(value, key=lambda item: (type(item).__name__, repr(item)))
             return {f"${kind.__name__}": self._items(ordered, path, depth)}
         raise InvalidDataError(
             [
-                f"{path}: a value of type {kind.__module__}.{kind.__qualname__} can't be stored without "
-                "loss; convert it to a dict, list, number, string or NumPy array"
+                f"{path}: a value of type {kind.__module__}.{kind.__qualname__} can't be stored "
+                "without loss; convert it to a dict, list, number, string or NumPy array"
             ]
         )
 
@@ -152,13 +159,15 @@ class _Encoder:
 
     def _list(self, values: list[Any], path: str, depth: int) -> Any:
         kinds = set(map(type, values))
-        if len(kinds) == 1 and _is_json(kinds.copy().pop(), values) and not (
-            self.tensors is not None and len(values) >= _LONG_LIST and kinds <= {int, float, bool}
-        ):
-            return values
-        if self.tensors is not None and len(values) >= _LONG_TABLE and kinds == {dict}:
-            if (columns := _columns(values)) is not None:
-                return {"$table": {"columns": self._table(columns, path, depth), "length": len(values)}}
+        if len(kinds) == 1:
+            (kind,) = kinds
+            in_tensors = self.tensors is not None and len(values) >= _LONG_LIST
+            if not (in_tensors and kind in (int, float, bool)) and _is_json(kind, values):
+                return values
+        is_table = self.tensors is not None and len(values) >= _LONG_TABLE and kinds == {dict}
+        if is_table and (columns := _columns(values)) is not None:
+            table = self._table(columns, path, depth)
+            return {"$table": {"columns": table, "length": len(values)}}
         if self.tensors is not None and (numbers := _regular_numbers(values)) is not None:
             name, array = numbers
             return {"$list": {"type": name, "tensor": self._store(array, path)}}
@@ -166,11 +175,13 @@ class _Encoder:
 
     def _dict(self, mapping: dict[Any, Any], path: str, depth: int) -> Any:
         keys = list(mapping)
-        plain = set(map(type, keys)) <= {str} and all(_is_text(k) and k[:1] != "$" for k in keys)
-        if not plain:
+        if not _are_plain_keys(keys):
             return {
                 "$dict": [
-                    [self.encode(key, f"{path}.<key>", depth + 1), self.encode(item, _below(path, key), depth + 1)]
+                    [
+                        self.encode(key, f"{path}.<key>", depth + 1),
+                        self.encode(item, _below(path, key), depth + 1),
+                    ]
                     for key, item in mapping.items()
                 ]
             }
@@ -179,11 +190,14 @@ class _Encoder:
             if set(map(type, records)) == {dict} and (columns := _columns(records)) is not None:
                 table = self._table(columns, path, depth)
                 return {"$table": {"columns": table, "index": keys}}
-        return {key: self.encode(item, _below(path, key), depth + 1) for key, item in mapping.items()}
+        return {
+            key: self.encode(item, _below(path, key), depth + 1) for key, item in mapping.items()
+        }
 
     def _table(self, columns: dict[str, list[Any]], path: str, depth: int) -> dict[str, Any]:
         return {
-            name: self.encode(column, f"{path}.*.{name}", depth + 1) for name, column in columns.items()
+            name: self.encode(column, f"{path}.*.{name}", depth + 1)
+            for name, column in columns.items()
         }
 
     def _array(self, array: Array, path: str) -> dict[str, Any]:
@@ -218,7 +232,7 @@ def _below(path: str, key: object) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _is_json(kind: type, values: list[Any]) -> bool:
+def _is_json(kind: type[Any], values: list[Any]) -> bool:
     """Whether values of one type are all fit for JSON as they are; quick for long lists."""
     if kind is str:
         return _is_text("".join(values))
@@ -226,7 +240,7 @@ def _is_json(kind: type, values: list[Any]) -> bool:
         return _INT64[0] <= min(values) and max(values) <= _INT64[1]
     if kind is float:
         return bool(np.isfinite(np.array(values)).all())
-    return kind in _PLAIN_LEAVES
+    return bool(kind is bool or kind is type(None))
 
 
 def _special_float(value: float) -> str:
@@ -239,12 +253,21 @@ def _special_float(value: float) -> str:
 def _columns(records: list[dict[Any, Any]]) -> dict[str, list[Any]] | None:
     """The columns of records that share their keys and the keys' order; None if they do not."""
     names = tuple(records[0])
-    if not names or not all(type(n) is str and n[:1] != "$" and _is_text(n) for n in names):
+    if not names or not _are_plain_keys(names):
         return None
-    if not all(tuple(record) == names for record in records):
+    if list(map(tuple, records)).count(names) != len(records):
         return None
-    rows = zip(*(record.values() for record in records), strict=True)
-    return {name: list(column) for name, column in zip(names, rows, strict=True)}
+    return {name: list(map(itemgetter(name), records)) for name in names}
+
+
+def _are_plain_keys(keys: Sequence[Any]) -> bool:
+    """Whether JSON can have these keys as they are and none passes for a tag."""
+    if not set(map(type, keys)) <= {str}:
+        return False
+    # Joined, thousands are looked at in one go; what is refused here for a NUL in it is still
+    # kept, only less readably.
+    joined = "\0" + "\0".join(keys)
+    return "\0$" not in joined and _is_text(joined)
 
 
 def _regular_numbers(values: list[Any]) -> tuple[str, Array] | None:
@@ -252,35 +275,36 @@ def _regular_numbers(values: list[Any]) -> tuple[str, Array] | None:
     shape: list[int] = []
     flat: list[Any] = values
     while True:
-        if not flat:
-            return None
         kinds = set(map(type, flat))
+        shape.append(len(flat) // math.prod(shape))
         if kinds != {list}:
-            shape.append(len(flat))
             break
-        lengths = set(map(len, flat))
-        if len(lengths) != 1 or len(shape) >= MAX_DEPTH // 4:
+        if len(set(map(len, flat))) != 1 or len(shape) > _MAX_DIMENSIONS or not flat[0]:
             return None
-        shape.append(len(flat))
         flat = list(chain.from_iterable(flat))
     if len(flat) < _LONG_LIST or len(kinds) != 1:
         return None
-    for name, (kind, _) in _LIST_TYPES.items():
-        if kinds == {kind}:
-            dims = [b // a for a, b in zip([1, *shape], shape, strict=False)]
-            array = _narrow(flat) if kind is int else np.array(flat, dtype=kind)
-            return None if array is None else (name, array.reshape(dims))
+    (kind,) = kinds
+    if kind is int:
+        array = _narrow(flat)
+        return None if array is None else ("int", array.reshape(shape))
+    if kind is float or kind is bool:
+        return kind.__name__, np.array(flat, dtype=kind).reshape(shape)
     return None
 
 
 def _narrow(values: list[int]) -> Array | None:
     """Integers in the smallest signed dtype that holds them; None if 64 bits do not."""
-    low, high = min(values), max(values)
-    for dtype in (np.int8, np.int16, np.int32, np.int64):
+    try:
+        array = np.array(values, dtype=np.int64)
+    except OverflowError:
+        return None
+    low, high = array.min(), array.max()
+    for dtype in (np.int8, np.int16, np.int32):
         limits = np.iinfo(dtype)
         if limits.min <= low and high <= limits.max:
-            return np.array(values, dtype=dtype)
-    return None
+            return array.astype(dtype)
+    return array
 
 
 class _Decoder:
@@ -360,7 +384,9 @@ class _Decoder:
             if array.dtype != dtype:
                 array = array.view(dtype).reshape(shape)
             if array.shape != shape:
-                raise CodecError(f"tensor {body['tensor']!r} has the shape {array.shape}, not {shape}")
+                raise CodecError(
+                    f"tensor {body['tensor']!r} has the shape {array.shape}, not {shape}"
+                )
             return array
         data = base64.b64decode(body["base64"], validate=True)
         if len(data) != math.prod(shape) * dtype.itemsize:
@@ -370,7 +396,7 @@ class _Decoder:
 
     def _decode_list(self, body: Mapping[str, Any], _depth: int) -> list[Any]:
         array = self._tensor(body["tensor"])
-        if array.dtype.kind != _LIST_TYPES[body["type"]][1]:
+        if array.dtype.kind != _LIST_KINDS[body["type"]]:
             raise CodecError(f"a list of {body['type']} can't be stored as {array.dtype}")
         values: list[Any] = array.tolist()
         return values
@@ -380,8 +406,12 @@ class _Decoder:
         length = len(body["index"]) if "index" in body else body["length"]
         if {len(column) for column in columns.values()} != {length}:
             raise CodecError("a table's columns have different lengths")
-        names = tuple(columns)
-        records = [dict(zip(names, row, strict=False)) for row in zip(*columns.values(), strict=True)]
+        # Column by column into copies of one template: twice as fast as row by row.
+        template: dict[str, Any] = dict.fromkeys(columns)
+        records = [template.copy() for _ in range(length)]
+        for name, column in columns.items():
+            for record, item in zip(records, column, strict=True):
+                record[name] = item
         return dict(zip(body["index"], records, strict=True)) if "index" in body else records
 
     def _tensor(self, name: str) -> Array:

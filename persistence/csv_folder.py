@@ -5,7 +5,7 @@ the CSV files, and the manifest refers to them with
 
     {"$csv": {"file", "column", "type"}}                                    one list
     {"$csv": {"file", "index", "columns": {name: column or [columns]}}}     a dict of records
-    {"$csv": {"file", "array": {"dtype", "shape"}}}                         an array: heads x queries x keys
+    {"$csv": {"file", "array": {"dtype", "shape"}}}                         heads x queries x keys
 
 What is small (metrics of a layer, attention entropy) stands in the manifest and is repeated in CSV
 files for reading only; the manifest's `files` says which is which.
@@ -26,7 +26,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-
 from concept_fragmentation.analysis import compute_token_paths
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
 from concept_fragmentation.persistence import codec
@@ -37,6 +36,10 @@ FORMAT: Final = "concept_fragmentation csv export"
 # What spreadsheets take for the beginning of a formula, after whatever they skip.
 _FORMULA: Final = re.compile(r"[\s\0-\x20]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.csv")
+
+_NUMBER: Final = bool | int | float | np.generic
+# Longer lists are no table to read; the manifest has them.
+_LISTED_NUMBERS: Final = 64
 
 Files = dict[str, bytes]
 
@@ -121,7 +124,9 @@ class _Writer:
         structure: dict[str, Any] = {}
         records = list(paths.values())
         names = list(records[0]) if records else []
-        exact = all(isinstance(key, str) for key in paths) and all(list(r) == names for r in records)
+        exact = all(isinstance(key, str) for key in paths) and all(
+            list(r) == names for r in records
+        )
         for name in names:
             values = [record.get(name) for record in records]
             described = self._path_column(name, values, columns)
@@ -198,7 +203,10 @@ class _Writer:
 
     def _metrics(self) -> None:
         """The small numbers of each layer, for reading."""
-        for file, key in (("cluster_metrics.csv", "cluster_metrics"), ("attention.csv", "attention_data")):
+        for file, key in (
+            ("cluster_metrics.csv", "cluster_metrics"),
+            ("attention.csv", "attention_data"),
+        ):
             by_layer = self._data.get(key)
             if not isinstance(by_layer, dict) or not by_layer:
                 continue
@@ -206,8 +214,12 @@ class _Writer:
             names = list(dict.fromkeys(name for row in rows.values() for name in row))
             columns = {"layer": [escape(str(layer)) for layer in rows]}
             for name in names:
-                columns[name] = [escape(str(row[name])) if isinstance(row.get(name), str)
-                                 else str(row.get(name, "")) for row in rows.values()]
+                columns[name] = [
+                    escape(str(row[name]))
+                    if isinstance(row.get(name), str)
+                    else str(row.get(name, ""))
+                    for row in rows.values()
+                ]
             self._write(file, columns, "for reading: the manifest has it")
 
     def _layer_file(self, kind: str, layer: str) -> str:
@@ -290,11 +302,11 @@ def _scalars(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         title = f"{prefix}.{name}" if prefix else str(name)
         if isinstance(value, dict):
             yield from _scalars(value, title)
-        elif isinstance(value, bool | int | float | str | np.generic):
+        elif isinstance(value, _NUMBER | str):
             yield title, value
-        elif isinstance(value, list | tuple | np.ndarray) and np.ndim(np.asarray(value)) == 1:
-            if len(value) <= 64:
-                yield from ((f"{title}.{i}", item) for i, item in enumerate(value))
+        elif isinstance(value, list | tuple | np.ndarray) and len(value) <= _LISTED_NUMBERS:
+            numbers = (item for item in enumerate(value) if isinstance(item[1], _NUMBER))
+            yield from ((f"{title}.{i}", number) for i, number in numbers)
 
 
 class _Reader:
@@ -305,7 +317,9 @@ class _Reader:
 
     def content(self) -> dict[str, Any]:
         if MANIFEST not in self._files:
-            raise InvalidDataError([f"{MANIFEST}: not in the folder, so it is no CSV export of ours"])
+            raise InvalidDataError(
+                [f"{MANIFEST}: not in the folder, so it is no CSV export of ours"]
+            )
         try:
             manifest = json.loads(self._files[MANIFEST])
             if manifest["format"] != FORMAT or manifest["format_version"] > 1:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 from blake3 import blake3
-
 from concept_fragmentation.persistence.errors import CorruptedFileError, UnsupportedFormatError
 
 FORMAT_VERSION: Final = 1

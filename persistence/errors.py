@@ -1,4 +1,4 @@
-"""What can go wrong with the store; each error is one sentence that names the thing and the way out."""
+"""What can go wrong with the store: each error names the thing and the way out."""
 
 from __future__ import annotations
 

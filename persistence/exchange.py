@@ -20,10 +20,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import msgspec
-
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, csv_folder, safe_pickle
-from concept_fragmentation.persistence.blobs import flush_file, flush_folder, replacing, storage_errors
+from concept_fragmentation.persistence.blobs import (
+    flush_file,
+    flush_folder,
+    replacing,
+    storage_errors,
+)
 from concept_fragmentation.persistence.errors import StorageError, UnsupportedFormatError
 
 FORMATS: Final = ("json", "csv", "pickle")
@@ -36,7 +40,7 @@ Content = dict[str, Any]
 
 
 def check_format(export_format: object) -> str:
-    """Return the format if there is such a one; UnsupportedFormatError names those that there are."""
+    """Return the format if there is such a one; UnsupportedFormatError names those there are."""
     if export_format not in FORMATS:
         raise UnsupportedFormatError(
             f"Unsupported export format {export_format!r}; choose one of {', '.join(FORMATS)}."
@@ -104,7 +108,8 @@ def read_bytes(filename: str, data: bytes) -> Content:
             raise
         raise InvalidDataError(
             [
-                f"{filename}: it is neither a JSON, CSV or pickle export nor a JSON analysis ({error})"
+                f"{filename}: it is neither a JSON, CSV or pickle export nor a JSON analysis "
+                f"({error})"
             ]
         ) from error
 
@@ -173,13 +178,21 @@ def _unzipped(filename: str, data: bytes) -> dict[str, bytes]:
                 )
             # Only the last part of a name counts: nothing is ever written under it.
             return {PurePosixPath(entry.filename).name: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise InvalidDataError([f"{filename}: the archive is damaged ({error})"]) from error
 
 
 def _write_folder(files: Mapping[str, bytes], target: Path) -> None:
-    if target.exists() and not (target / csv_folder.MANIFEST).is_file() and (
-        not target.is_dir() or any(target.iterdir())
+    if (
+        target.exists()
+        and not (target / csv_folder.MANIFEST).is_file()
+        and (not target.is_dir() or any(target.iterdir()))
     ):
         raise StorageError(
             f"Could not write {str(target)!r}: something else has that name; choose another path."

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Final
 
 from blake3 import blake3
-
 from concept_fragmentation.persistence.errors import UnsafeIdentifierError
 
 MAX_LENGTH: Final = 128
@@ -34,9 +33,7 @@ def check_identifier(identifier: object, what: str = "analysis_id") -> str:
             control characters or lone surrogates.
     """
     if not isinstance(identifier, str):
-        raise UnsafeIdentifierError(
-            f"{what}: a string is needed, not {type(identifier).__name__}."
-        )
+        raise UnsafeIdentifierError(f"{what}: a string is needed, not {type(identifier).__name__}.")
     reason = None
     if not identifier.strip():
         reason = "it is empty"
@@ -75,7 +72,7 @@ def slug(text: str, length: int) -> str:
 
 
 def new_analysis_id(model_name: str, moment: datetime) -> str:
-    """A fresh analysis id that sorts by time and says the model, such as `gpt2-20260102-030405-9f2c`."""
+    """A fresh analysis id that says the model and the moment: `gpt2-20260102-030405-9f2c01ab`."""
     return f"{slug(model_name, 40)}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 

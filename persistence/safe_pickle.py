@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 _MAX_DEPTH: Final = 150
@@ -21,10 +20,11 @@ class RefusedPickleError(InvalidDataError):
 class _Admitted:
     """A callable a pickle may use. It has no attributes, so a pickle can't change it."""
 
-    __slots__ = ("__weakref__", "_call")
+    __slots__ = ("_call",)
+    _call: Callable[..., Any]
 
     def __init__(self, call: Callable[..., Any]) -> None:
-        object.__setattr__(self, "_call", call)
+        object.__setattr__(self, "_call", call)  # past our own `__setattr__`
 
     def __setattr__(self, name: str, value: object) -> None:
         raise RefusedPickleError([f"the pickle sets {name!r} of a function"])
@@ -59,7 +59,7 @@ class _Array:
 
     __slots__ = ("array",)
 
-    def __init__(self, kind: object, shape: object, typecode: object) -> None:
+    def __init__(self, *_empty_array: object) -> None:
         self.array: Any = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -101,6 +101,12 @@ def _bytearray(data: object = b"", encoding: object = "latin-1") -> bytearray:
     return bytearray(data)
 
 
+_BUILTINS: Final[dict[str, Callable[..., Any]]] = {
+    "complex": complex,
+    "set": set,
+    "frozenset": frozenset,
+    "bytearray": _bytearray,
+}
 _NUMPY_CORES: Final = ("numpy.core", "numpy._core")
 _ADMITTED: Final[dict[tuple[str, str], Any]] = {
     ("numpy", "ndarray"): None,  # only ever an argument
@@ -109,12 +115,7 @@ _ADMITTED: Final[dict[tuple[str, str], Any]] = {
     **{
         (module, name): _Admitted(call)
         for module in ("builtins", "__builtin__")
-        for name, call in {
-            "complex": complex,
-            "set": set,
-            "frozenset": frozenset,
-            "bytearray": _bytearray,
-        }.items()
+        for name, call in _BUILTINS.items()
     },
     **{(f"{core}.multiarray", "_reconstruct"): _Admitted(_Array) for core in _NUMPY_CORES},
     **{(f"{core}.multiarray", "scalar"): _Admitted(_scalar) for core in _NUMPY_CORES},
@@ -148,8 +149,8 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) not in _ADMITTED:
             raise RefusedPickleError(
                 [
-                    f"the pickle asks for {module}.{name}; only builtin containers, numbers, strings "
-                    "and NumPy arrays are admitted. Export the analysis as JSON instead"
+                    f"the pickle asks for {module}.{name}; only builtin containers, numbers, "
+                    "strings and NumPy arrays are admitted. Export the analysis as JSON instead"
                 ]
             )
         return _ADMITTED[module, name]
@@ -169,5 +170,5 @@ def loads(data: bytes) -> Any:
         return _finished(_Unpickler(io.BytesIO(data)).load(), 0)
     except RefusedPickleError:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+    except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -14,7 +14,7 @@ from concept_fragmentation.persistence.analyses import RESERVED_METADATA, Analys
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
-from concept_fragmentation.persistence.errors import NotFoundError, StorageError
+from concept_fragmentation.persistence.errors import NotFoundError
 from concept_fragmentation.persistence.identifiers import (
     check_identifier,
     folder_name,
@@ -67,7 +67,9 @@ class GPT2AnalysisPersistence:
         """Open the store in `base_dir`."""
         problems = []
         if max_versions is not None and (type(max_versions) is not int or max_versions < 1):
-            problems.append(f"max_versions: a whole number from 1, or None, is needed, not {max_versions!r}")
+            problems.append(
+                f"max_versions: a whole number from 1, or None, is needed, not {max_versions!r}"
+            )
         if not isinstance(cache_ttl, int | float) or not cache_ttl > 0:
             problems.append(f"cache_ttl: a positive number of seconds is needed, not {cache_ttl!r}")
         _refuse(problems)
@@ -111,13 +113,15 @@ class GPT2AnalysisPersistence:
         """Save an analysis; under an id that is taken it becomes the next version.
 
         Args:
-            analysis_data: the analysis dict; see `concept_fragmentation.analysis`. It is not changed.
+            analysis_data: the analysis dict, see `concept_fragmentation.analysis`; it is not
+                changed.
             model_name: the model, such as `openai-community/gpt2`.
             input_text: the text that was analysed, or "".
             analysis_id: 1 to 128 characters without path separators, `..` or control characters;
                 by default a new one is made.
             metadata: the caller's own entries. They can't have the names of the store's own:
-                analysis_id, data_format, input_text, model_name, name, notes, tags, timestamp, version.
+                analysis_id, data_format, input_text, model_name, name, notes, tags, timestamp,
+                version.
             name: a name for people; by default the earlier version's, else the id.
             tags: by default the earlier version's.
             notes: by default the earlier version's.
@@ -295,7 +299,11 @@ class GPT2AnalysisPersistence:
             )
 
     def load_visualization_state(self, state_id: str) -> dict[str, Any]:
-        """A state: `state_id`, `analysis_id`, `visualization_type`, `state_name`, `timestamp`, `config`.
+        """Load a saved view of an analysis.
+
+        Returns:
+            `{"state_id", "analysis_id", "visualization_type", "state_name", "timestamp",
+            "config"}`.
 
         Raises:
             VisualizationStateNotFoundError: there is no such state.
@@ -342,13 +350,16 @@ class GPT2AnalysisPersistence:
         return self._sessions.create(session_name, identifiers, notes, tags)
 
     def load_session(self, session_id: str) -> dict[str, Any]:
-        """A session: `session_id`, `session_name`, `analysis_ids`, `missing_analysis_ids`, `notes`,
-        `tags`, `created_at`, `updated_at`.
+        """Load a session.
+
+        Returns:
+            `{"session_id", "session_name", "analysis_ids", "missing_analysis_ids" (deleted since),
+            "notes", "tags", "created_at", "updated_at"}`.
 
         Raises:
             SessionNotFoundError: there is no such session.
             CorruptedFileError: a byte on disk is not what was written; the file is named.
-        """  # noqa: D205 - the keys are the summary
+        """
         return self._sessions.load(check_identifier(session_id, "session_id"))
 
     def list_sessions(self) -> list[dict[str, Any]]:
@@ -376,7 +387,9 @@ class GPT2AnalysisPersistence:
             InvalidDataError: an argument is of the wrong type.
         """
         problems: list[str] = []
-        if session_name is not None and not (isinstance(session_name, str) and session_name.strip()):
+        if session_name is not None and not (
+            isinstance(session_name, str) and session_name.strip()
+        ):
             problems.append("session_name: a string that is not empty is needed")
         _need_text("notes", notes, problems, optional=True)
         new_ids = None if analysis_ids is None else _strings("analysis_ids", analysis_ids, problems)
@@ -458,16 +471,16 @@ class GPT2AnalysisPersistence:
         """
         target = Path(path).resolve()
         if target.parent != self.exports_dir.resolve() or not target.exists():
-            raise NotFoundError(f"Export not found: {str(path)!r} is not in {str(self.exports_dir)!r}.")
+            raise NotFoundError(
+                f"Export not found: {str(path)!r} is not in {str(self.exports_dir)!r}."
+            )
         return exchange.pack(target)
 
-    def import_analysis(
-        self, path: str | os.PathLike[str], *, name: str | None = None
-    ) -> str:
-        """Save an exported analysis, its visualization states included, as an analysis of this store.
+    def import_analysis(self, path: str | os.PathLike[str], *, name: str | None = None) -> str:
+        """Save an exported analysis and its visualization states in this store.
 
-        Takes what `export_analysis` writes (a CSV folder also zipped), and JSON files that hold a bare
-        analysis dict, a loaded structure, or either under `analysis_results`. Pickles may hold
+        Takes what `export_analysis` writes (a CSV folder also zipped), and JSON files that hold a
+        bare analysis dict, a loaded structure, or either under `analysis_results`. Pickles may hold
         builtin containers, numbers, strings and NumPy arrays only; none runs code.
 
         Args:
@@ -503,7 +516,9 @@ class GPT2AnalysisPersistence:
             if self._analyses.exists(identifier):
                 identifier = None
         model_name = (
-            came_with["model_name"] or structure["model_info"].get("model_name") or data["model_type"]
+            came_with["model_name"]
+            or structure["model_info"].get("model_name")
+            or data["model_type"]
         )
         saved = self.save_analysis_results(
             data,
@@ -557,7 +572,7 @@ def save_gpt2_analysis(
 def load_gpt2_analysis(
     analysis_id: str, persistence_manager: GPT2AnalysisPersistence | None = None
 ) -> dict[str, Any]:
-    """Load the newest version from `persistence_manager`, by default the store in the default folder."""
+    """Load the newest version from `persistence_manager`, by default the default folder's store."""
     store = persistence_manager or GPT2AnalysisPersistence()
     return store.load_analysis_results(analysis_id)
 
@@ -595,7 +610,8 @@ def _check_version(version: object) -> int | None:
 
 def _count_tokens(tokens: Any) -> int:
     """How many tokens; older files nest them by sequence."""
-    return sum(1 if isinstance(item, str) else len(item) for item in tokens)
+    nested = [item for item in tokens if type(item) is not str]
+    return len(tokens) - len(nested) + sum(map(len, nested))
 
 
 def _problems_of_states(states: object) -> list[str]:
@@ -606,7 +622,9 @@ def _problems_of_states(states: object) -> list[str]:
         if not isinstance(state, dict) or not isinstance(state.get("config"), dict):
             problems.append(f"visualization_states[{i}].config: an object is needed")
             continue
-        for key in ("visualization_type", "state_name"):
-            if not isinstance(state.get(key, ""), str):
-                problems.append(f"visualization_states[{i}].{key}: a string is needed")
+        problems += [
+            f"visualization_states[{i}].{key}: a string is needed"
+            for key in ("visualization_type", "state_name")
+            if not isinstance(state.get(key, ""), str)
+        ]
     return problems
