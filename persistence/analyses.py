@@ -324,9 +324,11 @@ class AnalysisFiles:
     def _load(self, folder: str, version: int) -> dict[str, Any] | None:
         """One version, from the cache or the files; None if it is not there."""
         stats = self._stats(folder, version)
-        if stats[0] is None:
+        first_line = self._blobs.read(_document_name(folder, version), limit=documents.FIRST_LINE)
+        if stats[0] is None or first_line is None:
             return None
-        key = f"{folder}/{version}:" + ":".join(
+        # The checksum tells one content from another, size and time a file that was harmed since.
+        key = f"{folder}/{version}:{first_line!r}:" + ":".join(
             f"{stat.st_ino},{stat.st_size},{stat.st_mtime_ns}" for stat in stats if stat
         )
         cacheable = sum(stat.st_size for stat in stats if stat) <= MAX_ENTRY_BYTES

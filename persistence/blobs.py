@@ -94,12 +94,13 @@ class LocalBlobs:
             with replacing(target) as temporary:
                 yield temporary
 
-    def read(self, name: str) -> bytes | None:
-        """The content of a blob, or None if there is none."""
+    def read(self, name: str, limit: int = -1) -> bytes | None:
+        """The content of a blob, its first `limit` bytes if given; None if there is none."""
         path = self.path(name)
         with storage_errors("read", path):
             try:
-                return path.read_bytes()
+                with path.open("rb") as file:
+                    return file.read(limit)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 

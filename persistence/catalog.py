@@ -174,7 +174,7 @@ class Catalog:
             .where(_versions.c.folder == folder)
             .order_by(_versions.c.version.desc())
         )
-        return self._read(lambda connection: dict(connection.execute(query).tuples().all()))
+        return self._read(lambda connection: dict(map(tuple, connection.execute(query))))
 
     def _fill(self, connection: sa.Connection) -> None:
         # Announcements stay: whoever made one may still be at work.

@@ -15,6 +15,9 @@ from concept_fragmentation.persistence.errors import CorruptedFileError, Unsuppo
 
 FORMAT_VERSION: Final = 1
 
+# How long the first line is.
+FIRST_LINE: Final = len('{"checksum": "blake3:",\n') + 64
+
 _FIRST_LINE: Final = re.compile(rb'\{"checksum": "blake3:([0-9a-f]{64})",\n')
 
 
