@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import flask
-from dash import Dash
-from flask_bootstrap import Bootstrap5
-
 from concept_fragmentation import callbacks
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from dash import Dash
+from flask_bootstrap import Bootstrap5
 
 TITLE = "Concept Fragmentation"
 HOST = "127.0.0.1"
@@ -96,7 +97,9 @@ def serve(
 
     Raises PortTakenError when something else listens there.
     """
-    check_port(host, port)
+    # With --debug, Werkzeug starts this again in a child while the parent holds the port.
+    if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
+        check_port(host, port)
     create_app(settings).run(host=host, port=port, debug=debug)
 
 
@@ -124,6 +127,7 @@ def demo_analysis() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from concept_fragmentation.cli import main
-
-    main(["serve"])
+    try:
+        serve()
+    except PortTakenError as error:
+        sys.exit(str(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
 from concept_fragmentation import app
 
 
@@ -31,3 +30,7 @@ def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
         app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
     except app.PortTakenError as error:
         raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

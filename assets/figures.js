@@ -31,7 +31,16 @@
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);
-      return window.dash_clientside.no_update;
+    },
+
+    // The rows that the table holds belong to the old columns.
+    refetch: function (_columns, id) {
+      const grid = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
+      if (grid) grid.purgeInfiniteCache();
+    },
+
+    csv_addresses: function (query, ids) {
+      return ids.map((id) => `figure-data/${id.index}.csv${query || ""}`);
     },
   };
 

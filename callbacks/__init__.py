@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dash import Dash
-
 from concept_fragmentation.callbacks import (
     appearance,
     downloads,
@@ -18,6 +16,7 @@ from concept_fragmentation.callbacks import (
     transfer,
 )
 from concept_fragmentation.callbacks.workspace import Workspace
+from dash import Dash
 
 _PANELS = (
     appearance,

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
-
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -27,6 +25,7 @@ from concept_fragmentation.components.view import (
     parse_selection,
     quick_windows,
 )
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 
 PART_STORES: Final[Mapping[Part, str]] = {
     "analysis": ids.ANALYSIS_VIEW,
@@ -121,6 +120,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         state={"query": State(ids.VIEW, "data")},
     )
     def navigate(
+        *,
         search: str | None,
         destination: Mapping[str, Any] | None,
         gesture: Mapping[str, Any] | None,
@@ -209,8 +209,10 @@ def page_state(
             else token_options(shown.analysis, view.tokens, ""),
             "cluster_options": no_update
             if same_window
-            else cluster_options(shown.analysis, workspace.window(view)),
-            "cluster_value": _changed(_node_text(view), cluster) if same_window else _node_text(view),
+            else cluster_options(workspace.window(view)),
+            "cluster_value": no_update
+            if same_window and _node_text(view) == cluster
+            else _node_text(view),
         }
     )
 

@@ -9,8 +9,13 @@ from typing import Any, Final, TypeVar
 
 import pandas as pd
 from cachetools import LRUCache
-
-from concept_fragmentation.analysis import Analysis, LayerWindow, layer_window
+from concept_fragmentation.analysis import (
+    Analysis,
+    LayerWindow,
+    TokenPathMetrics,
+    layer_window,
+    token_path_metrics,
+)
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
@@ -63,6 +68,7 @@ class Workspace:
         )
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
+        self._metrics = _Kept(WINDOWS_KEPT)
         self._frames = _Kept(WINDOWS_KEPT)
 
     def shown(self, view: View) -> Shown:
@@ -102,6 +108,19 @@ class Workspace:
         first, last = view.first, view.last
         return self._windows.get(
             (shown.key, first, last), lambda: layer_window(shown.analysis, first, last)
+        )
+
+    def metrics(self, view: View) -> TokenPathMetrics:
+        """Return the path metrics of a settled view's tokens within its window."""
+        shown = self.shown(view)
+        analysis, layers = shown.analysis, slice(view.first, (view.last or 0) + 1)
+        names = analysis.labelled_layers[layers]
+        states = [analysis.hidden_states[name] for name in names if name in analysis.hidden_states]
+        return self._metrics.get(
+            (shown.key, view.first, view.last),
+            lambda: token_path_metrics(
+                analysis.aligned.labels[:, layers], states if len(states) == len(names) else None
+            ),
         )
 
     def frame(self, view: View) -> pd.DataFrame:

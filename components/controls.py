@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,8 +25,13 @@ def short_names(layers: Sequence[str]) -> list[str]:
 
     Names that would be long or empty without it stay whole and are cut for display.
     """
-    prefix = os.path.commonprefix(list(layers)).rstrip("0123456789")
-    short = [name[len(prefix) :] for name in layers] if len(layers) > 1 else list(layers)
+    shared = 0
+    if len(layers) > 1:
+        # Compared letter by letter; the smallest and the largest name differ first.
+        pairs = zip(min(layers), max(layers), strict=False)
+        shared = next((i for i, (a, b) in enumerate(pairs) if a != b), len(min(layers)))
+    prefix = min(layers, default="")[:shared].rstrip("0123456789")
+    short = [name[len(prefix) :] for name in layers]
     if not all(short):
         short = list(layers)
     return [visible(name, limit=6) for name in short]
@@ -48,9 +52,7 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
     return f"{span} · {last - first + 1} of {len(layers)} layers"
 
 
-def token_options(
-    analysis: Analysis, chosen: Sequence[int], typed: str
-) -> list[dict[str, Any]]:
+def token_options(analysis: Analysis, chosen: Sequence[int], typed: str) -> list[dict[str, Any]]:
     """Return the chosen tokens and the best matches for what was typed, never all tokens.
 
     Exact matches come first, then tokens that begin with it, then tokens that contain it;
@@ -73,7 +75,7 @@ def token_options(
     return [_token_option(analysis, index) for index in indices]
 
 
-def cluster_options(analysis: Analysis, window: LayerWindow | None) -> list[dict[str, Any]]:
+def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
     """Return the clusters of the window, each with its size; the value is `node.layer.cluster`."""
     if window is None:
         return []

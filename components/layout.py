@@ -6,9 +6,6 @@ from typing import Any
 
 import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.parts import (
@@ -16,11 +13,12 @@ from concept_fragmentation.components.parts import (
     downloads,
     figure,
     figure_card,
-    labelled,
     loading,
     section,
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
+from dash import dcc, html
+from dash.development.base_component import Component
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 TABLE_BLOCK_ROWS = 100
@@ -341,9 +339,7 @@ def _table() -> html.Div:
         [
             html.Div(
                 [
-                    html.Span(
-                        id=ids.PATH_TABLE_NOTE, className="cf-hint cf-grow", role="status"
-                    ),
+                    html.Span(id=ids.PATH_TABLE_NOTE, className="cf-hint cf-grow", role="status"),
                     downloads(ids.PATH_TABLE, "the token paths", image=False),
                 ],
                 className="cf-card-head",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
+from dash import dcc, html
+from dash.development.base_component import Component
 
 Children = Component | str | Sequence[Component | str | None] | None
 

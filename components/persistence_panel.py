@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dash_bootstrap_components as dbc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import card, labelled, section
+from dash import dcc, html
+from dash.development.base_component import Component
 
 FORMATS = {"json": "JSON", "csv": "CSV", "pickle": "Pickle"}
 
@@ -80,9 +79,7 @@ def _save() -> html.Div:
         "Under a new name it becomes a new analysis; under its own name, its next version.",
         [
             _name(ids.SAVE_NAME, "Name", "A name for this analysis"),
-            html.Div(
-                [_button("Save Analysis", ids.SAVE, "primary")], className="cf-actions"
-            ),
+            html.Div([_button("Save Analysis", ids.SAVE, "primary")], className="cf-actions"),
         ],
     )
 

@@ -135,13 +135,10 @@ class View:
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> View:
         """Read a view from a saved state; whatever can't be read is left at its default."""
-        tokens, paths, heat = (
-            config.get(key) or ()
-            for key in ("highlighted_tokens", "highlighted_paths", "heat_map_layers")
-        )
         analysis_id = config.get("analysis_id")
+        paths = config.get("highlighted_paths")
         window = _integers((config.get("first_layer"), config.get("last_layer")))
-        heat_layers = _integers(heat)
+        heat = _integers(config.get("heat_map_layers"))
         return cls(
             analysis_id=analysis_id if isinstance(analysis_id, str) else None,
             version=next(iter(_integers((config.get("version"),))), None),
@@ -149,12 +146,14 @@ class View:
             last=window[1] if len(window) == 2 else None,
             colour_by="path" if config.get("colour_by") == "path" else "cluster",
             min_count=max((1, *_integers((config.get("min_count"),)))),
-            tokens=_integers(tokens)[:MAX_HIGHLIGHTED_TOKENS],
-            paths=tuple(path for path in (_integers(p) for p in paths) if path)[
-                :MAX_HIGHLIGHTED_PATHS
-            ],
-            selection=parse_selection(config.get("selection") or ()),
-            heat=(heat_layers[0], heat_layers[1]) if len(heat_layers) == 2 else None,
+            tokens=_integers(config.get("highlighted_tokens"))[:MAX_HIGHLIGHTED_TOKENS],
+            paths=tuple(
+                path
+                for path in map(_integers, paths if isinstance(paths, list | tuple) else ())
+                if path
+            )[:MAX_HIGHLIGHTED_PATHS],
+            selection=parse_selection(config.get("selection")),
+            heat=(heat[0], heat[1]) if len(heat) == 2 else None,
         )
 
     def part(self, part: Part) -> str:

@@ -1,0 +1,78 @@
+"""Files that the server hands out: exports, and the data of a figure as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import flask
+import pandas as pd
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.flow import selected_tokens
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures import data
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import NotFoundError
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Serve exports and figure data; the links to the data follow the view."""
+    server: flask.Flask = app.server
+    prefix = app.config.routes_pathname_prefix
+
+    @server.get(f"{prefix}exports/<name>")
+    def send_export(name: str) -> flask.Response:
+        try:
+            file_name, content = workspace.store.read_export(workspace.store.exports_dir / name)
+        except ConceptFragmentationError as error:
+            return _refusal(error)
+        return _attachment(content, file_name, "application/octet-stream")
+
+    @server.get(f"{prefix}figure-data/<figure_id>.csv")
+    def send_data(figure_id: str) -> flask.Response:
+        if figure_id not in FRAMES:
+            flask.abort(404)
+        try:
+            view = workspace.settle(View.from_query(flask.request.query_string.decode()))
+            text = csv_text(workspace, figure_id, view)
+        except ConceptFragmentationError as error:
+            return _refusal(error)
+        return _attachment(text.encode(), f"{figure_id}.csv", "text/csv; charset=utf-8")
+
+    app.clientside_callback(
+        ClientsideFunction("figures", "csv_addresses"),
+        Output({"type": ids.CSV_LINK, "index": ALL}, "href"),
+        Input(ids.VIEW, "data"),
+        State({"type": ids.CSV_LINK, "index": ALL}, "id"),
+    )
+
+
+def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:
+    """Return the data behind a figure of a settled view as CSV, safe to open in a spreadsheet."""
+    return data.to_csv(FRAMES[figure_id](workspace, view))
+
+
+def _of_window(
+    frame: Callable[[Analysis, LayerWindow], pd.DataFrame],
+) -> Callable[[Workspace, View], pd.DataFrame]:
+    def of_view(workspace: Workspace, view: View) -> pd.DataFrame:
+        window = workspace.window(view)
+        if window is None:
+            return pd.DataFrame()
+        return frame(workspace.shown(view).analysis, window)
+
+    return of_view
+
+
+def _refusal(error: ConceptFragmentationError) -> flask.Response:
+    status = 404 if isinstance(error, NotFoundError) else 400
+    return flask.Response(str(error), status=status, mimetype="text/plain")
+
+
+def _attachment(content: bytes, file_name: str, mimetype: str) -> flask.Response:
+    response = flask.Response(content, mimetype=mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=file_name)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

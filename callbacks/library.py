@@ -1,0 +1,294 @@
+"""Save, load and delete analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import uuid4
+
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.summary import plural, short_date
+from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence.analyses import RESERVED_METADATA
+from dash import Dash, Input, Output, State, ctx, no_update
+
+ANALYSES_OFFERED: Final = 50
+# No analysis can have this id: identifiers hold no slash.
+DEMO_VALUE: Final = "/demo"
+
+
+class ChoiceMissingError(ConceptFragmentationError):
+    """A button was pressed before what it acts on was chosen."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a save made: where it is now, and the sentence that says so."""
+
+    view: View
+    sentence: str
+
+
+def destination(view: View) -> dict[str, str]:
+    """Return the order to show a view; the key makes each order a new one."""
+    return {"query": view.to_query(), "key": uuid4().hex}
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Connect the panels Save and Load and the dialog that confirms a deletion."""
+    _register_save(app, workspace)
+    _register_load(app, workspace)
+    _register_delete(app, workspace)
+
+
+def _register_save(app: Dash, workspace: Workspace) -> None:
+    @app.callback(Output(ids.SAVE_NAME, "value"), Input(ids.ANALYSIS_VIEW, "data"))
+    def suggest_name(query: str | None) -> str:
+        shown = workspace.shown(needed(query))
+        return "" if shown.is_demo else shown.name
+
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Input(ids.SAVE, "n_clicks"),
+        State(ids.SAVE_NAME, "value"),
+        State(ids.VIEW, "data"),
+        running=[(Output(ids.SAVE, "disabled"), True, False)],
+        prevent_initial_call=True,
+    )
+    def save_clicked(_clicks: int, name: str | None, query: str | None) -> tuple[Any, str]:
+        saved = save(workspace, needed(query), name or "")
+        say(saved.sentence)
+        return destination(saved.view), uuid4().hex
+
+
+def _register_load(app: Dash, workspace: Workspace) -> None:
+    @app.callback(
+        Output(ids.LOAD_ANALYSIS, "options"),
+        Output(ids.LOAD_ANALYSIS, "value"),
+        Input(ids.LOAD_ANALYSIS, "search_value"),
+        Input(ids.LIBRARY, "data"),
+        Input(ids.ANALYSIS_VIEW, "data"),
+        State(ids.LOAD_ANALYSIS, "value"),
+    )
+    def offer_analyses(
+        typed: str | None, _library: str | None, query: str | None, chosen: str | None
+    ) -> tuple[list[dict[str, str]], Any]:
+        view = needed(query)
+        moved = ids.ANALYSIS_VIEW in ctx.triggered_prop_ids.values()
+        if chosen is None or moved:
+            chosen = view.analysis_id or DEMO_VALUE
+        options = analysis_options(workspace, typed or "", chosen)
+        known = any(option["value"] == chosen for option in options)
+        return options, chosen if known else None
+
+    @app.callback(
+        Output(ids.LOAD_VERSION, "options"),
+        Output(ids.LOAD_VERSION, "value"),
+        Input(ids.LOAD_ANALYSIS, "value"),
+        Input(ids.LIBRARY, "data"),
+    )
+    def offer_versions(chosen: str | None, _library: str | None) -> tuple[list[Any], None]:
+        return version_options(workspace, chosen), None
+
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.LOAD, "n_clicks"),
+        State(ids.LOAD_ANALYSIS, "value"),
+        State(ids.LOAD_VERSION, "value"),
+        State(ids.VIEW, "data"),
+        running=[(Output(ids.LOAD, "disabled"), True, False)],
+        prevent_initial_call=True,
+    )
+    def load_clicked(
+        _clicks: int, chosen: str | None, version: int | None, query: str | None
+    ) -> dict[str, str]:
+        loaded = load(workspace, needed(query), chosen, version)
+        say(loaded.sentence)
+        return destination(loaded.view)
+
+
+def _register_delete(app: Dash, workspace: Workspace) -> None:
+    @app.callback(
+        Output(ids.DELETE_DIALOG, "is_open"),
+        Output(ids.DELETE_QUESTION, "children"),
+        Output(ids.DELETE_VERSION, "children"),
+        Output(ids.DELETE_VERSION, "style"),
+        Input(ids.DELETE, "n_clicks"),
+        State(ids.LOAD_ANALYSIS, "value"),
+        State(ids.LOAD_VERSION, "value"),
+        prevent_initial_call=True,
+    )
+    def ask(
+        _clicks: int, chosen: str | None, version: int | None
+    ) -> tuple[bool, str, str, dict[str, str]]:
+        question, one = deletion_question(workspace, chosen, version)
+        return True, question, f"Delete version {one}", {} if one else {"display": "none"}
+
+    @app.callback(
+        Output(ids.DELETE_DIALOG, "is_open", allow_duplicate=True),
+        Input(ids.DELETE_CANCEL, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def cancel(_clicks: int) -> bool:
+        return False
+
+    @app.callback(
+        Output(ids.DELETE_DIALOG, "is_open", allow_duplicate=True),
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.DELETE_VERSION, "n_clicks"),
+        Input(ids.DELETE_ALL, "n_clicks"),
+        State(ids.LOAD_ANALYSIS, "value"),
+        State(ids.LOAD_VERSION, "value"),
+        State(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def delete_clicked(
+        _one: int | None,
+        _all: int | None,
+        chosen: str | None,
+        version: int | None,
+        query: str | None,
+    ) -> tuple[bool, str, Any]:
+        only = version if ctx.triggered_id == ids.DELETE_VERSION else None
+        view = needed(query)
+        deleted = delete(workspace, view, chosen, only)
+        say(deleted.sentence)
+        moved = deleted.view != view
+        return False, uuid4().hex, destination(deleted.view) if moved else no_update
+
+
+def save(workspace: Workspace, view: View, name: str) -> Saved:
+    """Save the analysis of a view: under its own name as its next version, else as a new one."""
+    name = name.strip()
+    if not name:
+        raise ChoiceMissingError("Give the analysis a name, then save it.")
+    shown = workspace.shown(view)
+    if shown.is_demo:
+        loaded: Mapping[str, Any] = workspace.demo
+    else:
+        loaded = workspace.store.load_analysis_results(
+            str(shown.metadata["analysis_id"]), int(shown.metadata["version"])
+        )
+    metadata = loaded["metadata"]
+    next_version = not shown.is_demo and name == shown.name
+    analysis_id = workspace.store.save_analysis_results(
+        loaded["analysis_data"],
+        metadata["model_name"],
+        metadata["input_text"],
+        str(shown.metadata["analysis_id"]) if next_version else None,
+        {key: value for key, value in metadata.items() if key not in RESERVED_METADATA},
+        name=name,
+        tags=metadata.get("tags") or (),
+        notes=metadata.get("notes") or "",
+    )
+    version = int(workspace.store.list_versions(analysis_id)[0]["version"])
+    what = f"version {version}" if next_version else f"a new analysis, version {version}"
+    return Saved(
+        view=replace(view, analysis_id=analysis_id, version=version),
+        sentence=f"Saved '{visible(name)}' as {what}.",
+    )
+
+
+def load(workspace: Workspace, view: View, chosen: str | None, version: int | None) -> Saved:
+    """Return the view of a saved analysis, its colours kept, its window and highlights anew."""
+    if chosen is None:
+        raise ChoiceMissingError("Choose a saved analysis, then load it.")
+    analysis_id = None if chosen == DEMO_VALUE else chosen
+    target = workspace.settle(
+        View(analysis_id=analysis_id, version=version, colour_by=view.colour_by)
+    )
+    shown = workspace.shown(target)
+    which = "" if shown.is_demo else f", version {target.version}"
+    return Saved(view=target, sentence=f"Loaded '{visible(shown.name)}'{which}.")
+
+
+def delete(workspace: Workspace, view: View, chosen: str | None, version: int | None) -> Saved:
+    """Delete an analysis or one version of it; what was shown of it gives way to what is left."""
+    analysis_id, versions = _stored(workspace, chosen)
+    name = str(versions[0]["name"])
+    workspace.store.delete_analysis(analysis_id, version)
+    left = [v["version"] for v in versions if version is not None and v["version"] != version]
+    if view.analysis_id == analysis_id and version in {None, view.version}:
+        view = (
+            workspace.settle(replace(view, version=left[0])) if left else workspace.settle(View())
+        )
+    what = f"'{visible(name)}'" if version is None else f"version {version} of '{visible(name)}'"
+    return Saved(view=view, sentence=f"Deleted {what}.")
+
+
+def deletion_question(
+    workspace: Workspace, chosen: str | None, version: int | None
+) -> tuple[str, int | None]:
+    """Return what to ask before deleting, and the one version that can be deleted alone."""
+    _, versions = _stored(workspace, chosen)
+    name = visible(str(versions[0]["name"]))
+    count = plural(len(versions), "version")
+    if version is None or len(versions) == 1:
+        return f"Delete '{name}' with its {count} and its saved views? This can't be undone.", None
+    return (
+        f"Delete version {version} of '{name}', or the whole analysis with its {count} and its "
+        "saved views? This can't be undone.",
+        version,
+    )
+
+
+def analysis_options(workspace: Workspace, typed: str, chosen: str) -> list[dict[str, str]]:
+    """Return the demo, the chosen analysis and the newest ones that match, as options."""
+    found = workspace.store.list_analyses(search=typed.strip() or None, limit=ANALYSES_OFFERED)
+    if chosen != DEMO_VALUE and all(item["analysis_id"] != chosen for item in found):
+        try:
+            newest = workspace.store.list_versions(chosen)[0]
+        except ConceptFragmentationError:
+            pass  # It was deleted; then it is not offered.
+        else:
+            found = [newest, *found]
+    demo = f"{workspace.demo['metadata']['name']} (ships with the dashboard)"
+    return [{"label": demo, "value": DEMO_VALUE, "search": f"{demo} {typed}"}] + [
+        {
+            "label": _label(item),
+            "value": str(item["analysis_id"]),
+            # The server has searched already; the browser must not filter once more.
+            "search": f"{_label(item)} {typed}",
+        }
+        for item in found
+    ]
+
+
+def version_options(workspace: Workspace, chosen: str | None) -> list[dict[str, Any]]:
+    """Return the versions of an analysis, newest first, as options."""
+    if chosen is None or chosen == DEMO_VALUE:
+        return []
+    try:
+        versions = workspace.store.list_versions(chosen)
+    except ConceptFragmentationError:
+        return []
+    return [
+        {"label": f"{v['version']} · {short_date(v['timestamp'])}", "value": v["version"]}
+        for v in versions
+    ]
+
+
+def _label(item: Mapping[str, Any]) -> str:
+    parts = (
+        visible(str(item["name"]), limit=60),
+        visible(str(item["model_name"]), limit=40),
+        plural(int(item["num_tokens"]), "token"),
+        short_date(str(item["timestamp"])),
+    )
+    return " · ".join(parts)
+
+
+def _stored(workspace: Workspace, chosen: str | None) -> tuple[str, list[dict[str, Any]]]:
+    if chosen is None:
+        raise ChoiceMissingError("Choose a saved analysis, then delete it.")
+    if chosen == DEMO_VALUE:
+        raise ChoiceMissingError("The demo ships with the dashboard and can't be deleted.")
+    return chosen, workspace.store.list_versions(chosen)

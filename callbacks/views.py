@@ -1,0 +1,13 @@
+"""What a figure's callback needs of the view, and what it shows when there is nothing to draw."""
+
+from __future__ import annotations
+
+from concept_fragmentation.components.view import View
+from dash.exceptions import PreventUpdate
+
+
+def needed(query: str | None) -> View:
+    """Return the view; nothing is drawn before the address was read."""
+    if query is None:
+        raise PreventUpdate
+    return View.from_query(query)

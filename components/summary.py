@@ -1,0 +1,185 @@
+"""The bar's facts, the summary cards, the archetypal paths and the list of tokens, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.palette import cluster_colour
+from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.view import Selection, path_text
+from dash import html
+from dash.development.base_component import Component
+
+MAX_TOKENS_LISTED: Final = 300
+NOT_KNOWN: Final = "–"
+
+
+def analysis_facts(
+    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool
+) -> list[Component]:
+    """Return what the bar says about the analysis shown."""
+    name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
+    facts = [
+        visible(str(metadata.get("model_name") or analysis.model_type), limit=60),
+        plural(analysis.num_tokens, "token"),
+        plural(analysis.num_layers, "layer"),
+    ]
+    if not demo:
+        facts.append(f"version {metadata['version']}")
+        facts.append(f"saved {short_date(str(metadata['timestamp']))}")
+    return [
+        html.Span(visible(name, limit=120), className="cf-analysis-name"),
+        *(html.Span(fact, className="cf-fact") for fact in facts),
+    ]
+
+
+def summary_cards(
+    analysis: Analysis,
+    window: LayerWindow,
+    top: ArchetypalPath | None,
+    mean_changes: float,
+    mean_mobility: float,
+) -> list[Component]:
+    """Return the cards that sum the window up."""
+    sizes = [len(cluster_ids) for cluster_ids in window.cluster_ids]
+    spread = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+    steps = len(window.layers) - 1
+    left_out = f"{window.num_left_out:,} left out" if window.num_left_out else "all counted"
+    return [
+        _stat("Tokens", f"{analysis.num_tokens:,}", left_out),
+        _stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
+        _stat("Clusters", f"{sum(sizes):,}", f"{spread} in a layer"),
+        _stat(
+            "Unique paths",
+            f"{len(window.counts):,}",
+            f"fragmentation {_number(window.fragmentation)}",
+        ),
+        _stat(
+            "Most frequent path",
+            NOT_KNOWN if top is None else f"{top.percentage:.1f} %",
+            "" if top is None else f"{top.count:,} × {arrows(top.path)}",
+        ),
+        _stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
+        _stat("Mean mobility", _number(mean_mobility), "0 stays, 1 always moves"),
+    ]
+
+
+def archetypal_table(
+    analysis: Analysis,
+    window: LayerWindow,
+    paths: Sequence[ArchetypalPath],
+    highlighted: Collection[tuple[int, ...]],
+    theme: str,
+) -> list[Component]:
+    """Return the most frequent paths as buttons that highlight them in the token flow."""
+    aligned = analysis.aligned.raw_to_aligned[window.first : window.last + 1]
+    rows: list[Component] = []
+    for rank, path in enumerate(paths, 1):
+        examples = "  ".join(visible(token, limit=16) for token in path.example_tokens)
+        steps = [
+            html.Span(
+                str(cluster),
+                className="cf-step",
+                style=_swatch(cluster_colour(to_aligned[cluster], theme)),
+            )
+            for cluster, to_aligned in zip(path.path, aligned, strict=True)
+        ]
+        rows.append(
+            html.Button(
+                [
+                    html.Span(steps, className="cf-path-steps"),
+                    html.Span(
+                        [f"{path.count:,} ", html.Span(f"{path.percentage:.1f} %")],
+                        className="cf-path-count",
+                    ),
+                    html.Span(examples, className="cf-path-examples"),
+                ],
+                id={"type": ids.PATH_ROW, "index": path_text(path.path)},
+                type="button",
+                className="cf-path",
+                **{
+                    "aria-pressed": "true" if path.path in highlighted else "false",
+                    "aria-label": f"Path {rank}: {arrows(path.path)}, "
+                    f"{plural(path.count, 'token')}. Highlight it.",
+                },
+            )
+        )
+    return rows
+
+
+def token_list(
+    analysis: Analysis, selection: Selection, indices: np.ndarray[Any, Any]
+) -> list[Component]:
+    """Return the tokens of a cluster or of a band, and say which they are."""
+    layers = analysis.labelled_layers
+    layer = visible(layers[selection[1]], limit=24)
+    if selection[0] == "node":
+        what = f"cluster {selection[2]} of {layer}"
+    else:
+        after = visible(layers[selection[1] + 1], limit=24)
+        what = f"{layer} cluster {selection[2]} → {after} cluster {selection[3]}"
+    listed = indices[:MAX_TOKENS_LISTED].tolist()
+    more = len(indices) - len(listed)
+    return [
+        html.H3(f"{plural(len(indices), 'token')} in {what}", className="cf-card-title"),
+        html.Div(
+            [
+                html.Span(
+                    [
+                        visible(analysis.tokens[i], limit=40),
+                        html.Small(f" {analysis.positions[i]}"),
+                    ],
+                    className="cf-token",
+                    title=f"position {analysis.positions[i]}",
+                )
+                for i in listed
+            ],
+            className="cf-tokens",
+            tabIndex=0,
+            role="group",
+            **{"aria-label": f"Tokens in {what}"},
+        ),
+        html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
+    ]
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 token`, `10,000 tokens`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def arrows(path: Sequence[int]) -> str:
+    """Return a path as people read it."""
+    return " → ".join(str(cluster) for cluster in path)
+
+
+def short_date(timestamp: str) -> str:
+    """Return the day and minute of an ISO 8601 time, in UTC as it was written."""
+    return timestamp[:16].replace("T", " ")
+
+
+def _stat(label: str, value: str, note: str) -> html.Div:
+    return html.Div(
+        [
+            html.Div(label, className="cf-stat-label"),
+            html.Div(value, className="cf-stat-value"),
+            html.Div(note, className="cf-stat-note", title=note),
+        ],
+        className="cf-stat",
+    )
+
+
+def _number(value: float) -> str:
+    return NOT_KNOWN if np.isnan(value) else f"{value:.2f}"
+
+
+def _swatch(colour: str) -> dict[str, str]:
+    """Return a background and a text colour that reads on it (WCAG relative luminance)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return {"background": colour, "color": "#10151d" if luminance > 0.18 else "#ffffff"}
