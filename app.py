@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import flask
+from dash import Dash
+from flask_bootstrap import Bootstrap5
+
 from concept_fragmentation import callbacks
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
-from dash import Dash
-from flask_bootstrap import Bootstrap5
 
 TITLE = "Concept Fragmentation"
 HOST = "127.0.0.1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dash import Dash
+
 from concept_fragmentation.callbacks import (
     appearance,
     downloads,
@@ -16,7 +18,6 @@ from concept_fragmentation.callbacks import (
     transfer,
 )
 from concept_fragmentation.callbacks.workspace import Workspace
-from dash import Dash
 
 _PANELS = (
     appearance,

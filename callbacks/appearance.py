@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dash import ClientsideFunction, Dash, Input, Output
+
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from dash import ClientsideFunction, Dash, Input, Output
 
 
 def register(app: Dash, _workspace: Workspace) -> None:

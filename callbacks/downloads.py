@@ -7,14 +7,14 @@ from typing import Final
 
 import flask
 import pandas as pd
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State
+
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks.flow import selected_tokens
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -64,6 +64,9 @@ def _of_window(
         return frame(workspace.shown(view).analysis, window)
 
     return of_view
+
+
+FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {}
 
 
 def _refusal(error: ConceptFragmentationError) -> flask.Response:

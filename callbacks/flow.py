@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash.development.base_component import Component
+
 from concept_fragmentation.analysis import (
     archetypal_paths,
     tokens_in_cluster,
@@ -18,10 +21,9 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.sankey import token_sankey
 from concept_fragmentation.components.figures.theme import empty_figure
 from concept_fragmentation.components.parts import card, downloads, empty_state
-from concept_fragmentation.components.summary import archetypal_table, plural, token_list
+from concept_fragmentation.components.summary import archetypal_table, token_list
 from concept_fragmentation.components.view import View
-from dash import ClientsideFunction, Dash, Input, Output, State, html
-from dash.development.base_component import Component
+from concept_fragmentation.components.words import plural
 
 PATHS_LISTED: Final = 8
 EXAMPLES: Final = 6
@@ -108,6 +110,7 @@ def selection(workspace: Workspace, view: View) -> Component | None:
         return None
     analysis = workspace.shown(view).analysis
     indices = selected_tokens(workspace, view)
-    title, *rest = token_list(analysis, view.selection, indices)
-    head = [title, downloads(ids.SELECTION, "the selected tokens", image=False)]
-    return card([html.Div(head, className="cf-card-head"), *rest], label="Selected tokens")
+    heading, *rest = token_list(analysis, view.selection, indices)
+    table = downloads(ids.SELECTION, "the selected tokens", image=False, query=view.to_query())
+    head = html.Div([heading, table], className="cf-card-head")
+    return card([head, *rest], label="Selected tokens")

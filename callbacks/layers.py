@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import plotly.graph_objects as go
+from dash import Dash, Input, Output, dcc
+from dash.development.base_component import Component
+
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import needed
@@ -25,8 +28,6 @@ from concept_fragmentation.components.figures.metrics import (
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG, empty_figure
 from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.view import View
-from dash import Dash, Input, Output, dcc
-from dash.development.base_component import Component
 
 ONE_LAYER = "Transitions need two layers with cluster labels; this analysis has fewer."
 OPTIONAL_HEIGHT = "320px"

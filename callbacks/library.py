@@ -12,8 +12,7 @@ from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.summary import plural, short_date
-from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
 from dash import Dash, Input, Output, State, ctx, no_update
@@ -193,7 +192,7 @@ def save(workspace: Workspace, view: View, name: str) -> Saved:
     what = f"version {version}" if next_version else f"a new analysis, version {version}"
     return Saved(
         view=replace(view, analysis_id=analysis_id, version=version),
-        sentence=f"Saved '{visible(name)}' as {what}.",
+        sentence=f"Saved '{title(name)}' as {what}.",
     )
 
 
@@ -207,7 +206,7 @@ def load(workspace: Workspace, view: View, chosen: str | None, version: int | No
     )
     shown = workspace.shown(target)
     which = "" if shown.is_demo else f", version {target.version}"
-    return Saved(view=target, sentence=f"Loaded '{visible(shown.name)}'{which}.")
+    return Saved(view=target, sentence=f"Loaded '{title(shown.name)}'{which}.")
 
 
 def delete(workspace: Workspace, view: View, chosen: str | None, version: int | None) -> Saved:
@@ -220,7 +219,7 @@ def delete(workspace: Workspace, view: View, chosen: str | None, version: int | 
         view = (
             workspace.settle(replace(view, version=left[0])) if left else workspace.settle(View())
         )
-    what = f"'{visible(name)}'" if version is None else f"version {version} of '{visible(name)}'"
+    what = f"'{title(name)}'" if version is None else f"version {version} of '{title(name)}'"
     return Saved(view=view, sentence=f"Deleted {what}.")
 
 
@@ -229,7 +228,7 @@ def deletion_question(
 ) -> tuple[str, int | None]:
     """Return what to ask before deleting, and the one version that can be deleted alone."""
     _, versions = _stored(workspace, chosen)
-    name = visible(str(versions[0]["name"]))
+    name = title(str(versions[0]["name"]))
     count = plural(len(versions), "version")
     if version is None or len(versions) == 1:
         return f"Delete '{name}' with its {count} and its saved views? This can't be undone.", None
@@ -278,8 +277,8 @@ def version_options(workspace: Workspace, chosen: str | None) -> list[dict[str, 
 
 def _label(item: Mapping[str, Any]) -> str:
     parts = (
-        visible(str(item["name"]), limit=60),
-        visible(str(item["model_name"]), limit=40),
+        title(str(item["name"]), 60),
+        title(str(item["model_name"]), 40),
         plural(int(item["num_tokens"]), "token"),
         short_date(str(item["timestamp"])),
     )

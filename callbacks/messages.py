@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dash import set_props
+
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.messages import failure, success
-from dash import set_props
 
 
 def say(sentence: str) -> None:

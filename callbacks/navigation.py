@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
+
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -25,7 +27,6 @@ from concept_fragmentation.components.view import (
     parse_selection,
     quick_windows,
 )
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 
 PART_STORES: Final[Mapping[Part, str]] = {
     "analysis": ids.ANALYSIS_VIEW,
@@ -137,7 +138,8 @@ def register(app: Dash, workspace: Workspace) -> None:
                 set_props(ids.MESSAGES, {"children": [failure(f"{error} The demo is shown.")]})
                 view = workspace.settle(View())
             # Never written back: a new entry in the history would cut off "forward".
-            return page_state(workspace, view, None, said) | {"search": no_update}
+            old = None if query is None else View.from_query(query)
+            return page_state(workspace, view, old, said, cluster=cluster) | {"search": no_update}
         old = View.from_query(query)
         if ids.DESTINATION in triggered and destination:
             view = View.from_query(destination["query"])

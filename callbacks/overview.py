@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dash import Dash, Input, Output
+from dash.development.base_component import Component
+
 from concept_fragmentation.analysis import archetypal_paths
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -9,8 +12,6 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.summary import analysis_facts, summary_cards
 from concept_fragmentation.components.view import View
-from dash import Dash, Input, Output
-from dash.development.base_component import Component
 
 NO_LABELS = (
     "This analysis has no cluster labels, so there are no paths to show. Add cluster_labels, one "

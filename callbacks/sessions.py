@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from dash import ALL, Dash, Input, Output, State, ctx, html
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
 from concept_fragmentation.callbacks.library import ChoiceMissingError, destination, load
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.summary import plural
-from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from dash import ALL, Dash, Input, Output, State, ctx, html
-from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
+from concept_fragmentation.components.words import plural, title
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -95,7 +95,7 @@ def create(workspace: Workspace, view: View, name: str) -> str:
     analyses = [] if view.analysis_id is None else [view.analysis_id]
     workspace.store.create_session(name, analyses)
     with_it = " with the analysis shown" if analyses else ""
-    return f"Created the session '{visible(name)}'{with_it}."
+    return f"Created the session '{title(name)}'{with_it}."
 
 
 def add(workspace: Workspace, view: View, session_id: str | None) -> str:
@@ -105,7 +105,7 @@ def add(workspace: Workspace, view: View, session_id: str | None) -> str:
         raise ChoiceMissingError(
             "The demo is not in the store yet: save it under a name, then add it."
         )
-    name = visible(session["session_name"])
+    name = title(session["session_name"])
     if view.analysis_id in session["analysis_ids"]:
         return f"The analysis shown is in the session '{name}' already."
     workspace.store.update_session(session["session_id"], add_analysis_ids=(view.analysis_id,))
@@ -116,15 +116,15 @@ def delete(workspace: Workspace, session_id: str | None) -> str:
     """Delete a session, not its analyses; return what to say."""
     session = _session(workspace, session_id)
     workspace.store.delete_session(session["session_id"])
-    return f"Deleted the session '{visible(session['session_name'])}'. Its analyses are kept."
+    return f"Deleted the session '{title(session['session_name'])}'. Its analyses are kept."
 
 
 def session_options(workspace: Workspace) -> list[dict[str, str]]:
     """Return the sessions as options."""
     return [
         {
-            "label": f"{visible(session['session_name'], limit=60)} · "
-            f"{len(session['analysis_ids'])} analyses",
+            "label": f"{title(session['session_name'], 60)} · "
+            f"{plural(len(session['analysis_ids']), 'analysis', 'analyses')}",
             "value": session["session_id"],
         }
         for session in workspace.store.list_sessions()
@@ -138,10 +138,10 @@ def session_analyses(workspace: Workspace, session_id: str | None) -> list[Compo
     entries: list[Component] = []
     for analysis_id in session["analysis_ids"]:
         if analysis_id in missing:
-            entries.append(html.Li(f"{visible(analysis_id)} was deleted", className="cf-hint"))
+            entries.append(html.Li(f"{title(analysis_id)} was deleted", className="cf-hint"))
             continue
         newest = workspace.store.list_versions(analysis_id)[0]
-        text = f"{visible(str(newest['name']))} · {plural(int(newest['num_tokens']), 'token')}"
+        text = f"{title(str(newest['name']))} · {plural(int(newest['num_tokens']), 'token')}"
         entries.append(
             html.Li(
                 html.Button(
@@ -152,9 +152,9 @@ def session_analyses(workspace: Workspace, session_id: str | None) -> list[Compo
                 )
             )
         )
-    count = plural(len(entries), "analysis").replace("analysiss", "analyses")
+    count = plural(len(entries), "analysis", "analyses")
     return [
-        html.P(f"{visible(session['session_name'])}: {count}", className="cf-label mb-1"),
+        html.P(f"{title(session['session_name'])}: {count}", className="cf-label mb-1"),
         html.Ul(entries, className="cf-session-list"),
     ]
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
+from dash import Dash, Input, Output, State
+
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.summary import short_date
-from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from dash import Dash, Input, Output, State
+from concept_fragmentation.components.words import short_date, title
 
 STATE_TYPE: Final = "token_sankey"
 
@@ -79,7 +79,7 @@ def save_state(workspace: Workspace, view: View, name: str) -> str:
             "A view is kept with its analysis: save the demo under a name first, then the view."
         )
     workspace.store.save_visualization_state(view.analysis_id, view.to_dict(), STATE_TYPE, name)
-    return f"Saved the view '{visible(name)}'."
+    return f"Saved the view '{title(name)}'."
 
 
 def restore_state(workspace: Workspace, state_id: str | None) -> Saved:
@@ -91,7 +91,7 @@ def restore_state(workspace: Workspace, state_id: str | None) -> Saved:
     versions = [v["version"] for v in workspace.store.list_versions(state["analysis_id"])]
     gone = view.version not in versions
     view = workspace.settle(replace(view, version=None) if gone else view)
-    sentence = f"Restored the view '{visible(state['state_name'])}'"
+    sentence = f"Restored the view '{title(state['state_name'])}'"
     return Saved(view, f"{sentence} on the newest version." if gone else f"{sentence}.")
 
 
@@ -101,7 +101,7 @@ def delete_state(workspace: Workspace, state_id: str | None) -> str:
         raise ChoiceMissingError("Choose a saved view, then delete it.")
     name = workspace.store.load_visualization_state(state_id)["state_name"]
     workspace.store.delete_visualization_state(state_id)
-    return f"Deleted the view '{visible(name)}'."
+    return f"Deleted the view '{title(name)}'."
 
 
 def state_options(workspace: Workspace, view: View) -> list[dict[str, str]]:
@@ -110,7 +110,7 @@ def state_options(workspace: Workspace, view: View) -> list[dict[str, str]]:
         return []
     return [
         {
-            "label": f"{visible(state['state_name'], limit=60)} · {short_date(state['timestamp'])}",
+            "label": f"{title(state['state_name'], 60)} · {short_date(state['timestamp'])}",
             "value": state["state_id"],
         }
         for state in workspace.store.list_visualization_states(view.analysis_id)

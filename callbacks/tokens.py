@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dash import ClientsideFunction, Dash, Input, Output, State
+
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.summary import plural
 from concept_fragmentation.components.token_table import column_definitions, rows
 from concept_fragmentation.components.view import View
-from dash import ClientsideFunction, Dash, Input, Output, State
+from concept_fragmentation.components.words import plural
 
 
 def register(app: Dash, workspace: Workspace) -> None:

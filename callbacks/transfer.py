@@ -9,15 +9,16 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from dash import Dash, Input, Output, State, html
+from dash.development.base_component import Component
+
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from dash import Dash, Input, Output, State, html
-from dash.development.base_component import Component
+from concept_fragmentation.components.words import title
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -82,9 +83,9 @@ def import_file(workspace: Workspace, filename: str, contents: str) -> Saved:
         content = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
         raise ChoiceMissingError(
-            f"'{visible(filename)}' did not arrive whole; drop it again."
+            f"'{title(filename)}' did not arrive whole; drop it again."
         ) from error
     analysis_id = workspace.store.import_bytes(filename, content)
     view = workspace.settle(View(analysis_id=analysis_id))
     name = workspace.shown(view).name
-    return Saved(view, f"Imported '{visible(filename)}' as '{visible(name)}'.")
+    return Saved(view, f"Imported '{title(filename)}' as '{title(name)}'.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from concept_fragmentation.components.view import View
 from dash.exceptions import PreventUpdate
+
+from concept_fragmentation.components.view import View
 
 
 def needed(query: str | None) -> View:

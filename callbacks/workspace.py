@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import pandas as pd
 from cachetools import LRUCache
+
 from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,

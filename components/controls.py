@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.words import title
 
 MAX_MARKS: Final = 13
 TOKENS_OFFERED: Final = 50
@@ -34,12 +35,12 @@ def short_names(layers: Sequence[str]) -> list[str]:
     short = [name[len(prefix) :] for name in layers]
     if not all(short):
         short = list(layers)
-    return [visible(name, limit=6) for name in short]
+    return [title(name, 6) for name in short]
 
 
 def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:
     """Return the options of a dropdown of layers; the value is the layer's index."""
-    return [{"label": visible(name, limit=24), "value": i} for i, name in enumerate(layers)]
+    return [{"label": title(name, 24), "value": i} for i, name in enumerate(layers)]
 
 
 def window_text(analysis: Analysis, first: int, last: int) -> str:
@@ -47,7 +48,7 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
     layers = analysis.labelled_layers
     if not layers:
         return "no layer has cluster labels"
-    names = [visible(layers[index], limit=24) for index in (first, last)]
+    names = [title(layers[index], 24) for index in (first, last)]
     span = names[0] if first == last else f"{names[0]} to {names[1]}"
     return f"{span} · {last - first + 1} of {len(layers)} layers"
 
@@ -81,7 +82,7 @@ def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "label": f"{visible(layer, limit=24)}, cluster {cluster} ({size:,})",
+            "label": f"{title(layer, 24)}, cluster {cluster} ({size:,})",
             "value": f"node.{window.first + column}.{cluster}",
         }
         for column, layer in enumerate(window.layers)

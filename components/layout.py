@@ -6,6 +6,9 @@ from typing import Any
 
 import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
+from dash import dcc, html
+from dash.development.base_component import Component
+
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.parts import (
@@ -17,8 +20,6 @@ from concept_fragmentation.components.parts import (
     section,
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
-from dash import dcc, html
-from dash.development.base_component import Component
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 TABLE_BLOCK_ROWS = 100

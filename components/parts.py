@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from concept_fragmentation.components import ids
-from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 from dash import dcc, html
 from dash.development.base_component import Component
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 
 Children = Component | str | Sequence[Component | str | None] | None
 
@@ -42,11 +43,13 @@ def card(children: Sequence[Component], *, label: str, class_name: str = "") -> 
     )
 
 
-def downloads(figure_id: str, name: str, *, image: bool = True) -> html.Div:
+def downloads(
+    figure_id: str, name: str, *, image: bool = True, query: str | None = None
+) -> html.Div:
     """Return the links that download a figure as PNG and SVG, and its data as CSV.
 
     The images are made in the browser (assets/figures.js); the CSV comes from the server, and
-    its address follows the view.
+    its address follows the view, unless the view it belongs to is given as `query`.
     """
     images = [
         html.Button(
@@ -58,15 +61,21 @@ def downloads(figure_id: str, name: str, *, image: bool = True) -> html.Div:
         )
         for kind in (("png", "svg") if image else ())
     ]
+    follows = {"id": {"type": ids.CSV_LINK, "index": figure_id}} if query is None else {}
     table = html.A(
         "CSV",
-        id={"type": ids.CSV_LINK, "index": figure_id},
-        href="",
+        href=csv_address(figure_id, query or ""),
+        **follows,
         className="cf-download",
         download=f"{figure_id}.csv",
         **_label(f"Download the data of {name} as CSV"),
     )
     return html.Div([*images, table], className="cf-downloads")
+
+
+def csv_address(figure_id: str, query: str) -> str:
+    """Return where the server has a figure's data; assets/figures.js builds the same."""
+    return f"figure-data/{figure_id}.csv{query}"
 
 
 def figure(figure_id: str, *, height: int) -> dcc.Loading:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dash_bootstrap_components as dbc
-from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, labelled, section
 from dash import dcc, html
 from dash.development.base_component import Component
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import card, labelled, section
 
 FORMATS = {"json": "JSON", "csv": "CSV", "pickle": "Pickle"}
 
@@ -51,17 +52,19 @@ def _button(text: str, component_id: str, colour: str = "secondary") -> dbc.Butt
 
 
 def _name(component_id: str, label: str, placeholder: str) -> html.Div:
-    return labelled(
-        label,
-        dbc.Input(
-            id=component_id,
-            type="text",
-            placeholder=placeholder,
-            maxlength=200,
-            size="sm",
-            autocomplete="off",
-            **{"aria-label": label},
-        ),
+    return html.Div(
+        [
+            html.Label(label, htmlFor=component_id, className="cf-label"),
+            dbc.Input(
+                id=component_id,
+                type="text",
+                placeholder=placeholder,
+                maxlength=200,
+                size="sm",
+                autocomplete="off",
+            ),
+        ],
+        className="cf-field",
     )
 
 

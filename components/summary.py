@@ -6,13 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from dash import html
+from dash.development.base_component import Component
+
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import cluster_colour
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import Selection, path_text
-from dash import html
-from dash.development.base_component import Component
+from concept_fragmentation.components.words import arrows, plural, short_date, title
 
 MAX_TOKENS_LISTED: Final = 300
 NOT_KNOWN: Final = "–"
@@ -24,7 +26,7 @@ def analysis_facts(
     """Return what the bar says about the analysis shown."""
     name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
     facts = [
-        visible(str(metadata.get("model_name") or analysis.model_type), limit=60),
+        title(str(metadata.get("model_name") or analysis.model_type), 60),
         plural(analysis.num_tokens, "token"),
         plural(analysis.num_layers, "layer"),
     ]
@@ -32,7 +34,7 @@ def analysis_facts(
         facts.append(f"version {metadata['version']}")
         facts.append(f"saved {short_date(str(metadata['timestamp']))}")
     return [
-        html.Span(visible(name, limit=120), className="cf-analysis-name"),
+        html.Span(title(name), className="cf-analysis-name"),
         *(html.Span(fact, className="cf-fact") for fact in facts),
     ]
 
@@ -116,11 +118,11 @@ def token_list(
 ) -> list[Component]:
     """Return the tokens of a cluster or of a band, and say which they are."""
     layers = analysis.labelled_layers
-    layer = visible(layers[selection[1]], limit=24)
+    layer = title(layers[selection[1]], 24)
     if selection[0] == "node":
         what = f"cluster {selection[2]} of {layer}"
     else:
-        after = visible(layers[selection[1] + 1], limit=24)
+        after = title(layers[selection[1] + 1], 24)
         what = f"{layer} cluster {selection[2]} → {after} cluster {selection[3]}"
     listed = indices[:MAX_TOKENS_LISTED].tolist()
     more = len(indices) - len(listed)
@@ -145,21 +147,6 @@ def token_list(
         ),
         html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
     ]
-
-
-def plural(number: int, noun: str) -> str:
-    """Return `1 token`, `10,000 tokens`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def arrows(path: Sequence[int]) -> str:
-    """Return a path as people read it."""
-    return " → ".join(str(cluster) for cluster in path)
-
-
-def short_date(timestamp: str) -> str:
-    """Return the day and minute of an ISO 8601 time, in UTC as it was written."""
-    return timestamp[:16].replace("T", " ")
 
 
 def _stat(label: str, value: str, note: str) -> html.Div:

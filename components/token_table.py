@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+
 from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.words import title
 
 MAX_BLOCK: Final = 1000
 
@@ -53,14 +55,14 @@ def _column(frame: pd.DataFrame, number: int, name: str) -> dict[str, Any]:
     text = not pd.api.types.is_numeric_dtype(values)
     column: dict[str, Any] = {
         "field": f"c{number}",
-        "headerName": visible(name.replace("_", " "), limit=40),
+        "headerName": title(name.replace("_", " "), 40),
         "filter": "agTextColumnFilter" if text else "agNumberColumnFilter",
         "filterParams": {"buttons": ["reset"], "maxNumConditions": 2},
     }
     if text:
-        column |= {"cellClass": "cf-cell-token", "width": 150}
+        column |= {"cellClass": "cf-cell-token", "flex": 2, "minWidth": 130}
     else:
-        column |= {"type": "rightAligned", "width": 118}
+        column |= {"type": "rightAligned", "flex": 1, "minWidth": 104}
     return column
 
 

@@ -1,0 +1,29 @@
+"""Numbers, names and times as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from concept_fragmentation.components.text import visible
+
+
+def title(text: str, limit: int = 120) -> str:
+    """Return a name as people gave it: what can't be seen is made visible, but for its spaces."""
+    words = text.split(" ")
+    shown = " ".join(visible(word, limit=limit) if word else "" for word in words)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """Return `1 token`, `10,000 tokens`."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def arrows(path: Sequence[int]) -> str:
+    """Return a path as people read it."""
+    return " → ".join(str(cluster) for cluster in path)
+
+
+def short_date(timestamp: str) -> str:
+    """Return the day and minute of an ISO 8601 time, in UTC as it was written."""
+    return timestamp[:16].replace("T", " ")
