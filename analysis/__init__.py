@@ -1,1 +1,68 @@
-"""What an analysis is and what can be computed from it: NumPy in, NumPy and dataclasses out."""
+"""What an analysis is and what can be computed from it: NumPy in, NumPy and dataclasses out.
+
+An analysis is a plain dict, so that any notebook can make one:
+
+    model_type       str
+    layers           [str] * L, in order
+    token_metadata   {"tokens": [str] * T, "positions": [int] * T, "token_ids": [int] * T, ...}
+    token_paths      {str(position): {"token_text", "position", "cluster_path": [int] * L, ...}}
+    cluster_labels   {layer: [int] * T}, -1 for "no cluster"
+    hidden_states    {layer: float (T, d)}
+    attention_data   {layer: {"entropy", "head_agreement", "num_heads", "attention_probs", ...}}
+    cluster_metrics  {layer: {"purity", "silhouette", "num_clusters", ...}}
+
+Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unknown keys are kept.
+`Analysis.from_dict` gives its columns, from which everything else is computed.
+"""
+
+from concept_fragmentation.analysis.alignment import NO_CLUSTER, AlignedLabels, align_labels
+from concept_fragmentation.analysis.build import (
+    analysis_from_labels,
+    compute_token_paths,
+    with_token_paths,
+)
+from concept_fragmentation.analysis.errors import (
+    ConceptFragmentationError,
+    InvalidAnalysisError,
+    InvalidDataError,
+)
+from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.validation import check_analysis, find_problems
+from concept_fragmentation.analysis.windows import (
+    ArchetypalPath,
+    LayerWindow,
+    Transition,
+    archetypal_paths,
+    layer_window,
+    tokens_in_cluster,
+    tokens_in_transition,
+    tokens_on_path,
+    transition,
+)
+
+__all__ = [
+    "NO_CLUSTER",
+    "AlignedLabels",
+    "Analysis",
+    "ArchetypalPath",
+    "ConceptFragmentationError",
+    "InvalidAnalysisError",
+    "InvalidDataError",
+    "LayerWindow",
+    "TokenPathMetrics",
+    "Transition",
+    "align_labels",
+    "analysis_from_labels",
+    "archetypal_paths",
+    "check_analysis",
+    "compute_token_paths",
+    "find_problems",
+    "layer_window",
+    "token_path_metrics",
+    "tokens_in_cluster",
+    "tokens_in_transition",
+    "tokens_on_path",
+    "transition",
+    "with_token_paths",
+]

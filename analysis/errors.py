@@ -10,7 +10,7 @@ class ConceptFragmentationError(Exception):
 
 
 class InvalidDataError(ConceptFragmentationError, ValueError):
-    """Data that is inconsistent or can't be kept; `.problems` lists all that is wrong, each by its path."""
+    """Data that is inconsistent or can't be kept; `.problems` lists all that is wrong by path."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         """Keep every problem; the message lists them all."""

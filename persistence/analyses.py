@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import msgspec
+
 from concept_fragmentation.persistence import codec, documents, tensors
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import MAX_ENTRY_BYTES, AnalysisCache

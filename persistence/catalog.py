@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
-from sqlalchemy.dialects.sqlite import insert
 
 logger = logging.getLogger(__name__)
 

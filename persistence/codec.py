@@ -37,6 +37,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 Array = npt.NDArray[Any]
@@ -240,7 +241,8 @@ def _is_json(kind: type[Any], values: list[Any]) -> bool:
         return _INT64[0] <= min(values) and max(values) <= _INT64[1]
     if kind is float:
         return bool(np.isfinite(np.array(values)).all())
-    return bool(kind is bool or kind is type(None))
+    is_constant: bool = kind in (bool, type(None))
+    return is_constant
 
 
 def _special_float(value: float) -> str:

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from concept_fragmentation.analysis import compute_token_paths
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
 from concept_fragmentation.persistence import codec

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from blake3 import blake3
+
 from concept_fragmentation.persistence.errors import CorruptedFileError, UnsupportedFormatError
 
 FORMAT_VERSION: Final = 1

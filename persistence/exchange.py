@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import msgspec
+
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, csv_folder, safe_pickle
 from concept_fragmentation.persistence.blobs import (

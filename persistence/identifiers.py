@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from blake3 import blake3
+
 from concept_fragmentation.persistence.errors import UnsafeIdentifierError
 
 MAX_LENGTH: Final = 128

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from blake3 import blake3
+from filelock import FileLock, Timeout
+
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
-from filelock import FileLock, Timeout
 
 # A fixed number of lock files: they can't be deleted safely, so there must not be one a name.
 _STRIPES: Final = 256

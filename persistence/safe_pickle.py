@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 _MAX_DEPTH: Final = 150

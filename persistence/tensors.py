@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors
 from blake3 import blake3
+
 from concept_fragmentation.persistence.errors import CorruptedFileError, StorageError
 
 Array = npt.NDArray[Any]

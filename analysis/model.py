@@ -1,0 +1,148 @@
+"""An analysis as columns: what every view and metric computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.alignment import (
+    NO_CLUSTER,
+    AlignedLabels,
+    IntArray,
+    align_labels,
+)
+from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """T tokens in L layers that have cluster labels.
+
+    Attributes:
+        model_type: what was analysed.
+        layers: every declared layer, in order.
+        tokens: (T,) the tokens' text; nested sequences one after the other.
+        positions: int64 (T,), the position of each token in its sequence.
+        token_ids: int64 (T,), or None where they are not known.
+        sequence_ids: int64 (T,), which sequence each token belongs to; zeros if there is one.
+        labelled_layers: (L,) the declared layers that have labels, in declared order.
+        labels: int64 (T, L), raw cluster ids; -1 is "no cluster" (padding).
+        hidden_states: {layer: float (T, d)}, empty where the analysis has none.
+        attention: `attention_data` as it was given.
+        cluster_metrics: as they were given.
+    """
+
+    model_type: str
+    layers: tuple[str, ...]
+    tokens: tuple[str, ...]
+    positions: IntArray
+    token_ids: IntArray | None
+    sequence_ids: IntArray
+    labelled_layers: tuple[str, ...]
+    labels: IntArray
+    hidden_states: Mapping[str, FloatArray] = field(default_factory=dict)
+    attention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cluster_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
+        """The columns of an analysis dict, which is not changed.
+
+        Sequences that older files nest ([B][S], labels flat in B*S order) are put one after the
+        other. A token whose `attention_mask` is 0 is padding: it has no cluster in any layer. Where
+        `cluster_labels` is missing, the labels come from `token_paths` if every token has a path
+        through every layer.
+
+        Raises:
+            InvalidAnalysisError: `data` is inconsistent; every problem is listed.
+        """
+        check_analysis(data)
+        metadata = data["token_metadata"]
+        lengths = sequence_lengths(metadata["tokens"])
+        tokens = metadata["tokens"]
+        flat = tokens if lengths is None else chain.from_iterable(tokens)
+        texts = tuple(map(str, flat))
+        layers = tuple(map(str, data["layers"]))
+        labelled, labels = _labels(data, layers, len(texts))
+        mask = _numbers(metadata.get("attention_mask"))
+        if mask is not None:
+            labels[mask == 0] = NO_CLUSTER
+        positions = _numbers(metadata.get("positions"))
+        sequence_ids = _numbers(metadata.get("sequence_ids"))
+        if sequence_ids is None:
+            sequence_ids = np.repeat(np.arange(len(lengths or [0])), lengths or [len(texts)])
+        if positions is None:
+            starts = np.searchsorted(sequence_ids, sequence_ids)
+            positions = np.arange(len(texts)) - starts if lengths else np.arange(len(texts))
+        return cls(
+            model_type=data["model_type"],
+            layers=layers,
+            tokens=texts,
+            positions=positions,
+            token_ids=_numbers(metadata.get("token_ids")),
+            sequence_ids=sequence_ids,
+            labelled_layers=labelled,
+            labels=labels,
+            hidden_states={
+                layer: np.asarray(data["hidden_states"][layer], dtype=float)
+                for layer in layers
+                if layer in (data.get("hidden_states") or {})
+            },
+            attention=data.get("attention_data") or {},
+            cluster_metrics=data.get("cluster_metrics") or {},
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """T."""
+        return len(self.tokens)
+
+    @property
+    def num_layers(self) -> int:
+        """How many layers are declared, labelled or not."""
+        return len(self.layers)
+
+    @cached_property
+    def aligned(self) -> AlignedLabels:
+        """The labels on ids that mean the same in every layer."""
+        return align_labels(self.labels)
+
+    @cached_property
+    def token_metrics(self) -> TokenPathMetrics:
+        """What each token's path through all labelled layers says; see `token_path_metrics`."""
+        states = [self.hidden_states.get(layer) for layer in self.labelled_layers]
+        known = [state for state in states if state is not None]
+        return token_path_metrics(
+            self.aligned.labels, known if known and len(known) == len(states) else None
+        )
+
+
+def _labels(
+    data: Mapping[str, Any], layers: tuple[str, ...], num_tokens: int
+) -> tuple[tuple[str, ...], IntArray]:
+    by_layer = data.get("cluster_labels")
+    if by_layer:
+        labelled = tuple(layer for layer in layers if layer in by_layer)
+        columns = [np.asarray(by_layer[layer], dtype=np.int64) for layer in labelled]
+        return labelled, np.stack(columns, axis=1).reshape(num_tokens, len(labelled))
+    paths = [record.get("cluster_path") for record in (data.get("token_paths") or {}).values()]
+    if len(paths) == num_tokens and all(p is not None and len(p) == len(layers) for p in paths):
+        return layers, np.array(paths, dtype=np.int64).reshape(num_tokens, len(layers))
+    return (), np.empty((num_tokens, 0), dtype=np.int64)
+
+
+def _numbers(values: Any) -> IntArray | None:
+    """Whole numbers, one a token, as (T,); nested sequences one after the other."""
+    if values is None:
+        return None
+    nested = len(values) and all(map(is_list, values))
+    return np.array(list(chain.from_iterable(values)) if nested else values, dtype=np.int64)

@@ -1,0 +1,144 @@
+"""What a token's path through the clusters of the layers says about the token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.alignment import NO_CLUSTER, IntArray
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenPathMetrics:
+    """One number a token for each metric; see `token_path_metrics`.
+
+    Attributes:
+        cluster_changes: int64 (T,).
+        path_length: float64 (T,), in the unit of the hidden states; None without hidden states.
+        mobility_score: float64 (T,), in [0, 1].
+        path_entropy: float64 (T,), nats.
+        cluster_ids_used: which ids were compared across layers.
+    """
+
+    cluster_changes: IntArray
+    path_length: Floats | None
+    mobility_score: Floats
+    path_entropy: Floats
+    cluster_ids_used: str = "aligned"
+
+
+def token_path_metrics(
+    aligned: IntArray, hidden_states: Sequence[npt.NDArray[Any]] | None = None
+) -> TokenPathMetrics:
+    """Metrics of each token's path through L layers.
+
+    Let c(l) be the token's aligned cluster in layer l, and h(l) its hidden state. Pairs of
+    neighbouring layers in which either cluster is -1 do not count; P is the number of the others.
+
+    - cluster_changes: the number of counted pairs with c(l) != c(l + 1).
+    - path_length: sum over l of ||h(l + 1) - h(l)||, the Euclidean length of the way through hidden
+      space. The residual stream's norm grows with depth, so late layers weigh more. None without
+      hidden states, or where their dimensions differ between layers.
+    - mobility_score: how much a token moves, from 0 (never) to 1. Without hidden states
+      cluster_changes / P (0 where P is 0): the rate of changing clusters. With hidden states the
+      mean of that and of the mean angular distance arccos(cos(h(l), h(l + 1))) / pi, which does not
+      depend on norms. Ours; there is no standard definition.
+    - path_entropy: -sum over k of p(k) ln p(k), with p(k) the share of the layers in which the
+      token is in cluster k (Shannon 1948). 0 for a token that never leaves its cluster, ln L for one that
+      never returns.
+
+    Args:
+        aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".
+        hidden_states: L arrays float (T, d), in the order of the layers.
+
+    Returns:
+        TokenPathMetrics.
+    """
+    present = aligned != NO_CLUSTER
+    counted = present[:, 1:] & present[:, :-1]
+    changes = ((aligned[:, 1:] != aligned[:, :-1]) & counted).sum(axis=1)
+    pairs = counted.sum(axis=1)
+    mobility = np.divide(changes, pairs, out=np.zeros(len(aligned)), where=pairs > 0)
+    length = None
+    if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
+        length = np.zeros(len(aligned))
+        angles = np.zeros(len(aligned))
+        for before, after in pairwise(hidden_states):
+            length += np.linalg.norm(np.subtract(after, before), axis=1)
+            angles += _angular_distance(np.asarray(before), np.asarray(after))
+        mobility = (mobility + angles / max(len(hidden_states) - 1, 1)) / 2
+    return TokenPathMetrics(changes, length, mobility, _path_entropy(aligned))
+
+
+def _angular_distance(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Floats:
+    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    products = np.einsum("td,td->t", before, after, dtype=np.float64)
+    # A zero vector has no direction; it counts as not having turned.
+    cosines = np.divide(products, norms, out=np.ones(len(before)), where=norms > 0)
+    angles: Floats = np.arccos(np.clip(cosines, -1, 1)) / np.pi
+    return angles
+
+
+def _path_entropy(aligned: IntArray) -> Floats:
+    num_tokens, num_layers = aligned.shape
+    # For each place of a path, how many places of it hold the same cluster. Over the places,
+    # -mean ln(share) is the sum over clusters of -p ln p.
+    same = np.zeros((num_tokens, num_layers), dtype=np.int64)
+    for layer in range(num_layers):
+        same += aligned == aligned[:, layer : layer + 1]
+    present = aligned != NO_CLUSTER
+    length = present.sum(axis=1, keepdims=True)
+    logarithms = np.zeros((num_tokens, num_layers))
+    np.log(same / np.maximum(length, 1), out=logarithms, where=present)
+    entropy: Floats = -logarithms.sum(axis=1) / np.maximum(length[:, 0], 1)
+    # Rounding must not show as a negative entropy.
+    return np.maximum(entropy, 0.0)
+
+
+_FIELDS: Final = (
+    "token_text",
+    "position",
+    "cluster_path",
+    "aligned_path",
+    "path_length",
+    "cluster_changes",
+    "mobility_score",
+    "path_entropy",
+)
+
+
+def token_path_records(
+    tokens: Sequence[str],
+    positions: IntArray,
+    labels: IntArray,
+    aligned: IntArray,
+    metrics: TokenPathMetrics,
+) -> dict[str, dict[str, Any]]:
+    """The `token_paths` entry of an analysis dict, in plain Python types.
+
+    Keys are positions, as text; where positions repeat (several sequences) they are the tokens'
+    indices.
+    """
+    places = positions.tolist()
+    keys = places if len(set(places)) == len(places) else range(len(places))
+    lengths = [None] * len(places) if metrics.path_length is None else metrics.path_length.tolist()
+    rows = zip(
+        tokens,
+        places,
+        labels.tolist(),
+        aligned.tolist(),
+        lengths,
+        metrics.cluster_changes.tolist(),
+        metrics.mobility_score.tolist(),
+        metrics.path_entropy.tolist(),
+        strict=True,
+    )
+    records = (dict(zip(_FIELDS, row, strict=True)) for row in rows)
+    return dict(zip(map(str, keys), records, strict=True))

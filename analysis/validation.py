@@ -1,0 +1,296 @@
+"""Whether an analysis dict is consistent, and what exactly is wrong with it if not.
+
+Every problem begins with its path, such as `cluster_labels.layer_3: 41 labels for 42 tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, Final
+
+import numpy as np
+
+from concept_fragmentation.analysis.errors import InvalidAnalysisError
+
+# A hostile file can have millions of problems; nobody reads more than these.
+_MOST_PROBLEMS: Final = 100
+_SHOWN_CHARACTERS: Final = 60
+
+
+def check_analysis(data: object) -> None:
+    """Raise InvalidAnalysisError with every problem if `data` is no consistent analysis."""
+    if problems := find_problems(data):
+        raise InvalidAnalysisError(problems)
+
+
+def find_problems(data: object) -> list[str]:
+    """Every problem of an analysis dict, each named by its path; [] if it is consistent.
+
+    Needed are `model_type`, `layers` and `token_metadata.tokens`; whatever else is there must fit
+    them. Lists may be tuples or NumPy arrays. Keys that are not known are no problem. Never raises.
+    """
+    problems = list(islice(_problems(data), _MOST_PROBLEMS + 1))
+    if len(problems) > _MOST_PROBLEMS:
+        problems[-1] = "... and more problems like these"
+    return problems
+
+
+def is_list(value: object) -> bool:
+    """Whether `value` is a list, a tuple or a NumPy array of one or more dimensions."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def sequence_lengths(tokens: Any) -> list[int] | None:
+    """The lengths of nested sequences of tokens ([B][S]); None if the tokens are not nested."""
+    if len(tokens) and all(map(is_list, tokens)):
+        return list(map(len, tokens))
+    return None
+
+
+def _problems(data: object) -> Iterator[str]:
+    if not isinstance(data, Mapping):
+        yield f"analysis: a dict is needed, not {type(data).__name__}"
+        return
+    if not isinstance(data.get("model_type"), str):
+        yield f"model_type: a string is needed, not {_shown(data.get('model_type'))}"
+    layers = data.get("layers")
+    layer_problems = list(_layer_problems(layers))
+    yield from layer_problems
+    names: list[str] | None = None if layer_problems else list(layers)  # type: ignore[arg-type]
+    metadata = data.get("token_metadata")
+    if not isinstance(metadata, Mapping):
+        yield f"token_metadata: a dict with the key 'tokens' is needed, not {_shown(metadata)}"
+        return
+    token_problems = list(_token_problems(metadata.get("tokens")))
+    yield from token_problems
+    if token_problems:
+        return
+    lengths = sequence_lengths(metadata["tokens"])
+    num_tokens = len(metadata["tokens"]) if lengths is None else sum(lengths)
+    for name in ("positions", "token_ids", "attention_mask", "sequence_ids"):
+        if metadata.get(name) is not None:
+            yield from _number_problems(
+                f"token_metadata.{name}", metadata[name], num_tokens, lengths
+            )
+    yield from _label_problems(data.get("cluster_labels"), names, num_tokens)
+    yield from _path_problems(data.get("token_paths"), names, num_tokens)
+    yield from _attention_problems(data.get("attention_data"), names, num_tokens, lengths)
+    yield from _by_layer_problems("cluster_metrics", data.get("cluster_metrics"), names)
+    yield from _hidden_state_problems(data.get("hidden_states"), names, num_tokens)
+
+
+def _layer_problems(layers: object) -> Iterator[str]:
+    if not is_list(layers):
+        yield f"layers: a list of layer names is needed, not {_shown(layers)}"
+        return
+    names: Sequence[Any] = layers  # type: ignore[assignment]
+    if len(names) == 0:
+        yield "layers: at least one layer is needed"
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            yield f"layers[{i}]: a string is needed, not {_shown(name)}"
+        elif name in seen:
+            yield f"layers[{i}]: the layer {_shown(name)} is listed twice"
+        else:
+            seen.add(name)
+
+
+def _token_problems(tokens: object) -> Iterator[str]:
+    if not is_list(tokens):
+        yield f"token_metadata.tokens: a list of strings is needed, not {_shown(tokens)}"
+        return
+    items: Sequence[Any] = tokens  # type: ignore[assignment]
+    if sequence_lengths(items) is not None:
+        for i, sequence in enumerate(items):
+            yield from _string_problems(f"token_metadata.tokens[{i}]", sequence)
+    else:
+        yield from _string_problems("token_metadata.tokens", items)
+
+
+def _string_problems(path: str, items: Sequence[Any]) -> Iterator[str]:
+    if set(map(type, items)) <= {str}:
+        return
+    for i, item in enumerate(items):
+        if not isinstance(item, str):
+            yield f"{path}[{i}]: a string is needed, not {_shown(item)}"
+
+
+def _number_problems(
+    path: str, values: object, num_tokens: int, lengths: list[int] | None
+) -> Iterator[str]:
+    """One whole number a token; nested as the tokens are, or flat."""
+    if not is_list(values):
+        yield f"{path}: a list with a whole number for each token is needed, not {_shown(values)}"
+        return
+    items: Any = values
+    own = sequence_lengths(items)
+    if own is not None:
+        if own != lengths:
+            yield f"{path}: its sequences are not as long as those of the tokens"
+            return
+        items = list(chain.from_iterable(items))
+    yield from _whole_number_problems(path, items, None)
+    if len(items) != num_tokens:
+        yield f"{path}: {len(items)} entries for {num_tokens} tokens"
+
+
+def _whole_number_problems(path: str, items: Any, least: int | None) -> Iterator[str]:
+    if isinstance(items, np.ndarray):
+        if items.dtype.kind not in "iu" or items.ndim != 1:
+            yield f"{path}: whole numbers are needed, not {items.dtype} of shape {items.shape}"
+        elif least is not None and items.size and items.min() < least:
+            yield f"{path}: {items.min()} is less than {least}"
+        return
+    if set(map(type, items)) <= {int}:
+        if least is not None and min(items, default=least) < least:
+            yield f"{path}: {min(items)} is less than {least}"
+        return
+    for i, item in enumerate(items):
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            yield f"{path}[{i}]: a whole number is needed, not {_shown(item)}"
+        elif least is not None and item < least:
+            yield f"{path}[{i}]: {item} is less than {least}"
+
+
+def _by_layer_problems(path: str, by_layer: object, layers: list[str] | None) -> Iterator[str]:
+    if by_layer is None:
+        return
+    if not isinstance(by_layer, Mapping):
+        yield f"{path}: a dict with a layer's name as key is needed, not {_shown(by_layer)}"
+        return
+    if layers is None:
+        return
+    declared = set(layers)
+    for name in by_layer:
+        if not isinstance(name, str) or name not in declared:
+            yield f"{path}.{_shown(name)}: no layer of that name in layers"
+
+
+def _label_problems(labels: object, layers: list[str] | None, num_tokens: int) -> Iterator[str]:
+    yield from _by_layer_problems("cluster_labels", labels, layers)
+    if not isinstance(labels, Mapping):
+        return
+    for layer, values in labels.items():
+        path = f"cluster_labels.{layer}"
+        if not is_list(values):
+            yield f"{path}: a list of whole numbers is needed, not {_shown(values)}"
+            continue
+        if len(values) != num_tokens:
+            yield f"{path}: {len(values)} labels for {num_tokens} tokens"
+        # -1 is "no cluster".
+        yield from _whole_number_problems(path, values, -1)
+
+
+def _path_problems(paths: object, layers: list[str] | None, num_tokens: int) -> Iterator[str]:
+    if paths is None:
+        return
+    if not isinstance(paths, Mapping):
+        yield f"token_paths: a dict is needed, not {_shown(paths)}"
+        return
+    if len(paths) > num_tokens:
+        yield f"token_paths: {len(paths)} paths for {num_tokens} tokens"
+    records = list(paths.values())
+    if not set(map(type, records)) <= {dict}:
+        for key, record in paths.items():
+            if not isinstance(record, Mapping):
+                yield f"token_paths.{_shown(key)}: a dict is needed, not {_shown(record)}"
+        return
+    cluster_paths = [record.get("cluster_path") for record in records]
+    most = None if layers is None else len(layers)
+    kinds = set(map(type, cluster_paths))
+    if kinds <= {list} and (most is None or max(map(len, cluster_paths), default=0) <= most):
+        numbers = list(chain.from_iterable(cluster_paths))
+        if set(map(type, numbers)) <= {int} and min(numbers, default=0) >= -1:
+            return
+    # Something is wrong: look at them one by one.
+    for key, clusters in zip(paths, cluster_paths, strict=True):
+        path = f"token_paths.{_shown(key)}.cluster_path"
+        if clusters is None:
+            continue
+        if not is_list(clusters):
+            yield f"{path}: a list of whole numbers is needed, not {_shown(clusters)}"
+            continue
+        if most is not None and len(clusters) > most:
+            yield f"{path}: {len(clusters)} clusters for {most} layers"
+        yield from _whole_number_problems(path, clusters, -1)
+
+
+def _attention_problems(
+    attention: object, layers: list[str] | None, num_tokens: int, lengths: list[int] | None
+) -> Iterator[str]:
+    yield from _by_layer_problems("attention_data", attention, layers)
+    if not isinstance(attention, Mapping):
+        return
+    for layer, values in attention.items():
+        path = f"attention_data.{layer}"
+        if not isinstance(values, Mapping):
+            yield f"{path}: a dict is needed, not {_shown(values)}"
+            continue
+        heads = values.get("num_heads")
+        if heads is not None and (
+            isinstance(heads, bool) or not isinstance(heads, int | np.integer) or heads < 1
+        ):
+            yield f"{path}.num_heads: a whole number from 1 is needed, not {_shown(heads)}"
+            heads = None
+        if values.get("attention_probs") is not None:
+            yield from _weight_problems(
+                f"{path}.attention_probs", values["attention_probs"], heads, num_tokens, lengths
+            )
+
+
+def _weight_problems(
+    path: str, weights: object, heads: Any, num_tokens: int, lengths: list[int] | None
+) -> Iterator[str]:
+    array = _as_numbers(weights)
+    if array is None:
+        yield f"{path}: an array of numbers (heads, tokens, tokens) is needed"
+        return
+    fits = array.ndim == 3 and array.shape[1:] == (num_tokens, num_tokens)
+    if lengths is not None and len(set(lengths)) == 1:
+        batch, length = len(lengths), lengths[0]
+        fits = fits or (
+            array.ndim == 4 and (array.shape[0], *array.shape[2:]) == (batch, length, length)
+        )
+    if not fits:
+        yield (
+            f"{path}: shape {array.shape} for {num_tokens} tokens; "
+            "(heads, tokens, tokens) is needed"
+        )
+    elif heads is not None and array.shape[-3] != heads:
+        yield f"{path}: {array.shape[-3]} heads where num_heads is {heads}"
+
+
+def _hidden_state_problems(
+    states: object, layers: list[str] | None, num_tokens: int
+) -> Iterator[str]:
+    yield from _by_layer_problems("hidden_states", states, layers)
+    if not isinstance(states, Mapping):
+        return
+    for layer, values in states.items():
+        array = _as_numbers(values)
+        if array is None or array.ndim != 2:
+            yield f"hidden_states.{layer}: an array of numbers (tokens, dimensions) is needed"
+        elif len(array) != num_tokens:
+            yield f"hidden_states.{layer}: {len(array)} rows for {num_tokens} tokens"
+
+
+def _as_numbers(values: object) -> np.ndarray[Any, Any] | None:
+    if not is_list(values):
+        return None
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    return array if array.dtype.kind in "iuf" else None
+
+
+def _shown(value: object) -> str:
+    if value is None or isinstance(value, bool | int | float | str):
+        try:
+            text = repr(value)
+        except ValueError:  # an integer of thousands of digits
+            return "a very large number"
+        return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return f"a {type(value).__name__}"

@@ -1,0 +1,270 @@
+"""Windows of consecutive layers: which paths tokens take, and how those branch and join."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.alignment import NO_CLUSTER, IntArray, compact, contingency
+from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.model import Analysis
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Transition:
+    """How tokens go from the clusters of one layer to those of another.
+
+    Attributes:
+        source_ids: int64 (A,), raw ids of the one layer, ascending.
+        target_ids: int64 (B,), raw ids of the other.
+        counts: int64 (A, B), tokens in both clusters.
+        num_left_out: tokens without a cluster in either layer.
+    """
+
+    source_ids: IntArray
+    target_ids: IntArray
+    counts: IntArray
+    num_left_out: int
+
+    @property
+    def probabilities(self) -> Floats:
+        """float64 (A, B): P(target cluster | source cluster), counts divided by their row's sum."""
+        totals = self.counts.sum(axis=1, keepdims=True)
+        shares: Floats = np.zeros(self.counts.shape)
+        return np.divide(self.counts, totals, out=shares, where=totals > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerWindow:
+    """The paths of tokens through the layers `first` to `last`, both included.
+
+    A token is counted if it has a cluster in every layer of the window; N tokens are. Paths are on
+    raw ids, which is no loss: renaming the clusters of a layer renames paths and merges none.
+
+    Attributes:
+        first, last: indices into the analysis's labelled layers.
+        layers: (W,) their names.
+        num_counted: N.
+        num_left_out: the other tokens.
+        paths: int64 (P, W), the different paths, most frequent first, equals in ascending order.
+        counts: int64 (P,), how many tokens take each.
+        path_of_token: int64 (T,), the index of each token's path, -1 for tokens left out.
+        left_out_by_layer: int64 (W,), tokens without a cluster in each layer.
+        transitions: (W - 1,) between neighbouring layers.
+        cluster_ids: (W,) arrays int64 (K,), the raw ids in each layer, ascending.
+        cluster_sizes: (W,) arrays int64 (K,), how many tokens each holds.
+        cluster_entropy: float64 (W,), nats: -sum over k of p(k) ln p(k), with p(k) the share of the
+            layer's tokens in cluster k (Shannon 1948).
+        fragmentation: H(paths) / ln N, with H the entropy of the distribution of the counted tokens
+            over paths: 0 if all tokens take one path, 1 if each takes its own (normalised Shannon
+            entropy, "efficiency"). NaN for fewer than two tokens.
+        concentration: the share of the counted tokens on the most frequent path (Berger-Parker
+            dominance, 1970). NaN for no tokens.
+        stability: the share of pairs (token, neighbouring layers) in which the token keeps its
+            aligned cluster; 1 - the mean rate of cluster changes. NaN without pairs.
+        convergence: P(two tokens share a cluster in the last layer | they do not in the first), from
+            the pair counts of the contingency table of first and last layer (Hubert & Arabie 1985):
+            how much comes together that began apart. NaN if no two tokens begin apart.
+    """
+
+    first: int
+    last: int
+    layers: tuple[str, ...]
+    num_counted: int
+    num_left_out: int
+    paths: IntArray
+    counts: IntArray
+    path_of_token: IntArray
+    left_out_by_layer: IntArray
+    transitions: tuple[Transition, ...]
+    cluster_ids: tuple[IntArray, ...]
+    cluster_sizes: tuple[IntArray, ...]
+    cluster_entropy: Floats
+    fragmentation: float
+    concentration: float
+    stability: float
+    convergence: float
+
+
+@dataclass(frozen=True)
+class ArchetypalPath:
+    """One of the most frequent paths of a window.
+
+    Attributes:
+        path: raw cluster ids, one a layer.
+        count: tokens that take it.
+        percentage: of the counted tokens, 0 to 100.
+        example_tokens: the first tokens that take it.
+        example_indices: their indices.
+    """
+
+    path: tuple[int, ...]
+    count: int
+    percentage: float
+    example_tokens: tuple[str, ...]
+    example_indices: tuple[int, ...]
+
+
+def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
+    """The paths through a window of consecutive layers; see `LayerWindow` for every metric.
+
+    Args:
+        analysis: with labels in L layers.
+        first: index of the first layer among the labelled layers.
+        last: index of the last, included.
+
+    Raises:
+        InvalidDataError: not 0 <= first <= last < L.
+    """
+    num_layers = len(analysis.labelled_layers)
+    if not 0 <= first <= last < num_layers:
+        raise InvalidDataError(
+            [f"window: {first} to {last} is not within the {num_layers} layers that have labels"]
+        )
+    labels = analysis.labels[:, first : last + 1]
+    columns = [compact(labels[:, i]) for i in range(labels.shape[1])]
+    cluster_ids = tuple(ids for ids, _ in columns)
+    codes = [layer_codes for _, layer_codes in columns]
+    counted = np.logical_and.reduce([layer_codes >= 0 for layer_codes in codes])
+    num_counted = int(counted.sum())
+    paths, counts, path_of_token = _paths(labels, codes, cluster_ids, counted)
+    sizes = tuple(
+        np.bincount(layer_codes[layer_codes >= 0], minlength=len(ids))
+        for ids, layer_codes in columns
+    )
+    ends = contingency(codes[0], codes[-1], len(cluster_ids[0]), len(cluster_ids[-1]))
+    return LayerWindow(
+        first=first,
+        last=last,
+        layers=analysis.labelled_layers[first : last + 1],
+        num_counted=num_counted,
+        num_left_out=analysis.num_tokens - num_counted,
+        paths=paths,
+        counts=counts,
+        path_of_token=path_of_token,
+        left_out_by_layer=np.array([int((layer_codes < 0).sum()) for layer_codes in codes]),
+        transitions=tuple(_transition(columns[i], columns[i + 1]) for i in range(len(columns) - 1)),
+        cluster_ids=cluster_ids,
+        cluster_sizes=sizes,
+        cluster_entropy=np.array([entropy(layer_sizes) for layer_sizes in sizes]),
+        fragmentation=entropy(counts) / float(np.log(num_counted)) if num_counted > 1 else np.nan,
+        concentration=float(counts[0]) / num_counted if num_counted else np.nan,
+        stability=_stability(analysis.aligned.labels[:, first : last + 1]),
+        convergence=_convergence(ends),
+    )
+
+
+def transition(labels_a: IntArray, labels_b: IntArray) -> Transition:
+    """How tokens go from one layer's clusters to another's.
+
+    Args:
+        labels_a: int64 (T,), raw ids; -1 is "no cluster".
+        labels_b: int64 (T,), likewise.
+    """
+    return _transition(compact(labels_a), compact(labels_b))
+
+
+def archetypal_paths(
+    analysis: Analysis, window: LayerWindow, *, top: int = 10, examples: int = 5
+) -> list[ArchetypalPath]:
+    """The `top` most frequent paths of a window, each with its first `examples` tokens."""
+    found = []
+    for i in range(min(top, len(window.paths))):
+        indices = np.flatnonzero(window.path_of_token == i)[:examples].tolist()
+        found.append(
+            ArchetypalPath(
+                path=tuple(window.paths[i].tolist()),
+                count=int(window.counts[i]),
+                percentage=100 * float(window.counts[i]) / window.num_counted,
+                example_tokens=tuple(analysis.tokens[index] for index in indices),
+                example_indices=tuple(indices),
+            )
+        )
+    return found
+
+
+def tokens_on_path(window: LayerWindow, path: Sequence[int]) -> IntArray:
+    """The indices of the tokens that take a path, given as raw ids; none if no token does."""
+    if len(path) != window.paths.shape[1]:
+        return np.empty(0, dtype=np.int64)
+    found = np.flatnonzero((window.paths == np.asarray(path, dtype=np.int64)).all(axis=1))
+    return np.flatnonzero(np.isin(window.path_of_token, found))
+
+
+def tokens_in_cluster(analysis: Analysis, layer_index: int, cluster: int) -> IntArray:
+    """The indices of the tokens in a cluster (raw id) of a labelled layer."""
+    return np.flatnonzero(analysis.labels[:, layer_index] == cluster)
+
+
+def tokens_in_transition(
+    analysis: Analysis, layer_index: int, source: int, target: int
+) -> IntArray:
+    """The indices of the tokens that go from one cluster to one of the next labelled layer."""
+    here, there = analysis.labels[:, layer_index], analysis.labels[:, layer_index + 1]
+    return np.flatnonzero((here == source) & (there == target))
+
+
+def entropy(counts: IntArray) -> float:
+    """-sum of p ln p in nats, with p = counts / sum(counts); 0 for no counts."""
+    positive = counts[counts > 0]
+    if not len(positive):
+        return 0.0
+    shares = positive / positive.sum()
+    # Rounding must not show as a negative entropy.
+    return max(float(-(shares * np.log(shares)).sum()), 0.0)
+
+
+def _paths(
+    labels: IntArray,
+    codes: Sequence[IntArray],
+    cluster_ids: Sequence[IntArray],
+    counted: npt.NDArray[np.bool_],
+) -> tuple[IntArray, IntArray, IntArray]:
+    """The different paths, their counts, and each token's path."""
+    path_of_token = np.full(len(labels), NO_CLUSTER, dtype=np.int64)
+    if not counted.any():
+        empty = np.empty(0, dtype=np.int64)
+        return np.empty((0, labels.shape[1]), dtype=np.int64), empty, path_of_token
+    # One number a path: its clusters as digits. Counted anew at each layer, the number stays below
+    # tokens x clusters, however many layers there are. Digits and ids ascend alike, so ascending
+    # numbers are ascending paths.
+    number = codes[0][counted]
+    for layer_codes, ids in zip(codes[1:], cluster_ids[1:], strict=True):
+        _, number = np.unique(number * len(ids) + layer_codes[counted], return_inverse=True)
+    _, representatives, inverse, counts = np.unique(
+        number, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    path_of_token[counted] = rank[inverse]
+    return labels[counted][representatives[order]], counts[order], path_of_token
+
+
+def _transition(source: tuple[IntArray, IntArray], target: tuple[IntArray, IntArray]) -> Transition:
+    (source_ids, source_codes), (target_ids, target_codes) = source, target
+    counts = contingency(source_codes, target_codes, len(source_ids), len(target_ids))
+    return Transition(source_ids, target_ids, counts, len(source_codes) - int(counts.sum()))
+
+
+def _stability(aligned: IntArray) -> float:
+    here, there = aligned[:, :-1], aligned[:, 1:]
+    pairs = (here != NO_CLUSTER) & (there != NO_CLUSTER)
+    total = int(pairs.sum())
+    return float(((here == there) & pairs).sum() / total) if total else np.nan
+
+
+def _convergence(ends: IntArray) -> float:
+    def pairs(counts: IntArray) -> float:
+        numbers = counts.astype(np.float64)
+        return float((numbers * (numbers - 1) / 2).sum())
+
+    total = pairs(np.array([ends.sum()]))
+    together_first, together_last = pairs(ends.sum(axis=1)), pairs(ends.sum(axis=0))
+    apart_first = total - together_first
+    return (together_last - pairs(ends)) / apart_first if apart_first > 0 else np.nan
