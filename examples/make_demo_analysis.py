@@ -153,7 +153,7 @@ def make_demo() -> dict[str, Any]:
     for number, layer in enumerate(layers):
         weights = attention(hidden)
         _, found = kmeans2(hidden, NUM_CLUSTERS, minit="++", seed=SEED + number, iter=50)
-        states[layer] = hidden
+        states[layer] = hidden.round(4)
         labels[layer] = [int(cluster) for cluster in found]
         attention_data[layer] = attention_summary(weights)
         metrics[layer] = cluster_quality(hidden, found, words)
@@ -174,8 +174,6 @@ def make_demo() -> dict[str, Any]:
         token_ids=[vocabulary[token] for token in tokens],
         hidden_states=states,
     )
-    # The paths were measured with the hidden states; the file does without them.
-    analysis.pop("hidden_states", None)
     analysis |= {"attention_data": attention_data, "cluster_metrics": metrics}
     return {
         "metadata": {
