@@ -174,7 +174,11 @@ def make_demo() -> dict[str, Any]:
         token_ids=[vocabulary[token] for token in tokens],
         hidden_states=states,
     )
-    analysis |= {"attention_data": attention_data, "cluster_metrics": metrics}
+    analysis |= {
+        "hidden_states": {layer: state.tolist() for layer, state in states.items()},
+        "attention_data": attention_data,
+        "cluster_metrics": metrics,
+    }
     return {
         "metadata": {
             "name": "Demo: co-occurrence vectors of a short text, not GPT-2",
