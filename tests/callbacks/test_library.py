@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from concept_fragmentation.callbacks import library
+from concept_fragmentation.callbacks.library import DEMO_VALUE, ChoiceMissingError
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
+
+
+def test_saving_the_demo_makes_a_new_analysis(workspace: Workspace) -> None:
+    made = library.save(workspace, workspace.settle(View()), "mine")
+    assert made.sentence == "Saved 'mine' as a new analysis, version 1."
+    loaded = workspace.store.load_analysis_results(made.view.analysis_id or "")
+    assert loaded["analysis_data"] == workspace.demo["analysis_data"]
+    assert loaded["metadata"]["name"] == "mine"
+
+
+def test_saving_under_its_own_name_makes_the_next_version(
+    workspace: Workspace, saved: str
+) -> None:
+    view = workspace.settle(View(analysis_id=saved, first=1, last=2, colour_by="path"))
+    made = library.save(workspace, view, " first run ")
+    assert made.sentence == "Saved 'first run' as version 2."
+    assert made.view.analysis_id == saved
+    assert made.view.version == 2
+    assert (made.view.first, made.view.last, made.view.colour_by) == (1, 2, "path")
+
+
+def test_saving_under_another_name_makes_a_new_analysis(workspace: Workspace, saved: str) -> None:
+    made = library.save(workspace, workspace.settle(View(analysis_id=saved)), "second run")
+    assert made.view.analysis_id != saved
+    assert [a["name"] for a in workspace.store.list_analyses()] == ["second run", "first run"]
+
+
+def test_an_old_version_saved_again_keeps_its_own_data(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    newer = analysis | {"model_type": "gpt2-medium"}
+    workspace.store.save_analysis_results(newer, "gpt2", "text", saved)
+    library.save(workspace, workspace.settle(View(analysis_id=saved, version=1)), "first run")
+    loaded = workspace.store.load_analysis_results(saved, 3)
+    assert loaded["analysis_data"]["model_type"] == analysis["model_type"]
+
+
+def test_the_callers_own_metadata_survive_saving_again(
+    workspace: Workspace, store: GPT2AnalysisPersistence, analysis: dict[str, Any]
+) -> None:
+    analysis_id = store.save_analysis_results(
+        analysis, "gpt2", "text", metadata={"k": 10}, name="a", tags=["x"], notes="why"
+    )
+    library.save(workspace, workspace.settle(View(analysis_id=analysis_id)), "a")
+    metadata = store.load_analysis_results(analysis_id, 2)["metadata"]
+    assert (metadata["k"], metadata["tags"], metadata["notes"]) == (10, ["x"], "why")
+
+
+def test_a_name_is_needed_to_save(workspace: Workspace) -> None:
+    with pytest.raises(ChoiceMissingError, match="Give the analysis a name"):
+        library.save(workspace, workspace.settle(View()), "  ")
+    assert workspace.store.list_analyses() == []
+
+
+def test_loading_shows_the_newest_version_with_a_fresh_window(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
+    before = workspace.settle(View(first=2, last=3, colour_by="path", tokens=(1,)))
+    loaded = library.load(workspace, before, saved, None)
+    assert loaded.sentence == "Loaded 'first run', version 2."
+    assert (loaded.view.version, loaded.view.first, loaded.view.last) == (2, 0, 3)
+    assert loaded.view.colour_by == "path"
+    assert loaded.view.tokens == ()
+
+
+def test_loading_the_demo_needs_no_store(workspace: Workspace, saved: str) -> None:
+    loaded = library.load(workspace, workspace.settle(View(analysis_id=saved)), DEMO_VALUE, None)
+    assert loaded.view.analysis_id is None
+
+
+def test_loading_what_is_gone_is_one_sentence(workspace: Workspace) -> None:
+    with pytest.raises(AnalysisNotFoundError, match="Analysis not found"):
+        library.load(workspace, View(), "gone", None)
+    with pytest.raises(ChoiceMissingError, match="Choose a saved analysis"):
+        library.load(workspace, View(), None, None)
+
+
+def test_deleting_the_version_shown_shows_the_newest_that_is_left(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
+    view = workspace.settle(View(analysis_id=saved))
+    deleted = library.delete(workspace, view, saved, 2)
+    assert deleted.sentence == "Deleted version 2 of 'first run'."
+    assert (deleted.view.analysis_id, deleted.view.version) == (saved, 1)
+
+
+def test_deleting_the_analysis_shown_shows_the_demo(workspace: Workspace, saved: str) -> None:
+    view = workspace.settle(View(analysis_id=saved))
+    deleted = library.delete(workspace, view, saved, None)
+    assert deleted.sentence == "Deleted 'first run'."
+    assert deleted.view.analysis_id is None
+    assert workspace.store.list_analyses() == []
+
+
+def test_deleting_another_analysis_leaves_the_view(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    other = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="other")
+    view = workspace.settle(View(analysis_id=saved))
+    assert library.delete(workspace, view, other, None).view == view
+
+
+@pytest.mark.parametrize("chosen", [None, DEMO_VALUE])
+def test_what_is_not_stored_cannot_be_deleted(workspace: Workspace, chosen: str | None) -> None:
+    with pytest.raises(ChoiceMissingError):
+        library.delete(workspace, View(), chosen, None)
+
+
+def test_the_question_before_deleting_says_what_goes(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    assert library.deletion_question(workspace, saved, None)[0].startswith(
+        "Delete 'first run' with its 1 version"
+    )
+    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
+    question, one = library.deletion_question(workspace, saved, 1)
+    assert question.startswith("Delete version 1 of 'first run', or the whole analysis")
+    assert one == 1
+
+
+def test_saved_analyses_are_offered_newest_first_after_the_demo(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    newer = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="newer")
+    options = library.analysis_options(workspace, "", DEMO_VALUE)
+    assert [option["value"] for option in options] == [DEMO_VALUE, newer, saved]
+    assert options[1]["label"].startswith("newer · gpt2 · 8 tokens · 20")
+
+
+def test_the_chosen_analysis_stays_offered_while_searching_for_another(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    other = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="other")
+    options = library.analysis_options(workspace, "other", saved)
+    assert {option["value"] for option in options} == {DEMO_VALUE, saved, other}
+
+
+def test_versions_are_offered_newest_first(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
+    assert [o["value"] for o in library.version_options(workspace, saved)] == [2, 1]
+    assert library.version_options(workspace, DEMO_VALUE) == []
+    assert library.version_options(workspace, "gone") == []

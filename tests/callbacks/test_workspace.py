@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import (
+    AnalysisNotFoundError,
+    GPT2AnalysisPersistence,
+    UnsafeIdentifierError,
+)
+
+
+def test_the_demo_says_that_it_is_not_gpt2(workspace: Workspace) -> None:
+    shown = workspace.shown(View())
+    assert shown.is_demo
+    assert "not GPT-2" in shown.name
+
+
+def test_a_view_without_a_version_is_pinned_to_the_newest(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
+    assert workspace.settle(View(analysis_id=saved)).version == 2
+    assert workspace.settle(View(analysis_id=saved, version=1)).version == 1
+
+
+def test_a_deleted_analysis_is_not_shown_from_memory(workspace: Workspace, saved: str) -> None:
+    view = workspace.settle(View(analysis_id=saved))
+    assert workspace.window(view) is not None
+    # Another process deletes it.
+    GPT2AnalysisPersistence(workspace.store.base_dir).delete_analysis(saved)
+    with pytest.raises(AnalysisNotFoundError):
+        workspace.shown(view)
+
+
+def test_an_id_that_was_given_again_shows_the_new_analysis(
+    workspace: Workspace, saved: str, analysis: dict[str, Any]
+) -> None:
+    view = workspace.settle(View(analysis_id=saved))
+    assert workspace.shown(view).analysis.tokens[1] == " the"
+    workspace.store.delete_analysis(saved)
+    metadata = analysis["token_metadata"] | {"tokens": ["new"] * 8}
+    again = analysis | {"token_metadata": metadata}
+    workspace.store.save_analysis_results(again, "gpt2", "text", saved)
+    assert workspace.shown(view).analysis.tokens[1] == "new"
+
+
+def test_a_new_name_is_shown_at_once(workspace: Workspace, saved: str) -> None:
+    view = workspace.settle(View(analysis_id=saved))
+    assert workspace.shown(view).name == "first run"
+    workspace.store.update_analysis(saved, name="renamed")
+    assert workspace.shown(view).name == "renamed"
+
+
+def test_many_threads_share_one_window(workspace: Workspace, saved: str) -> None:
+    view = workspace.settle(View(analysis_id=saved))
+    with ThreadPoolExecutor(8) as pool:
+        windows = list(pool.map(lambda _: workspace.window(view), range(32)))
+    assert len({id(window) for window in windows}) == 1
+
+
+@pytest.mark.parametrize("analysis_id", ["../etc/passwd", "a/b", "", "x" * 500])
+def test_a_hostile_address_is_refused_in_words(workspace: Workspace, analysis_id: str) -> None:
+    view = View.from_query(View(analysis_id=analysis_id).to_query())
+    if view.analysis_id is None:
+        return
+    with pytest.raises((UnsafeIdentifierError, AnalysisNotFoundError)):
+        workspace.settle(view)
+
+
+def test_an_analysis_without_labels_has_no_window(
+    workspace: Workspace, store: GPT2AnalysisPersistence
+) -> None:
+    bare = {"model_type": "gpt2", "layers": ["a"], "token_metadata": {"tokens": ["x"]}}
+    view = workspace.settle(View(analysis_id=store.save_analysis_results(bare, "gpt2", "")))
+    assert workspace.window(view) is None
+    assert workspace.frame(view).empty
