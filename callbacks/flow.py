@@ -26,7 +26,8 @@ from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural
 
 PATHS_LISTED: Final = 8
-EXAMPLES: Final = 6
+# Often the same token several times; different ones are shown.
+EXAMPLES: Final = 40
 
 
 def register(app: Dash, workspace: Workspace) -> None:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
+from dash import Dash, Input, Output, State, ctx, no_update
+
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.components.view import View
+from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
-from dash import Dash, Input, Output, State, ctx, no_update
 
 ANALYSES_OFFERED: Final = 50
 # No analysis can have this id: identifiers hold no slash.

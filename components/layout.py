@@ -50,7 +50,7 @@ def page() -> html.Div:
                 dbc.Tabs(
                     [
                         dbc.Tab(_dashboard(), label=DASHBOARD_TAB, tab_id="dashboard"),
-                        dbc.Tab(guide(), label="How to read this page", tab_id="guide"),
+                        dbc.Tab(guide(), label="Guide", tab_id="guide"),
                     ],
                     id=ids.TABS,
                     active_tab="dashboard",
@@ -78,7 +78,7 @@ def _bar() -> html.Header:
                 html.Div(
                     [
                         html.A(
-                            "Save, load, export",
+                            "Save and load",
                             href=f"#{ids.PERSISTENCE}",
                             className="cf-bar-link",
                         ),

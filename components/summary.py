@@ -17,6 +17,7 @@ from concept_fragmentation.components.view import Selection, path_text
 from concept_fragmentation.components.words import arrows, plural, short_date, title
 
 MAX_TOKENS_LISTED: Final = 300
+EXAMPLES_SHOWN: Final = 6
 NOT_KNOWN: Final = "–"
 
 
@@ -81,7 +82,8 @@ def archetypal_table(
     aligned = analysis.aligned.raw_to_aligned[window.first : window.last + 1]
     rows: list[Component] = []
     for rank, path in enumerate(paths, 1):
-        examples = "  ".join(visible(token, limit=16) for token in path.example_tokens)
+        different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES_SHOWN]
+        examples = "  ".join(visible(token, limit=16) for token in different)
         steps = [
             html.Span(
                 str(cluster),

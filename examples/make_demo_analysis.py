@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from concept_fragmentation.analysis import analysis_from_labels
 from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
+
+from concept_fragmentation.analysis import analysis_from_labels
 
 TEXT = """
 The river is quiet in the morning. A small boat moves along the river and the old man in the boat

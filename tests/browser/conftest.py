@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
 from concept_fragmentation.components import ids
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 START_SECONDS = 60
 

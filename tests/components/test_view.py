@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concept_fragmentation.components.view import (
     MAX_QUERY_LENGTH,
     View,
@@ -8,8 +11,6 @@ from concept_fragmentation.components.view import (
     parse_selection,
     quick_windows,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 numbers = st.integers(min_value=0, max_value=999_999_999)
 small = st.integers(min_value=0, max_value=60)
