@@ -51,8 +51,8 @@ def token_path_metrics(
       mean of that and of the mean angular distance arccos(cos(h(l), h(l + 1))) / pi, which does not
       depend on norms. Ours; there is no standard definition.
     - path_entropy: -sum over k of p(k) ln p(k), with p(k) the share of the layers in which the
-      token is in cluster k (Shannon 1948). 0 for a token that never leaves its cluster, ln L for one that
-      never returns.
+      token is in cluster k (Shannon 1948). 0 for a token that never leaves its cluster, ln L for
+      one that never returns.
 
     Args:
         aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".

@@ -36,7 +36,8 @@ class Transition:
         """float64 (A, B): P(target cluster | source cluster), counts divided by their row's sum."""
         totals = self.counts.sum(axis=1, keepdims=True)
         shares: Floats = np.zeros(self.counts.shape)
-        return np.divide(self.counts, totals, out=shares, where=totals > 0)
+        np.divide(self.counts, totals, out=shares, where=totals > 0)
+        return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,9 @@ class LayerWindow:
             dominance, 1970). NaN for no tokens.
         stability: the share of pairs (token, neighbouring layers) in which the token keeps its
             aligned cluster; 1 - the mean rate of cluster changes. NaN without pairs.
-        convergence: P(two tokens share a cluster in the last layer | they do not in the first), from
-            the pair counts of the contingency table of first and last layer (Hubert & Arabie 1985):
-            how much comes together that began apart. NaN if no two tokens begin apart.
+        convergence: P(two tokens share a cluster in the last layer | they do not in the first),
+            from the pair counts of the contingency table of first and last layer (Hubert & Arabie
+            1985): how much comes together that began apart. NaN if no two tokens begin apart.
     """
 
     first: int

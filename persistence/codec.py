@@ -241,8 +241,7 @@ def _is_json(kind: type[Any], values: list[Any]) -> bool:
         return _INT64[0] <= min(values) and max(values) <= _INT64[1]
     if kind is float:
         return bool(np.isfinite(np.array(values)).all())
-    is_constant: bool = kind in (bool, type(None))
-    return is_constant
+    return kind is bool or values[0] is None
 
 
 def _special_float(value: float) -> str:

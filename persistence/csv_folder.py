@@ -10,8 +10,7 @@ the CSV files, and the manifest refers to them with
 What is small (metrics of a layer, attention entropy) stands in the manifest and is repeated in CSV
 files for reading only; the manifest's `files` says which is which.
 
-A text cell that a spreadsheet could take for a formula gets a leading apostrophe, as does one that
-begins with an apostrophe; reading takes one apostrophe off.
+Text cells are escaped as `analysis.cells` describes.
 """
 
 from __future__ import annotations
@@ -28,14 +27,13 @@ import numpy as np
 import numpy.typing as npt
 
 from concept_fragmentation.analysis import compute_token_paths
+from concept_fragmentation.analysis.cells import escape_cell, unescape_cell
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
 from concept_fragmentation.persistence import codec
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "concept_fragmentation csv export"
 
-# What spreadsheets take for the beginning of a formula, after whatever they skip.
-_FORMULA: Final = re.compile(r"[\s\0-\x20]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.csv")
 
 _NUMBER: Final = bool | int | float | np.generic
@@ -57,16 +55,6 @@ def read(files: Mapping[str, bytes]) -> dict[str, Any]:
         InvalidDataError: a file is missing or is not what the manifest says; it is named.
     """
     return _Reader(files).content()
-
-
-def escape(text: str) -> str:
-    """`text` as a cell that no spreadsheet runs."""
-    return f"'{text}" if text.startswith("'") or _FORMULA.match(text) else text
-
-
-def unescape(cell: str) -> str:
-    """The text of a cell written by `escape`."""
-    return cell.removeprefix("'")
 
 
 class _Writer:
@@ -121,7 +109,7 @@ class _Writer:
                 paths, note = compute_token_paths(dict(self._data)), "for reading: computed"
             except ConceptFragmentationError:
                 return
-        columns: dict[str, list[str]] = {"key": [escape(key) for key in paths]}
+        columns: dict[str, list[str]] = {"key": [escape_cell(key) for key in paths]}
         structure: dict[str, Any] = {}
         records = list(paths.values())
         names = list(records[0]) if records else []
@@ -213,10 +201,10 @@ class _Writer:
                 continue
             rows = {layer: dict(_scalars(values)) for layer, values in by_layer.items()}
             names = list(dict.fromkeys(name for row in rows.values() for name in row))
-            columns = {"layer": [escape(str(layer)) for layer in rows]}
+            columns = {"layer": [escape_cell(str(layer)) for layer in rows]}
             for name in names:
                 columns[name] = [
-                    escape(str(row[name]))
+                    escape_cell(str(row[name]))
                     if isinstance(row.get(name), str)
                     else str(row.get(name, ""))
                     for row in rows.values()
@@ -232,7 +220,7 @@ class _Writer:
     def _write(self, file: str, columns: Mapping[str, Sequence[str]], note: str) -> None:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow([escape(name) for name in columns])
+        writer.writerow([escape_cell(name) for name in columns])
         writer.writerows(zip(*columns.values(), strict=True))
         self._files[file] = text.getvalue().encode("utf-8", "surrogatepass")
         self._notes[file] = note
@@ -247,7 +235,7 @@ def _cells(values: list[Any]) -> tuple[str, list[str]] | None:
     kinds = set(map(type, values))
     if kinds == {str}:
         if all(map(_is_plain_text, values)):
-            return "text", [escape(value) for value in values]
+            return "text", [escape_cell(value) for value in values]
         literals = [json.dumps(value) for value in values]
         return ("json", literals) if [json.loads(cell) for cell in literals] == values else None
     if kinds == {type(None)}:
@@ -274,7 +262,7 @@ def _parsers() -> dict[str, Callable[[str], Any]]:
 
     truths = {"True": True, "False": False}
     return {
-        "text": unescape,
+        "text": unescape_cell,
         "json": json.loads,
         "none": lambda _cell: None,
         "int": optional(int),
@@ -407,7 +395,7 @@ class _Reader:
                 titles, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
             except (csv.Error, ValueError) as error:
                 raise InvalidDataError([f"{file}: {error}"]) from error
-            self._tables[file] = ([unescape(title) for title in titles], rows)
+            self._tables[file] = ([unescape_cell(title) for title in titles], rows)
         return self._tables[file]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ from concept_fragmentation.persistence import (
     load_gpt2_analysis,
     save_gpt2_analysis,
 )
-from concept_fragmentation.persistence.identifiers import folder_name
+from concept_fragmentation.persistence.identifiers import check_identifier, folder_name
 
 Store = GPT2AnalysisPersistence
 Same = Callable[[Any, Any], bool]
@@ -321,8 +322,6 @@ def test_unsafe_identifiers_are_refused(store: Store, analysis: Analysis, identi
 @given(st.text(st.characters(exclude_categories=()), max_size=140))
 @settings(max_examples=300, deadline=None)
 def test_an_identifier_never_leaves_its_folder(identifier: str) -> None:
-    from concept_fragmentation.persistence.identifiers import check_identifier
-
     try:
         name = folder_name(check_identifier(identifier))
     except UnsafeIdentifierError:
@@ -384,8 +383,6 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_version_newer_than_the_code_is_named(store: Store, analysis: Analysis) -> None:
-    from blake3 import blake3
-
     store.save_analysis_results(analysis, "gpt2", "", "mine")
     path = store.base_dir / "analysis_results" / "mine" / "v000001.json"
     rest = (

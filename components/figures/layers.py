@@ -1,0 +1,181 @@
+"""Figures of what an analysis may have for each layer: attention and concept metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.figures.theme import new_figure
+from concept_fragmentation.components.palette import cluster_colour, faded, ink
+from concept_fragmentation.components.text import plotly_text
+
+Floats = npt.NDArray[np.float64]
+
+
+def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | None:
+    """Draw the entropy of attention and the agreement of heads by layer; None without such data."""
+    entropies = attention_entropies(analysis)
+    agreements = layer_numbers(analysis.attention, "head_agreement")
+    if not entropies and not agreements:
+        return None
+    means = {layer: float(np.mean(heads)) for layer, heads in entropies.items()}
+    panels = [
+        (name, unit, values)
+        for name, unit, values in (
+            ("entropy", "nats", means),
+            ("head agreement", "", agreements),
+        )
+        if values
+    ]
+    figure = _panels(
+        "Attention by layer",
+        "entropy: mean of the heads, with their range; agreement: as the analysis gives it",
+        analysis,
+        panels,
+        theme,
+    )
+    spread = {layer: heads for layer, heads in entropies.items() if len(heads) > 1}
+    if spread:
+        names = [plotly_text(layer) for layer in spread]
+        low = [float(heads.min()) for heads in spread.values()]
+        high = [float(heads.max()) for heads in spread.values()]
+        for values, fill in ((low, None), (high, "tonexty")):
+            figure.add_scatter(
+                x=names,
+                y=values,
+                mode="lines",
+                line={"width": 0},
+                fill=fill,
+                fillcolor=faded(cluster_colour(0, theme), 0.18),
+                hoverinfo="skip",
+            )
+    return figure
+
+
+def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | None:
+    """Draw purity and silhouette by layer; None without such data."""
+    panels = [
+        (name, "", values)
+        for name in ("purity", "silhouette")
+        if (values := layer_numbers(analysis.cluster_metrics, name))
+    ]
+    if not panels:
+        return None
+    return _panels(
+        "Concepts by layer",
+        "how well clusters agree with categories (purity) and how well they part (silhouette)",
+        analysis,
+        panels,
+        theme,
+    )
+
+
+def missing_attention(analysis: Analysis) -> str:
+    """Say what is missing for `attention_by_layer`, and how to get it."""
+    have = "has attention data without entropy" if analysis.attention else "has no attention data"
+    return (
+        f"This analysis {have}. Give attention_data with entropy, head_agreement or "
+        "attention_probs for its layers, and save it again."
+    )
+
+
+def missing_concepts(analysis: Analysis) -> str:
+    """Say what is missing for `concept_metrics`, and how to get it."""
+    have = "no purity or silhouette" if analysis.cluster_metrics else "no cluster metrics"
+    return (
+        f"This analysis has {have}. Give cluster_metrics with purity or silhouette for its layers, "
+        "and save it again."
+    )
+
+
+def attention_entropies(analysis: Analysis) -> dict[str, Floats]:
+    """The attention entropy of each head (nats), by layer in declared order.
+
+    Where a layer gives `entropy`, one number or one a head, it is that; else it is computed from
+    `attention_probs` as the mean over queries of -sum over keys of a ln a.
+    """
+    found = {}
+    for layer in analysis.layers:
+        values = analysis.attention.get(layer, {})
+        given = _array(values.get("entropy"))
+        if given is not None and given.ndim <= 1 and given.size:
+            found[layer] = np.atleast_1d(given)
+        elif (weights := _array(values.get("attention_probs"))) is not None and weights.ndim >= 3:
+            logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+            by_query = -(weights * logarithms).sum(axis=-1)
+            by_head = by_query.mean(axis=-1).reshape(-1, weights.shape[-3]).mean(axis=0)
+            found[layer] = by_head
+    return found
+
+
+def layer_numbers(by_layer: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:
+    """The number of that name for each layer that has one; of a list the mean."""
+    found = {}
+    for layer, values in by_layer.items():
+        array = _array(values.get(name)) if isinstance(values, Mapping) else None
+        if array is not None and array.size and np.isfinite(array).any():
+            found[layer] = float(np.nanmean(array))
+    return found
+
+
+def _array(value: object) -> Floats | None:
+    if value is None or isinstance(value, str | bool | Mapping):
+        return None
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _panels(
+    title: str,
+    subtitle: str,
+    analysis: Analysis,
+    panels: list[tuple[str, str, dict[str, float]]],
+    theme: str,
+) -> go.Figure:
+    """One small plot below the other, sharing the layers."""
+    figure = new_figure(title, subtitle, theme, margin={"l": 8, "r": 8, "t": 64, "b": 40})
+    gap = 0.14
+    height = (1 - gap * (len(panels) - 1)) / len(panels)
+    order = [plotly_text(layer) for layer in analysis.layers]
+    for i, (name, unit, values) in enumerate(panels, start=1):
+        top = 1 - (i - 1) * (height + gap)
+        n = "" if i == 1 else str(i)
+        figure.update_layout(
+            {
+                f"xaxis{n}": {
+                    "anchor": f"y{n}",
+                    "type": "category",
+                    "categoryorder": "array",
+                    "categoryarray": order,
+                    "showgrid": False,
+                    "showticklabels": i == len(panels),
+                    "title": {"text": "layer" if i == len(panels) else ""},
+                    "matches": None if i == 1 else "x",
+                },
+                f"yaxis{n}": {
+                    "anchor": f"x{n}",
+                    "domain": [max(top - height, 0), top],
+                    "title": {"text": f"{name} ({unit})" if unit else name},
+                    "nticks": 4,
+                },
+            }
+        )
+        layers = [layer for layer in analysis.layers if layer in values]
+        figure.add_scatter(
+            x=[plotly_text(layer) for layer in layers],
+            y=[values[layer] for layer in layers],
+            mode="lines+markers",
+            line={"color": cluster_colour(0 if i == 1 else 3, theme), "width": 2.5},
+            marker={"size": 8, "line": {"color": ink(theme).surface, "width": 1}},
+            xaxis=f"x{n}",
+            yaxis=f"y{n}",
+            hovertemplate=f"%{{x}}: {name} %{{y:.3f}} {unit}<extra></extra>",
+        )
+    return figure

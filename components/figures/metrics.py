@@ -1,0 +1,264 @@
+"""Figures of a layer window: path metrics, cluster sizes and entropy, transitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import (
+    Analysis,
+    LayerWindow,
+    TokenPathMetrics,
+    token_path_metrics,
+    transition,
+)
+from concept_fragmentation.components.figures.theme import colour_scale, new_figure
+from concept_fragmentation.components.palette import cluster_colour, ink, text_on
+from concept_fragmentation.components.text import plotly_text
+
+
+def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
+    """Return the path metrics of all tokens within a window's layers."""
+    layers = slice(window.first, window.last + 1)
+    states = [analysis.hidden_states.get(name) for name in window.layers]
+    known = [state for state in states if state is not None]
+    return token_path_metrics(
+        analysis.aligned.labels[:, layers], known if len(known) == len(states) else None
+    )
+
+
+def path_metric_distributions(
+    analysis: Analysis, window: LayerWindow, theme: str = "light"
+) -> go.Figure:
+    """Draw how many tokens have which value of each path metric within the window."""
+    metrics = window_metrics(analysis, window)
+    counted = window.path_of_token >= 0
+    panels: list[tuple[str, npt.NDArray[Any], bool]] = [
+        ("cluster changes", metrics.cluster_changes[counted], True),
+        ("mobility", metrics.mobility_score[counted], False),
+        ("path entropy (nats)", metrics.path_entropy[counted], False),
+    ]
+    if metrics.path_length is not None:
+        panels.append(("path length", metrics.path_length[counted], False))
+    figure = new_figure(
+        "How much tokens move",
+        f"{window.num_counted:,} tokens over {len(window.layers)} layers; dotted: the mean",
+        theme,
+        margin={"l": 8, "r": 8, "t": 64, "b": 40},
+    )
+    colours, gap = ink(theme), 0.045
+    width = (1 - gap * (len(panels) - 1)) / len(panels)
+    for i, (name, values, whole) in enumerate(panels, start=1):
+        left = (i - 1) * (width + gap)
+        n = "" if i == 1 else str(i)
+        axis = {"domain": [left, left + width], "anchor": f"y{n}", "title": {"text": name}}
+        figure.update_layout(
+            {
+                f"xaxis{n}": axis | {"showgrid": False, "nticks": 5},
+                f"yaxis{n}": {
+                    "anchor": f"x{n}",
+                    "matches": None if i == 1 else "y",
+                    "showticklabels": i == 1,
+                    "title": {"text": "tokens" if i == 1 else ""},
+                    "rangemode": "tozero",
+                },
+            }
+        )
+        middles, counts, step = _histogram(values, whole=whole)
+        low, high = middles - step / 2, middles + step / 2
+        figure.add_bar(
+            x=middles,
+            y=counts,
+            width=step * 0.92,
+            xaxis=f"x{n}",
+            yaxis=f"y{n}",
+            marker={"color": cluster_colour(0, theme), "line": {"width": 0}},
+            customdata=np.stack([low, high], axis=1) if not whole else None,
+            hovertemplate=(
+                f"{name} %{{x}}: %{{y:,}} tokens<extra></extra>"
+                if whole
+                else f"{name} %{{customdata[0]:.3g}} to %{{customdata[1]:.3g}}: %{{y:,}} tokens"
+                "<extra></extra>"
+            ),
+        )
+        if len(values):
+            mean = float(values.mean())
+            figure.add_shape(
+                type="line",
+                xref=f"x{n}",
+                yref=f"y{n} domain",
+                x0=mean,
+                x1=mean,
+                y0=0,
+                y1=1,
+                line={"color": colours.soft, "width": 1.5, "dash": "dot"},
+            )
+            figure.add_annotation(
+                text=f"{mean:.2f}",
+                x=mean,
+                y=1,
+                xref=f"x{n}",
+                yref=f"y{n} domain",
+                yanchor="bottom",
+                showarrow=False,
+                font={"size": 11, "color": colours.soft},
+            )
+    return figure
+
+
+def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light") -> go.Figure:
+    """Draw how many tokens each cluster holds in each layer of the window."""
+    figure = new_figure(
+        "Cluster sizes",
+        "tokens in each cluster; the same colour is the same aligned cluster",
+        theme,
+        barmode="stack",
+        bargap=0.25,
+        uniformtext={"minsize": 9, "mode": "hide"},
+    )
+    for layer, ids, sizes in zip(
+        window.layers, window.cluster_ids, window.cluster_sizes, strict=True
+    ):
+        index = window.first + window.layers.index(layer)
+        aligned = [analysis.aligned.raw_to_aligned[index][cluster] for cluster in ids.tolist()]
+        total = max(int(sizes.sum()), 1)
+        for place in np.argsort(aligned).tolist():
+            cluster, size = int(ids[place]), int(sizes[place])
+            colour = cluster_colour(aligned[place], theme)
+            figure.add_bar(
+                x=[plotly_text(layer)],
+                y=[size],
+                text=[f"C{cluster}"],
+                textposition="inside",
+                insidetextanchor="middle",
+                textangle=0,
+                textfont={"color": text_on(colour), "size": 10},
+                marker={"color": colour, "line": {"color": ink(theme).surface, "width": 1}},
+                hovertemplate=(
+                    f"<b>Cluster {cluster}</b> in %{{x}}<br>{size:,} tokens "
+                    f"({100 * size / total:.1f} %)<br>aligned id {aligned[place]}<extra></extra>"
+                ),
+            )
+    figure.update_xaxes(title_text="layer", showgrid=False, type="category")
+    figure.update_yaxes(title_text="tokens")
+    return figure
+
+
+def cluster_entropy(
+    analysis: Analysis,  # noqa: ARG001 - every figure of a window is called alike
+    window: LayerWindow,
+    theme: str = "light",
+) -> go.Figure:
+    """Draw how evenly tokens are spread over the clusters of each layer of the window."""
+    figure = new_figure(
+        "Cluster entropy",
+        "how evenly tokens spread over a layer's clusters; dashed: evenly (ln of their number)",
+        theme,
+    )
+    colours = ink(theme)
+    names = [plotly_text(layer) for layer in window.layers]
+    numbers = [len(ids) for ids in window.cluster_ids]
+    figure.add_scatter(
+        x=names,
+        y=np.log(np.maximum(numbers, 1)),
+        mode="lines",
+        line={"color": colours.soft, "width": 1.5, "dash": "dash"},
+        customdata=numbers,
+        hovertemplate="%{x}: ln %{customdata} = %{y:.3f} nats<extra></extra>",
+    )
+    figure.add_scatter(
+        x=names,
+        y=window.cluster_entropy,
+        mode="lines+markers",
+        line={"color": cluster_colour(0, theme), "width": 2.5},
+        marker={"size": 8},
+        customdata=numbers,
+        hovertemplate="%{x}: %{y:.3f} nats over %{customdata} clusters<extra></extra>",
+    )
+    figure.update_xaxes(title_text="layer", showgrid=False, type="category")
+    figure.update_yaxes(title_text="entropy (nats)", rangemode="tozero")
+    return figure
+
+
+def transition_heatmap(
+    analysis: Analysis, source_layer_index: int, target_layer_index: int, theme: str = "light"
+) -> go.Figure:
+    """Draw the probability of each cluster of one layer given the cluster of another.
+
+    The two need not be neighbours. Indices are into the labelled layers.
+    """
+    here, there = (
+        plotly_text(analysis.labelled_layers[index], 24)
+        for index in (source_layer_index, target_layer_index)
+    )
+    flow = transition(
+        analysis.labels[:, source_layer_index], analysis.labels[:, target_layer_index]
+    )
+    shares = flow.probabilities
+    figure = new_figure(
+        f"From {here} to {there}",
+        "share of a row's tokens that is in the column's cluster",
+        theme,
+    )
+    sources = [f"C{cluster}" for cluster in flow.source_ids.tolist()]
+    targets = [f"C{cluster}" for cluster in flow.target_ids.tolist()]
+    # Beyond this many cells numbers can't be read.
+    written = shares.size <= 144
+    figure.add_heatmap(
+        z=shares,
+        x=targets,
+        y=sources,
+        zmin=0,
+        zmax=1,
+        xgap=1,
+        ygap=1,
+        colorscale=colour_scale(theme),
+        text=_cell_texts(shares) if written else None,
+        texttemplate="%{text}" if written else None,
+        textfont={"size": 10},
+        customdata=flow.counts,
+        hovertemplate=(
+            f"{here} %{{y}} → {there} %{{x}}<br>%{{customdata:,}} tokens, "
+            "%{z:.1%} of the row<extra></extra>"
+        ),
+        colorbar={
+            "title": {"text": "share", "side": "right"},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickformat": ".0%",
+            "tickfont": {"size": 11, "color": ink(theme).soft},
+        },
+    )
+    figure.update_xaxes(title_text=f"cluster in {there}", showgrid=False, type="category")
+    figure.update_yaxes(
+        title_text=f"cluster in {here}", showgrid=False, type="category", autorange="reversed"
+    )
+    return figure
+
+
+def _cell_texts(shares: npt.NDArray[np.float64]) -> list[list[str]]:
+    return [
+        ["" if share < 0.005 else f"{100 * share:.0f}" for share in row] for row in shares.tolist()
+    ]
+
+
+def _histogram(
+    values: npt.NDArray[Any], *, whole: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], float]:
+    """The middles of the bins, the counts, and the width of a bin."""
+    if not len(values):
+        return np.empty(0), np.empty(0, dtype=np.int64), 1.0
+    if whole:
+        counts = np.bincount(values)
+        return np.arange(len(counts), dtype=np.float64), counts, 1.0
+    distinct = np.unique(np.round(values, 9))
+    if len(distinct) <= 15:
+        # A few values only: bins would show gaps that are none.
+        counts = np.array([(np.abs(values - value) < 1e-8).sum() for value in distinct])
+        step = float(np.diff(distinct).min()) if len(distinct) > 1 else max(distinct[0], 1) / 10
+        return distinct, counts, step
+    counts, edges = np.histogram(values, bins=24)
+    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0])

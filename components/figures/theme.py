@@ -1,0 +1,90 @@
+"""What all figures have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from concept_fragmentation.components.palette import ink
+
+# The page has its own downloads beside each figure.
+GRAPH_CONFIG: Final[dict[str, Any]] = {
+    "displayModeBar": False,
+    "displaylogo": False,
+    "responsive": True,
+    "scrollZoom": False,
+}
+
+_FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
+
+def new_figure(title: str, subtitle: str, theme: str, **layout: Any) -> go.Figure:
+    """Return an empty figure with a quiet grid, its title and a subtitle that says what is counted.
+
+    Both are Plotly text: user text in them must have been through `plotly_text`.
+    """
+    colours = ink(theme)
+    axis = {
+        "gridcolor": colours.grid,
+        "zerolinecolor": colours.grid,
+        "linecolor": colours.muted,
+        "tickfont": {"size": 11, "color": colours.soft},
+        "title": {"font": {"size": 12, "color": colours.soft}, "standoff": 8},
+        "automargin": True,
+        "fixedrange": True,
+    }
+    figure = go.Figure()
+    figure.update_layout(
+        template={"layout": {"xaxis": axis, "yaxis": axis}},
+        title={
+            "text": title,
+            "subtitle": {"text": subtitle, "font": {"size": 12, "color": colours.soft}},
+            "font": {"size": 15, "color": colours.text},
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 10},
+        },
+        font={"family": _FONT, "size": 12, "color": colours.text},
+        paper_bgcolor=colours.surface,
+        plot_bgcolor=colours.surface,
+        margin={"l": 8, "r": 8, "t": 64, "b": 8},
+        hoverlabel={
+            "bgcolor": colours.surface,
+            "bordercolor": colours.muted,
+            "font": {"family": _FONT, "size": 12, "color": colours.text},
+            "align": "left",
+        },
+        showlegend=False,
+        colorway=None,
+        dragmode=False,
+    )
+    figure.update_layout(**layout)
+    return figure
+
+
+def empty_figure(sentence: str, theme: str) -> go.Figure:
+    """Return a figure that only says why there is nothing to draw."""
+    figure = new_figure("", "", theme)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.add_annotation(
+        text=sentence,
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        showarrow=False,
+        font={"color": ink(theme).soft},
+    )
+    return figure
+
+
+def colour_scale(theme: str) -> list[list[Any]]:
+    """Return a scale of one hue, from the surface to full strength: readable in print and greys."""
+    colours = ink(theme).scale
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]

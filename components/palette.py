@@ -1,0 +1,106 @@
+"""Colours: what means the same has the same colour in every figure, in light and in dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Theme = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Ink:
+    """The colours of a figure that are not data."""
+
+    surface: str
+    text: str
+    soft: str
+    grid: str
+    muted: str
+    accent: str
+    scale: tuple[str, ...]
+
+
+_INKS: Final = {
+    "light": Ink(
+        surface="#ffffff",
+        text="#1c2430",
+        soft="#5a6575",
+        grid="#e6e9ee",
+        muted="#c3c9d2",
+        accent="#c2185b",
+        scale=("#f7fafd", "#cfe0f1", "#93bfe0", "#4f94c6", "#1f64a0", "#0b3a6b"),
+    ),
+    "dark": Ink(
+        surface="#1a1e25",
+        text="#e4e8ee",
+        soft="#9aa5b4",
+        grid="#2b313b",
+        muted="#4a5260",
+        accent="#ff6fa5",
+        scale=("#20262f", "#1f3f61", "#23649a", "#3f8fca", "#86bfe8", "#e0f0fc"),
+    ),
+}
+
+# The first eight are those of Okabe and Ito (2008), told apart with any colour vision, yellow
+# darkened for white paper; the others fill the gaps in lightness and hue.
+_CLUSTERS: Final = {
+    "light": (
+        "#0072b2",
+        "#e69f00",
+        "#009e73",
+        "#d55e00",
+        "#56b4e9",
+        "#cc79a7",
+        "#5b4bb5",
+        "#98931c",
+        "#8e2a5b",
+        "#8c5a3c",
+        "#d4bd1e",
+        "#6c7a89",
+    ),
+    "dark": (
+        "#3f9fe0",
+        "#f0b02e",
+        "#2fbf94",
+        "#f0783c",
+        "#8fd0f5",
+        "#e39cc4",
+        "#9b8cf0",
+        "#b9b63f",
+        "#d0609a",
+        "#c08b66",
+        "#ecdc5e",
+        "#9aa8b8",
+    ),
+}
+
+
+def ink(theme: str) -> Ink:
+    """Return the colours of text, lines and scales; anything but "dark" is light."""
+    return _INKS["dark" if theme == "dark" else "light"]
+
+
+def cluster_colour(aligned_id: int, theme: str = "light") -> str:
+    """Return a cluster's colour, by its aligned id; ids beyond twelve begin again."""
+    colours = _CLUSTERS["dark" if theme == "dark" else "light"]
+    return colours[aligned_id % len(colours)]
+
+
+def path_colour(rank: int, theme: str = "light") -> str:
+    """Return the colour of the path that is the `rank`-th most frequent, from 0."""
+    return cluster_colour(rank, theme)
+
+
+def faded(colour: str, opacity: float) -> str:
+    """Return `#rrggbb` as `rgba(r,g,b,opacity)`."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def text_on(colour: str) -> str:
+    """Return black or white, whichever is read better on `#rrggbb` (relative luminance, WCAG 2)."""
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if luminance > 0.25 else "#ffffff"
