@@ -14,9 +14,11 @@
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
       if (!point || !Array.isArray(point.customdata)) return;
+      // ["node", layer, cluster, ...] or ["link", layer, source, target, ...]
+      const parts = point.customdata[0] === "node" ? 3 : 4;
       gestures += 1;
       window.dash_clientside.set_props("gesture", {
-        data: { kind: "select", value: point.customdata, n: gestures },
+        data: { kind: "select", value: point.customdata.slice(0, parts), n: gestures },
       });
     });
   }

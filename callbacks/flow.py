@@ -14,7 +14,7 @@ from concept_fragmentation.analysis import (
     tokens_in_cluster,
     tokens_in_transition,
 )
-from concept_fragmentation.callbacks.overview import NO_LABELS
+from concept_fragmentation.callbacks.overview import NO_LABELS, NOTHING_TO_DRAW
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -65,7 +65,7 @@ def flow(workspace: Workspace, view: View, theme: str) -> tuple[go.Figure, str]:
     """Return the Sankey of a settled view, and what it leaves out, in words."""
     window = workspace.window(view)
     if window is None:
-        return empty_figure(NO_LABELS, theme), ""
+        return empty_figure(NOTHING_TO_DRAW, theme), ""
     sankey = token_sankey(
         workspace.shown(view).analysis,
         window,

@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, dcc
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis
-from concept_fragmentation.callbacks.overview import NO_LABELS
+from concept_fragmentation.callbacks.overview import NOTHING_TO_DRAW
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -29,7 +29,7 @@ from concept_fragmentation.components.figures.theme import GRAPH_CONFIG, empty_f
 from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.view import View
 
-ONE_LAYER = "Transitions need two layers with cluster labels; this analysis has fewer."
+ONE_LAYER = "Transitions need two layers with cluster labels"
 OPTIONAL_HEIGHT = "320px"
 
 _OF_WINDOW = {
@@ -80,7 +80,7 @@ def window_figure(workspace: Workspace, figure_id: str, view: View, theme: str) 
     """Return one of the figures of a settled view's window."""
     window = workspace.window(view)
     if window is None:
-        return empty_figure(NO_LABELS, theme)
+        return empty_figure(NOTHING_TO_DRAW, theme)
     return _OF_WINDOW[figure_id](workspace.shown(view).analysis, window, theme)
 
 

@@ -17,6 +17,7 @@ NO_LABELS = (
     "This analysis has no cluster labels, so there are no paths to show. Add cluster_labels, one "
     "list a layer, and save it again."
 )
+NOTHING_TO_DRAW = "No cluster labels, nothing to draw"
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -35,10 +36,10 @@ def register(app: Dash, workspace: Workspace) -> None:
 def summary(workspace: Workspace, view: View) -> list[Component]:
     """Return the summary cards of a settled view."""
     analysis, window = workspace.shown(view).analysis, workspace.window(view)
-    if window is None:
+    metrics = workspace.metrics(view)
+    if window is None or metrics is None:
         return [empty_state(NO_LABELS)]
     top = archetypal_paths(analysis, window, top=1, examples=0)
-    metrics = workspace.metrics(view)
     return summary_cards(
         analysis,
         window,

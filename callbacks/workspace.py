@@ -15,9 +15,9 @@ from concept_fragmentation.analysis import (
     LayerWindow,
     TokenPathMetrics,
     layer_window,
-    token_path_metrics,
 )
 from concept_fragmentation.components.figures.data import token_paths_frame
+from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
@@ -111,17 +111,14 @@ class Workspace:
             (shown.key, first, last), lambda: layer_window(shown.analysis, first, last)
         )
 
-    def metrics(self, view: View) -> TokenPathMetrics:
+    def metrics(self, view: View) -> TokenPathMetrics | None:
         """Return the path metrics of a settled view's tokens within its window."""
-        shown = self.shown(view)
-        analysis, layers = shown.analysis, slice(view.first, (view.last or 0) + 1)
-        names = analysis.labelled_layers[layers]
-        states = [analysis.hidden_states[name] for name in names if name in analysis.hidden_states]
+        shown, window = self.shown(view), self.window(view)
+        if window is None:
+            return None
         return self._metrics.get(
-            (shown.key, view.first, view.last),
-            lambda: token_path_metrics(
-                analysis.aligned.labels[:, layers], states if len(states) == len(names) else None
-            ),
+            (shown.key, window.first, window.last),
+            lambda: window_metrics(shown.analysis, window),
         )
 
     def frame(self, view: View) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.palette import cluster_colour
+from concept_fragmentation.components.palette import cluster_colour, text_on
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import Selection, path_text
 from concept_fragmentation.components.words import arrows, plural, short_date, title
@@ -84,13 +84,17 @@ def archetypal_table(
     for rank, path in enumerate(paths, 1):
         different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES_SHOWN]
         examples = "  ".join(visible(token, limit=16) for token in different)
+        colours = [
+            cluster_colour(to_aligned[cluster], theme)
+            for cluster, to_aligned in zip(path.path, aligned, strict=True)
+        ]
         steps = [
             html.Span(
                 str(cluster),
                 className="cf-step",
-                style=_swatch(cluster_colour(to_aligned[cluster], theme)),
+                style={"background": colour, "color": text_on(colour)},
             )
-            for cluster, to_aligned in zip(path.path, aligned, strict=True)
+            for cluster, colour in zip(path.path, colours, strict=True)
         ]
         rows.append(
             html.Button(
@@ -164,11 +168,3 @@ def _stat(label: str, value: str, note: str) -> html.Div:
 
 def _number(value: float) -> str:
     return NOT_KNOWN if np.isnan(value) else f"{value:.2f}"
-
-
-def _swatch(colour: str) -> dict[str, str]:
-    """Return a background and a text colour that reads on it (WCAG relative luminance)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return {"background": colour, "color": "#10151d" if luminance > 0.18 else "#ffffff"}

@@ -1,0 +1,294 @@
+"""Looking at an analysis: the token flow, its controls, and the address that is the view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from concept_fragmentation.analysis import analysis_from_labels
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.view import View
+
+Open = Callable[..., Page]
+
+TOKENS = ["<b>x</b>", " the", "&amp;", "=1+1", " cat", " sat", " on", " mat"] * 5
+LABELS = {
+    "layer_0": [0, 1, 0, 1, 2, 2, 1, 2] * 5,
+    "layer_1": [1, 0, 1, 0, 2, 2, 0, 2] * 5,
+    "layer_2": [0, 0, 1, 1, 2, 2, 1, 2] * 5,
+}
+
+
+@pytest.fixture(scope="module")
+def awkward(server: Any) -> str:
+    """Return the id of an analysis whose tokens look like markup and formulas."""
+    analysis = analysis_from_labels(TOKENS, LABELS, layers=list(LABELS))
+    saved: str = server.store.save_analysis_results(analysis, "gpt2", "text", name="awkward")
+    return saved
+
+
+def address(server: Any, **choices: Any) -> str:
+    return f"{server.url}{View(**choices).to_query()}"
+
+
+def click_node(page: Page, number: int) -> None:
+    """Click the middle of a cluster's bar with a real mouse."""
+    box = page.locator(f"#{ids.SANKEY} .sankey-node rect").nth(number).bounding_box()
+    assert box is not None
+    click_at(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def click_link(page: Page, number: int) -> None:
+    """Click the middle of a band with a real mouse."""
+    x, y = middle_of_link(page, number)
+    click_at(page, x, y)
+
+
+def middle_of_link(page: Page, number: int) -> tuple[float, float]:
+    page.locator(f"#{ids.SANKEY} .sankey-link").nth(number).scroll_into_view_if_needed()
+    x, y = page.locator(f"#{ids.SANKEY} .sankey-link").nth(number).evaluate(
+        """link => {
+            const length = link.getTotalLength();
+            const [a, b] = [0.25, 0.75].map((part) => link.getPointAtLength(length * part));
+            const middle = new DOMPoint((a.x + b.x) / 2, (a.y + b.y) / 2);
+            const seen = middle.matrixTransform(link.getScreenCTM());
+            return [seen.x, seen.y];
+        }"""
+    )
+    return x, y
+
+
+def click_at(page: Page, x: float, y: float) -> None:
+    page.mouse.move(x, y, steps=3)
+    page.mouse.down()
+    page.mouse.up()
+
+
+def title_of(page: Page) -> str:
+    return page.locator(f"#{ids.SELECTION} .cf-card-title").inner_text()
+
+
+def test_the_first_start_shows_the_demo_and_says_what_it_is(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
+    expect(page.get_by_role("tab", name="GPT-2 Metrics Dashboard", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Analysis Persistence", exact=True)).to_be_visible()
+    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 36
+
+
+def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, open_page: Open) -> None:
+    page = open_page(address(server, analysis_id=awkward))
+    click_node(page, 0)
+    page.wait_for_url(re.compile(r"s=node\.0\."))
+    assert re.fullmatch(r"\d+ tokens in cluster \d of layer_0", title_of(page))
+    count = int(title_of(page).split()[0])
+    assert page.locator(f"#{ids.SELECTION} .cf-token").count() == count
+
+
+def test_clicking_a_band_lists_the_tokens_that_move(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, analysis_id=awkward))
+    click_link(page, 0)
+    page.wait_for_url(re.compile(r"s=link\."))
+    assert re.fullmatch(r"\d+ tokens in layer_\d cluster \d → layer_\d cluster \d", title_of(page))
+    # Another band, then a cluster: neither is taken for the other.
+    click_link(page, 3)
+    click_node(page, 4)
+    page.wait_for_url(re.compile(r"s=node\."))
+
+
+def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(address(server, first=0, last=2))
+    for number in range(page.locator(f"#{ids.SANKEY} .sankey-node").count()):
+        before = page.url
+        click_node(page, number)
+        expect(page).not_to_have_url(before)
+        assert "s=node." in page.url
+    for number in range(0, page.locator(f"#{ids.SANKEY} .sankey-link").count(), 5):
+        x, y = middle_of_link(page, number)
+        hit = page.evaluate(
+            "([x, y, n]) => document.elementFromPoint(x, y) "
+            f"=== document.querySelectorAll('#{ids.SANKEY} .sankey-link')[n]",
+            [x, y, number],
+        )
+        if hit:  # Thin bands can lie below others.
+            before = page.url
+            click_at(page, x, y)
+            expect(page).not_to_have_url(before)
+            assert "s=link." in page.url
+
+
+def test_a_token_that_looks_like_markup_is_shown_as_itself(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, analysis_id=awkward, selection=("node", 0, 0)))
+    expect(page.locator(f"#{ids.SELECTION} .cf-token").first).to_have_text("<b>x</b> 0")
+    table = page.locator(f"#{ids.PATH_TABLE}")
+    expect(table.get_by_text("<b>x</b>", exact=True).first).to_be_visible()
+    expect(page.locator(f"#{ids.PATHS}")).to_contain_text("<b>x</b>")
+    assert page.locator(f"#{ids.SELECTION} b, #{ids.PATH_TABLE} b, #{ids.PATHS} b").count() == 0
+
+
+def test_a_hover_shows_markup_in_a_token_as_itself(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, analysis_id=awkward, tokens=(0, 2)))
+    box = page.locator(f"#{ids.SANKEY} .sankey-node rect").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    hover = page.locator(f"#{ids.SANKEY} .hoverlayer")
+    expect(hover).to_contain_text("<b>x</b>")
+    expect(hover).to_contain_text("&amp;")
+
+
+def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> None:
+    seen = {
+        "first": 1,
+        "last": 4,
+        "colour_by": "path",
+        "min_count": 3,
+        "tokens": (1, 8),
+        "selection": ("node", 2, 0),
+        "heat": (1, 3),
+    }
+    page = open_page(address(server, **seen))
+    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("layer_1 to layer_4")
+    expect(page.get_by_role("radio", name="Path")).to_be_checked()
+    expect(page.locator(f"#{ids.MIN_COUNT}")).to_have_value("3")
+    expect(page.locator(f"#{ids.FIND_TOKENS}")).to_contain_text("#8")
+    expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 0 of layer_2")
+    expect(page.locator(f"#{ids.HEAT_TARGET}")).to_contain_text("layer_3")
+    expect(page.locator(f"#{ids.SANKEY_NOTE}")).to_contain_text("Hidden")
+
+
+def test_back_and_forward_go_through_what_was_seen(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    window = page.locator(f"#{ids.LAYER_WINDOW_TEXT}")
+    page.get_by_role("button", name="Show the late layers").click()
+    expect(window).to_contain_text("layer_4 to layer_5")
+    page.get_by_role("button", name="Show the early layers").click()
+    expect(window).to_contain_text("layer_0 to layer_1")
+    page.go_back()
+    expect(window).to_contain_text("layer_4 to layer_5")
+    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 12
+    page.go_back()
+    expect(window).to_contain_text("layer_0 to layer_5")
+    page.go_forward()
+    expect(window).to_contain_text("layer_4 to layer_5")
+    page.reload()
+    expect(window).to_contain_text("layer_4 to layer_5")
+
+
+def test_the_window_can_be_moved_with_the_keyboard(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.locator(f"#{ids.LAYER_WINDOW}").get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("layer_1 to layer_5")
+    page.wait_for_url(re.compile(r"w=1-5"))
+
+
+def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(server.url)
+    path = page.locator(f"#{ids.PATHS} .cf-path").nth(1)
+    path.click()
+    expect(path).to_have_attribute("aria-pressed", "true")
+    page.wait_for_url(re.compile(r"p="))
+    path.click()
+    expect(path).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.locator(f"#{ids.FIND_TOKENS}").click()
+    page.keyboard.type("money")
+    options = page.locator(".dash-dropdown-content label, .dash-dropdown-content .dash-dropdown-option")
+    expect(options.filter(has_text="money").first).to_be_visible()
+    options.filter(has_text="money").first.click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile(r"t=\d+"))
+    page.get_by_role("button", name="Clear highlights").click()
+    page.wait_for_url(re.compile(r"^(?!.*t=)"))
+
+
+def test_the_table_is_filtered_on_the_server(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    note = page.locator(f"#{ids.PATH_TABLE_NOTE}")
+    expect(note).to_have_text("151 tokens")
+    page.locator(f"#{ids.PATH_TABLE} .ag-header-cell").filter(has_text="token").first.locator(
+        ".ag-header-cell-menu-button, .ag-header-cell-filter-button"
+    ).click()
+    page.locator(".ag-filter-body input[type=text]").first.fill("river")
+    expect(note).to_have_text(re.compile(r"^\d of 151 tokens match$"))
+
+
+def test_thin_bands_can_be_hidden_and_the_page_says_so(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    all_bands = page.locator(f"#{ids.SANKEY} .sankey-link").count()
+    page.locator(f"#{ids.MIN_COUNT}").fill("6")
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#{ids.SANKEY_NOTE}")).to_contain_text("of fewer than 6 tokens")
+    assert page.locator(f"#{ids.SANKEY} .sankey-link").count() < all_bands
+
+
+def test_a_link_to_what_is_gone_shows_the_demo_and_says_why(server: Any, open_page: Open) -> None:
+    page = open_page(address(server, analysis_id="gone"))
+    alert = page.get_by_role("alert")
+    expect(alert.first).to_contain_text("Analysis not found: 'gone'.")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
+
+
+def test_an_analysis_without_labels_says_what_it_lacks(server: Any, open_page: Open) -> None:
+    bare = {"model_type": "gpt2", "layers": ["a", "b"], "token_metadata": {"tokens": ["x", "y"]}}
+    analysis_id = server.store.save_analysis_results(bare, "gpt2", "x y", name="bare")
+    page = open_page(address(server, analysis_id=analysis_id))
+    expect(page.locator(f"#{ids.SUMMARY}")).to_contain_text("no cluster labels")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_needs_no_horizontal_scroll(server: Any, open_page: Open, dark: bool) -> None:
+    page = open_page(
+        address(server, tokens=(1, 8), selection=("node", 0, 0)), width=390, height=844, dark=dark
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == ("dark" if dark else "light")
+    page.get_by_role("tab", name="Guide").click()
+    expect(page.get_by_text("Bring your own clusters")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "SVG"])
+def test_a_figure_is_downloaded_as_an_image(server: Any, open_page: Open, kind: str) -> None:
+    page = open_page(server.url)
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Download cluster sizes as {kind}").click()
+    assert download.value.suggested_filename == f"{ids.CLUSTER_SIZES}.{kind.lower()}"
+    content = download.value.path().read_bytes()
+    assert content.startswith(b"\x89PNG") if kind == "PNG" else content.startswith(b"<svg")
+
+
+def test_the_data_of_a_figure_is_downloaded_as_csv(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, analysis_id=awkward))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the data of the token paths as CSV").click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert text.count("<b>x</b>") == 5
+    assert not re.search(r"(^|,)=1\+1", text, flags=re.MULTILINE)

@@ -1,0 +1,243 @@
+"""Keeping an analysis: save, load, versions, export, import, views, sessions, delete."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from concept_fragmentation.analysis import analysis_from_labels
+from concept_fragmentation.components import ids
+
+Open = Callable[..., Page]
+
+LABELS = {
+    "layer_0": [0, 1, 0, 1, 2, 2],
+    "layer_1": [1, 0, 1, 0, 2, 2],
+    "layer_2": [0, 0, 1, 1, 2, 2],
+}
+
+
+@pytest.fixture
+def fresh(serve: Callable[[], Any]) -> Any:
+    """Return a dashboard whose store is empty."""
+    return serve()
+
+
+def save_small(server: Any, name: str) -> str:
+    analysis = analysis_from_labels([" a", "b", "c", "d", "e", "f"], LABELS, layers=list(LABELS))
+    saved: str = server.store.save_analysis_results(analysis, "gpt2", "text", name=name)
+    return saved
+
+
+def save_as(page: Page, name: str) -> None:
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Save Analysis", exact=True).click()
+    expect(page.get_by_text(f"Saved '{name}'")).to_be_visible()
+
+
+def choose(page: Page, dropdown: str, text: str) -> None:
+    """Choose an option of a dropdown by its text."""
+    page.locator(f"#{dropdown}").click()
+    content = page.locator(".dash-dropdown-content")
+    content.get_by_text(text).first.click()
+    expect(content).to_have_count(0)
+
+
+def bar(page: Page) -> Any:
+    return page.locator(f"#{ids.ANALYSIS_BAR}")
+
+
+def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
+    save_small(fresh, "small")
+    page = open_page(fresh.url)
+    save_as(page, "from the demo")
+    expect(bar(page)).to_contain_text("from the demo")
+    expect(bar(page)).to_contain_text("version 1")
+
+    page.goto(fresh.url)
+    expect(bar(page)).to_contain_text("not GPT-2")
+    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 36
+    choose(page, ids.LOAD_ANALYSIS, "small · gpt2 · 6 tokens")
+    page.get_by_role("button", name="Load Analysis", exact=True).click()
+    expect(bar(page)).to_contain_text("small")
+    expect(page.locator(f"#{ids.SUMMARY}")).to_contain_text("6")
+    expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(9)
+    expect(page.locator(f"#{ids.PATH_TABLE_NOTE}")).to_have_text("6 tokens")
+    expect(page.get_by_text("Loaded 'small', version 1.")).to_be_visible()
+
+
+def test_an_old_version_is_loaded_and_a_success_goes_away(fresh: Any, open_page: Open) -> None:
+    page = open_page(fresh.url)
+    save_as(page, "run")
+    page.get_by_role("button", name="Save Analysis", exact=True).click()
+    expect(page.get_by_text("Saved 'run' as version 2.")).to_be_visible()
+    choose(page, ids.LOAD_VERSION, "1 · ")
+    page.get_by_role("button", name="Load Analysis", exact=True).click()
+    expect(bar(page)).to_contain_text("version 1")
+    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0, timeout=10_000)
+
+
+def test_a_failure_stays_and_changes_nothing(fresh: Any, open_page: Open) -> None:
+    page = open_page(fresh.url)
+    before = page.url
+    page.get_by_role("button", name="Export", exact=True).click()
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text("save it under a name, then export it")
+    page.wait_for_timeout(7000)
+    expect(alert).to_be_visible()
+    assert page.url == before
+    page.locator(f"#{ids.MESSAGES} .btn-close").click()
+    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("label", ["JSON", "CSV", "Pickle"])
+def test_an_export_opens_and_comes_back_in_an_empty_store(
+    serve: Callable[[], Any], server: Any, open_page: Open, label: str, tmp_path: Path
+) -> None:
+    name = f"exported as {label}"
+    analysis_id = save_small(server, name)
+    page = open_page(f"{server.url}?v=1&a={analysis_id}&w=0-2")
+    page.locator(f"#{ids.EXPORT_FORMAT}").get_by_text(label, exact=True).click()
+    page.get_by_role("button", name="Export", exact=True).click()
+    result = page.locator(f"#{ids.EXPORT_RESULT}")
+    expect(result).to_contain_text(str(server.store.exports_dir))
+    written = Path(result.locator("code").inner_text())
+    assert written.exists()
+    with page.expect_download() as download:
+        result.get_by_role("link").click()
+    copy = tmp_path / download.value.suggested_filename
+    download.value.save_as(copy)
+
+    if label == "JSON":
+        assert "c" in json.loads(copy.read_text())["analysis_results"]["analysis_data"][
+            "token_metadata"
+        ]["tokens"]
+    elif label == "CSV":
+        assert any(entry.endswith("tokens.csv") for entry in zipfile.ZipFile(copy).namelist())
+    else:
+        assert pickle.loads(copy.read_bytes())["analysis_results"]  # noqa: S301 - just written
+
+    other = serve()
+    page = open_page(other.url)
+    page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(copy)
+    expect(bar(page)).to_contain_text(name)
+    expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(9)
+    original = server.store.load_analysis_results(analysis_id)["analysis_data"]
+    imported = other.store.list_analyses()[0]["analysis_id"]
+    assert other.store.load_analysis_results(imported)["analysis_data"] == original
+
+
+@pytest.mark.parametrize(
+    ("filename", "content"),
+    [
+        ("notes.txt", b"just some text"),
+        ("broken.json", b'{"model_type": "gpt2", "layers": ['),
+        ("short.json", b'{"model_type":"gpt2","layers":["a"],"token_metadata":{"tokens":["x"]},'
+         b'"cluster_labels":{"a":[0,1]}}'),
+        ("evil.pickle", b"cos\nsystem\n(S'true'\ntR."),
+    ],
+)
+def test_a_wrong_file_is_refused_in_words_and_changes_nothing(
+    server: Any, open_page: Open, filename: str, content: bytes
+) -> None:
+    page = open_page(server.url)
+    before = page.url, len(server.store.list_analyses())
+    page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
+        {"name": filename, "mimeType": "application/octet-stream", "buffer": content}
+    )
+    expect(page.get_by_role("alert").first).to_be_visible()
+    expect(bar(page)).to_contain_text("not GPT-2")
+    assert (page.url, len(server.store.list_analyses())) == before
+
+
+def test_a_bare_analysis_is_imported(server: Any, open_page: Open) -> None:
+    analysis = {
+        "model_type": "gpt2",
+        "layers": ["first", "second"],
+        "token_metadata": {"tokens": ["x", "y", "z"]},
+        "cluster_labels": {"first": [0, 0, 1], "second": [1, 1, 0]},
+    }
+    page = open_page(server.url)
+    page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
+        {
+            "name": "bare.json",
+            "mimeType": "application/json",
+            "buffer": json.dumps(analysis).encode(),
+        }
+    )
+    expect(bar(page)).to_contain_text("3 tokens")
+    expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(4)
+
+
+def test_a_view_is_saved_and_restored_after_a_reload(server: Any, open_page: Open) -> None:
+    analysis_id = save_small(server, "with a view")
+    page = open_page(f"{server.url}?v=1&a={analysis_id}&w=1-2&c=path&m=2&t=3&s=node.1.2")
+    seen = page.url
+    page.get_by_label("Name of the view").fill("late")
+    page.get_by_role("button", name="Save view").click()
+    expect(page.get_by_text("Saved the view 'late'.")).to_be_visible()
+    page.goto(f"{server.url}?v=1&a={analysis_id}&w=0-2")
+    choose(page, ids.STATE_CHOICE, "late")
+    page.get_by_role("button", name="Restore view").click()
+    page.wait_for_url(re.compile(r"w=1-2"))
+    for choice in ("c=path", "m=2", "t=3", "s=node.1.2"):
+        assert choice in page.url
+        assert choice in seen
+    expect(page.get_by_role("radio", name="Path")).to_be_checked()
+    page.get_by_role("button", name="Delete view").click()
+    expect(page.get_by_text("Deleted the view 'late'.")).to_be_visible()
+    assert server.store.list_visualization_states(analysis_id) == []
+
+
+def test_a_session_is_created_filled_and_opened(server: Any, open_page: Open) -> None:
+    first, second = save_small(server, "session one"), save_small(server, "session two")
+    page = open_page(f"{server.url}?v=1&a={first}")
+    page.get_by_label("Name of the session").fill("my runs")
+    page.get_by_role("button", name="Create session").click()
+    expect(page.get_by_text("Created the session 'my runs'")).to_be_visible()
+    page.goto(f"{server.url}?v=1&a={second}")
+    expect(bar(page)).to_contain_text("session two")
+    choose(page, ids.SESSION_CHOICE, "my runs")
+    page.get_by_role("button", name="Add current analysis").click()
+    expect(page.get_by_text("Added the analysis shown")).to_be_visible()
+    page.get_by_role("button", name="Open session").click()
+    listed = page.locator(f"#{ids.SESSION_ANALYSES}")
+    expect(listed).to_contain_text("my runs: 2 analyses")
+    listed.get_by_text("session one").click()
+    expect(bar(page)).to_contain_text("session one")
+
+
+def test_deleting_asks_first(server: Any, open_page: Open) -> None:
+    analysis_id = save_small(server, "to be deleted")
+    page = open_page(f"{server.url}?v=1&a={analysis_id}")
+    expect(bar(page)).to_contain_text("to be deleted")
+    page.get_by_role("button", name="Delete…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("This can't be undone.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert any(a["analysis_id"] == analysis_id for a in server.store.list_analyses())
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete analysis").click()
+    expect(page.get_by_text("Deleted 'to be deleted'.")).to_be_visible()
+    expect(bar(page)).to_contain_text("not GPT-2")
+    assert all(a["analysis_id"] != analysis_id for a in server.store.list_analyses())
+
+
+def test_an_export_outside_the_exports_folder_is_not_handed_out(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(server.url)
+    for name in ("..%2Fmetadata%2Fcatalog.sqlite", "%2Fetc%2Fpasswd", ".."):
+        answer = page.request.get(f"{server.url}exports/{name}")
+        assert answer.status in {404, 200}
+        assert b"SQLite" not in answer.body()
+        assert b"root:" not in answer.body()
