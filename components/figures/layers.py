@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,29 +32,32 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
         )
         if values
     ]
-    figure = _panels(
+    spread = {layer: heads for layer, heads in entropies.items() if len(heads) > 1}
+    names = [plotly_text(layer) for layer in spread]
+    low = [float(heads.min()) for heads in spread.values()]
+    high = [float(heads.max()) for heads in spread.values()]
+    band = [
+        {
+            "type": "scatter",
+            "x": names,
+            "y": values,
+            "mode": "lines",
+            "line": {"width": 0},
+            "fill": fill,
+            "fillcolor": faded(cluster_colour(0, theme), 0.18),
+            "hoverinfo": "skip",
+        }
+        for values, fill in ((low, None), (high, "tonexty"))
+        if spread
+    ]
+    return _panels(
         "Attention by layer",
         "entropy: mean of the heads, with their range; agreement: as the analysis gives it",
         analysis,
         panels,
         theme,
+        band,
     )
-    spread = {layer: heads for layer, heads in entropies.items() if len(heads) > 1}
-    if spread:
-        names = [plotly_text(layer) for layer in spread]
-        low = [float(heads.min()) for heads in spread.values()]
-        high = [float(heads.max()) for heads in spread.values()]
-        for values, fill in ((low, None), (high, "tonexty")):
-            figure.add_scatter(
-                x=names,
-                y=values,
-                mode="lines",
-                line={"width": 0},
-                fill=fill,
-                fillcolor=faded(cluster_colour(0, theme), 0.18),
-                hoverinfo="skip",
-            )
-    return figure
 
 
 def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | None:
@@ -138,44 +141,45 @@ def _panels(
     analysis: Analysis,
     panels: list[tuple[str, str, dict[str, float]]],
     theme: str,
+    behind: Sequence[dict[str, Any]] = (),
 ) -> go.Figure:
-    """One small plot below the other, sharing the layers."""
-    figure = new_figure(title, subtitle, theme, margin={"l": 8, "r": 8, "t": 64, "b": 40})
+    """One small plot below the other, sharing the layers; `behind` is drawn in the first."""
     gap = 0.14
     height = (1 - gap * (len(panels) - 1)) / len(panels)
     order = [plotly_text(layer) for layer in analysis.layers]
-    for i, (name, unit, values) in enumerate(panels, start=1):
-        top = 1 - (i - 1) * (height + gap)
-        n = "" if i == 1 else str(i)
-        figure.update_layout(
+    axes, traces = {}, list(behind)
+    for i, (name, unit, values) in enumerate(panels):
+        top, n = 1 - i * (height + gap), "" if i == 0 else str(i + 1)
+        is_last = i == len(panels) - 1
+        axes[f"xaxis{n}"] = {
+            "anchor": f"y{n}",
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": order,
+            "showgrid": False,
+            "showticklabels": is_last,
+            "title": {"text": "layer" if is_last else ""},
+            "matches": None if i == 0 else "x",
+        }
+        axes[f"yaxis{n}"] = {
+            "anchor": f"x{n}",
+            "domain": [max(top - height, 0), top],
+            "title": {"text": f"{name} ({unit})" if unit else name},
+            "nticks": 4,
+        }
+        layers = [layer for layer in analysis.layers if layer in values]
+        traces.append(
             {
-                f"xaxis{n}": {
-                    "anchor": f"y{n}",
-                    "type": "category",
-                    "categoryorder": "array",
-                    "categoryarray": order,
-                    "showgrid": False,
-                    "showticklabels": i == len(panels),
-                    "title": {"text": "layer" if i == len(panels) else ""},
-                    "matches": None if i == 1 else "x",
-                },
-                f"yaxis{n}": {
-                    "anchor": f"x{n}",
-                    "domain": [max(top - height, 0), top],
-                    "title": {"text": f"{name} ({unit})" if unit else name},
-                    "nticks": 4,
-                },
+                "type": "scatter",
+                "x": [plotly_text(layer) for layer in layers],
+                "y": [values[layer] for layer in layers],
+                "mode": "lines+markers",
+                "line": {"color": cluster_colour(0 if i == 0 else 3, theme), "width": 2.5},
+                "marker": {"size": 8, "line": {"color": ink(theme).surface, "width": 1}},
+                "xaxis": f"x{n}",
+                "yaxis": f"y{n}",
+                "hovertemplate": f"%{{x}}: {name} %{{y:.3f}} {unit}<extra></extra>",
             }
         )
-        layers = [layer for layer in analysis.layers if layer in values]
-        figure.add_scatter(
-            x=[plotly_text(layer) for layer in layers],
-            y=[values[layer] for layer in layers],
-            mode="lines+markers",
-            line={"color": cluster_colour(0 if i == 1 else 3, theme), "width": 2.5},
-            marker={"size": 8, "line": {"color": ink(theme).surface, "width": 1}},
-            xaxis=f"x{n}",
-            yaxis=f"y{n}",
-            hovertemplate=f"%{{x}}: {name} %{{y:.3f}} {unit}<extra></extra>",
-        )
-    return figure
+    margin = {"l": 8, "r": 8, "t": 64, "b": 40}
+    return new_figure(title, subtitle, theme, traces, margin=margin, **axes)

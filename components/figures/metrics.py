@@ -43,108 +43,115 @@ def path_metric_distributions(
     ]
     if metrics.path_length is not None:
         panels.append(("path length", metrics.path_length[counted], False))
-    figure = new_figure(
-        "How much tokens move",
-        f"{window.num_counted:,} tokens over {len(window.layers)} layers; dotted: the mean",
-        theme,
-        margin={"l": 8, "r": 8, "t": 64, "b": 40},
-    )
     colours, gap = ink(theme), 0.045
     width = (1 - gap * (len(panels) - 1)) / len(panels)
-    for i, (name, values, whole) in enumerate(panels, start=1):
-        left = (i - 1) * (width + gap)
-        n = "" if i == 1 else str(i)
-        axis = {"domain": [left, left + width], "anchor": f"y{n}", "title": {"text": name}}
-        figure.update_layout(
-            {
-                f"xaxis{n}": axis | {"showgrid": False, "nticks": 5},
-                f"yaxis{n}": {
-                    "anchor": f"x{n}",
-                    "matches": None if i == 1 else "y",
-                    "showticklabels": i == 1,
-                    "title": {"text": "tokens" if i == 1 else ""},
-                    "rangemode": "tozero",
-                },
-            }
-        )
+    traces, shapes, notes, axes = [], [], [], {}
+    for i, (name, values, whole) in enumerate(panels):
+        left, n = i * (width + gap), "" if i == 0 else str(i + 1)
+        axes[f"xaxis{n}"] = {
+            "domain": [left, left + width],
+            "anchor": f"y{n}",
+            "title": {"text": name},
+            "showgrid": False,
+            "nticks": 5,
+        }
+        axes[f"yaxis{n}"] = {
+            "anchor": f"x{n}",
+            "matches": None if i == 0 else "y",
+            "showticklabels": i == 0,
+            "title": {"text": "tokens" if i == 0 else ""},
+            "rangemode": "tozero",
+        }
         middles, counts, step = _histogram(values, whole=whole)
-        low, high = middles - step / 2, middles + step / 2
-        figure.add_bar(
-            x=middles,
-            y=counts,
-            width=step * 0.92,
-            xaxis=f"x{n}",
-            yaxis=f"y{n}",
-            marker={"color": cluster_colour(0, theme), "line": {"width": 0}},
-            customdata=np.stack([low, high], axis=1) if not whole else None,
-            hovertemplate=(
-                f"{name} %{{x}}: %{{y:,}} tokens<extra></extra>"
-                if whole
-                else f"{name} %{{customdata[0]:.3g}} to %{{customdata[1]:.3g}}: %{{y:,}} tokens"
-                "<extra></extra>"
-            ),
+        edges = f"{name} %{{customdata[0]:.3g}} to %{{customdata[1]:.3g}}"
+        traces.append(
+            {
+                "type": "bar",
+                "x": middles,
+                "y": counts,
+                "width": step * 0.92,
+                "xaxis": f"x{n}",
+                "yaxis": f"y{n}",
+                "marker": {"color": cluster_colour(0, theme), "line": {"width": 0}},
+                "customdata": np.stack([middles - step / 2, middles + step / 2], axis=1),
+                "hovertemplate": (
+                    f"{f'{name} %{{x}}' if whole else edges}: %{{y:,}} tokens<extra></extra>"
+                ),
+            }
         )
         if len(values):
             mean = float(values.mean())
-            figure.add_shape(
-                type="line",
-                xref=f"x{n}",
-                yref=f"y{n} domain",
-                x0=mean,
-                x1=mean,
-                y0=0,
-                y1=1,
-                line={"color": colours.soft, "width": 1.5, "dash": "dot"},
+            place = {"xref": f"x{n}", "yref": f"y{n} domain"}
+            line = {"color": colours.soft, "width": 1.5, "dash": "dot"}
+            shapes.append(
+                place | {"type": "line", "x0": mean, "x1": mean, "y0": 0, "y1": 1, "line": line}
             )
-            figure.add_annotation(
-                text=f"{mean:.2f}",
-                x=mean,
-                y=1,
-                xref=f"x{n}",
-                yref=f"y{n} domain",
-                yanchor="bottom",
-                showarrow=False,
-                font={"size": 11, "color": colours.soft},
+            notes.append(
+                place
+                | {
+                    "text": f"{mean:.2f}",
+                    "x": mean,
+                    "y": 1,
+                    "yanchor": "bottom",
+                    "showarrow": False,
+                    "font": {"size": 11, "color": colours.soft},
+                }
             )
-    return figure
+    return new_figure(
+        "How much tokens move",
+        f"{window.num_counted:,} tokens over {len(window.layers)} layers; dotted: the mean",
+        theme,
+        traces,
+        shapes=shapes,
+        annotations=notes,
+        margin={"l": 8, "r": 8, "t": 72, "b": 40},
+        **axes,
+    )
 
 
 def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light") -> go.Figure:
     """Draw how many tokens each cluster holds in each layer of the window."""
-    figure = new_figure(
+    names = [plotly_text(layer) for layer in window.layers]
+    bars: dict[int, dict[str, list[Any]]] = {}
+    for i, (ids, sizes) in enumerate(zip(window.cluster_ids, window.cluster_sizes, strict=True)):
+        total = max(int(sizes.sum()), 1)
+        for cluster, size in zip(ids.tolist(), sizes.tolist(), strict=True):
+            aligned = analysis.aligned.raw_to_aligned[window.first + i][cluster]
+            bar = bars.setdefault(aligned, {"x": [], "y": [], "text": [], "customdata": []})
+            bar["x"].append(names[i])
+            bar["y"].append(size)
+            bar["text"].append(f"C{cluster}")
+            bar["customdata"].append([cluster, size / total, aligned])
+    traces = [
+        bar
+        | {
+            "type": "bar",
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "textangle": 0,
+            "textfont": {"color": text_on(cluster_colour(aligned, theme)), "size": 10},
+            "marker": {
+                "color": cluster_colour(aligned, theme),
+                "line": {"color": ink(theme).surface, "width": 1},
+            },
+            "hovertemplate": (
+                "<b>Cluster %{customdata[0]}</b> in %{x}<br>%{y:,} tokens (%{customdata[1]:.1%})"
+                "<br>aligned id %{customdata[2]}<extra></extra>"
+            ),
+        }
+        for aligned, bar in sorted(bars.items())
+    ]
+    return new_figure(
         "Cluster sizes",
         "tokens in each cluster; the same colour is the same aligned cluster",
         theme,
+        traces,
         barmode="stack",
         bargap=0.25,
         uniformtext={"minsize": 9, "mode": "hide"},
+        xaxis=_layer_axis(names),
+        yaxis={"title": {"text": "tokens"}},
     )
-    for layer, ids, sizes in zip(
-        window.layers, window.cluster_ids, window.cluster_sizes, strict=True
-    ):
-        index = window.first + window.layers.index(layer)
-        aligned = [analysis.aligned.raw_to_aligned[index][cluster] for cluster in ids.tolist()]
-        total = max(int(sizes.sum()), 1)
-        for place in np.argsort(aligned).tolist():
-            cluster, size = int(ids[place]), int(sizes[place])
-            colour = cluster_colour(aligned[place], theme)
-            figure.add_bar(
-                x=[plotly_text(layer)],
-                y=[size],
-                text=[f"C{cluster}"],
-                textposition="inside",
-                insidetextanchor="middle",
-                textangle=0,
-                textfont={"color": text_on(colour), "size": 10},
-                marker={"color": colour, "line": {"color": ink(theme).surface, "width": 1}},
-                hovertemplate=(
-                    f"<b>Cluster {cluster}</b> in %{{x}}<br>{size:,} tokens "
-                    f"({100 * size / total:.1f} %)<br>aligned id {aligned[place]}<extra></extra>"
-                ),
-            )
-    figure.update_xaxes(title_text="layer", showgrid=False, type="category")
-    figure.update_yaxes(title_text="tokens")
-    return figure
 
 
 def cluster_entropy(
@@ -153,34 +160,35 @@ def cluster_entropy(
     theme: str = "light",
 ) -> go.Figure:
     """Draw how evenly tokens are spread over the clusters of each layer of the window."""
-    figure = new_figure(
-        "Cluster entropy",
-        "how evenly tokens spread over a layer's clusters; dashed: evenly (ln of their number)",
-        theme,
-    )
-    colours = ink(theme)
     names = [plotly_text(layer) for layer in window.layers]
     numbers = [len(ids) for ids in window.cluster_ids]
-    figure.add_scatter(
-        x=names,
-        y=np.log(np.maximum(numbers, 1)),
-        mode="lines",
-        line={"color": colours.soft, "width": 1.5, "dash": "dash"},
-        customdata=numbers,
-        hovertemplate="%{x}: ln %{customdata} = %{y:.3f} nats<extra></extra>",
+    evenly = {
+        "type": "scatter",
+        "x": names,
+        "y": np.log(np.maximum(numbers, 1)),
+        "mode": "lines",
+        "line": {"color": ink(theme).soft, "width": 1.5, "dash": "dash"},
+        "customdata": numbers,
+        "hovertemplate": "%{x}: ln %{customdata} = %{y:.3f} nats<extra></extra>",
+    }
+    entropy = {
+        "type": "scatter",
+        "x": names,
+        "y": window.cluster_entropy,
+        "mode": "lines+markers",
+        "line": {"color": cluster_colour(0, theme), "width": 2.5},
+        "marker": {"size": 8},
+        "customdata": numbers,
+        "hovertemplate": "%{x}: %{y:.3f} nats over %{customdata} clusters<extra></extra>",
+    }
+    return new_figure(
+        "Cluster entropy",
+        "how evenly tokens spread over clusters; dashed: evenly (ln of their number)",
+        theme,
+        [evenly, entropy],
+        xaxis=_layer_axis(names),
+        yaxis={"title": {"text": "entropy (nats)"}, "rangemode": "tozero"},
     )
-    figure.add_scatter(
-        x=names,
-        y=window.cluster_entropy,
-        mode="lines+markers",
-        line={"color": cluster_colour(0, theme), "width": 2.5},
-        marker={"size": 8},
-        customdata=numbers,
-        hovertemplate="%{x}: %{y:.3f} nats over %{customdata} clusters<extra></extra>",
-    )
-    figure.update_xaxes(title_text="layer", showgrid=False, type="category")
-    figure.update_yaxes(title_text="entropy (nats)", rangemode="tozero")
-    return figure
 
 
 def transition_heatmap(
@@ -198,45 +206,53 @@ def transition_heatmap(
         analysis.labels[:, source_layer_index], analysis.labels[:, target_layer_index]
     )
     shares = flow.probabilities
-    figure = new_figure(
-        f"From {here} to {there}",
-        "share of a row's tokens that is in the column's cluster",
-        theme,
-    )
-    sources = [f"C{cluster}" for cluster in flow.source_ids.tolist()]
-    targets = [f"C{cluster}" for cluster in flow.target_ids.tolist()]
     # Beyond this many cells numbers can't be read.
     written = shares.size <= 144
-    figure.add_heatmap(
-        z=shares,
-        x=targets,
-        y=sources,
-        zmin=0,
-        zmax=1,
-        xgap=1,
-        ygap=1,
-        colorscale=colour_scale(theme),
-        text=_cell_texts(shares) if written else None,
-        texttemplate="%{text}" if written else None,
-        textfont={"size": 10},
-        customdata=flow.counts,
-        hovertemplate=(
+    cells = {
+        "type": "heatmap",
+        "z": shares,
+        "x": [f"C{cluster}" for cluster in flow.target_ids.tolist()],
+        "y": [f"C{cluster}" for cluster in flow.source_ids.tolist()],
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 1,
+        "ygap": 1,
+        "colorscale": colour_scale(theme),
+        "text": _cell_texts(shares) if written else None,
+        "texttemplate": "%{text}" if written else None,
+        "textfont": {"size": 10},
+        "customdata": flow.counts,
+        "hovertemplate": (
             f"{here} %{{y}} → {there} %{{x}}<br>%{{customdata:,}} tokens, "
             "%{z:.1%} of the row<extra></extra>"
         ),
-        colorbar={
+        "colorbar": {
             "title": {"text": "share", "side": "right"},
             "thickness": 10,
             "outlinewidth": 0,
             "tickformat": ".0%",
             "tickfont": {"size": 11, "color": ink(theme).soft},
         },
+    }
+    axis = {"showgrid": False, "type": "category"}
+    return new_figure(
+        f"From {here} to {there}",
+        "share of a row's tokens that is in the column's cluster",
+        theme,
+        [cells],
+        xaxis=axis | {"title": {"text": f"cluster in {there}"}},
+        yaxis=axis | {"title": {"text": f"cluster in {here}"}, "autorange": "reversed"},
     )
-    figure.update_xaxes(title_text=f"cluster in {there}", showgrid=False, type="category")
-    figure.update_yaxes(
-        title_text=f"cluster in {here}", showgrid=False, type="category", autorange="reversed"
-    )
-    return figure
+
+
+def _layer_axis(names: list[str]) -> dict[str, Any]:
+    return {
+        "title": {"text": "layer"},
+        "showgrid": False,
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": names,
+    }
 
 
 def _cell_texts(shares: npt.NDArray[np.float64]) -> list[list[str]]:

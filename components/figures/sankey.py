@@ -113,24 +113,22 @@ def token_sankey(
                 links.colour.append(colour)
                 part = f"<br>{int(count):,} highlighted" if strong else ""
                 links.customdata.append([*bands.key(a, b), text + part])
-    figure = _figure(window, theme)
-    figure.add_trace(
-        go.Sankey(
-            arrangement="fixed",
-            node=_nodes(analysis, window, orders, theme),
-            link={
-                "source": links.source,
-                "target": links.target,
-                "value": links.value,
-                "color": links.colour,
-                "customdata": links.customdata,
-                "hovertemplate": "%{customdata[4]}<extra></extra>",
-            },
-            textfont={"size": 11, "color": ink(theme).text, "shadow": "none"},
-            valueformat=",",
-            domain={"x": [0, 1], "y": [0, 1]},
-        )
-    )
+    trace = {
+        "type": "sankey",
+        "arrangement": "fixed",
+        "node": _nodes(analysis, window, orders, theme),
+        "link": {
+            "source": links.source,
+            "target": links.target,
+            "value": links.value,
+            "color": links.colour,
+            "customdata": links.customdata,
+            "hovertemplate": "%{customdata[4]}<extra></extra>",
+        },
+        "textfont": {"size": 11, "color": ink(theme).text, "shadow": "none"},
+        "valueformat": ",",
+    }
+    figure = _figure(window, trace, theme)
     return SankeyView(figure, hidden_links, hidden_tokens)
 
 
@@ -287,29 +285,32 @@ def _nodes(
     }
 
 
-def _figure(window: LayerWindow, theme: str) -> go.Figure:
+def _figure(window: LayerWindow, trace: dict[str, Any], theme: str) -> go.Figure:
     first, last = plotly_text(window.layers[0], 24), plotly_text(window.layers[-1], 24)
-    figure = new_figure(
+    places = np.linspace(0, 1, len(window.layers)).tolist()
+    slanted = len(window.layers) > 6
+    names = [
+        {
+            "text": plotly_text(name, 14),
+            "x": place,
+            "y": 1,
+            "xref": "paper",
+            "yref": "paper",
+            "yanchor": "bottom",
+            "yshift": 4,
+            "xanchor": "left" if i == 0 or slanted else "right" if place == 1 else "center",
+            "textangle": -30 if slanted else 0,
+            "showarrow": False,
+            "font": {"size": 11, "color": ink(theme).soft},
+        }
+        for i, (name, place) in enumerate(zip(window.layers, places, strict=True))
+    ]
+    return new_figure(
         f"Token flow, {first} to {last}" if len(window.layers) > 1 else f"Clusters of {first}",
         f"{window.num_counted:,} tokens on {len(window.paths):,} paths; "
         "a band's width is its number of tokens",
         theme,
-        margin={"l": 10, "r": 34, "t": 92, "b": 10},
+        [trace],
+        annotations=names,
+        margin={"l": 10, "r": 34, "t": 104 if slanted else 84, "b": 10},
     )
-    places = np.linspace(0, 1, len(window.layers)).tolist()
-    slanted = len(window.layers) > 6
-    for i, (name, place) in enumerate(zip(window.layers, places, strict=True)):
-        figure.add_annotation(
-            text=plotly_text(name, 14),
-            x=place,
-            y=1,
-            xref="paper",
-            yref="paper",
-            yanchor="bottom",
-            yshift=4,
-            xanchor="left" if i == 0 or slanted else "right" if i == len(places) - 1 else "center",
-            textangle=-30 if slanted else 0,
-            showarrow=False,
-            font={"size": 11, "color": ink(theme).soft},
-        )
-    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -19,10 +20,17 @@ GRAPH_CONFIG: Final[dict[str, Any]] = {
 _FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 
-def new_figure(title: str, subtitle: str, theme: str, **layout: Any) -> go.Figure:
-    """Return an empty figure with a quiet grid, its title and a subtitle that says what is counted.
+def new_figure(
+    title: str,
+    subtitle: str,
+    theme: str,
+    data: Sequence[Mapping[str, Any]] = (),
+    **layout: Any,
+) -> go.Figure:
+    """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
 
-    Both are Plotly text: user text in them must have been through `plotly_text`.
+    Both are Plotly text: user text in them must have been through `plotly_text`. `data` are traces,
+    `layout` is what differs from all other figures.
     """
     colours = ink(theme)
     axis = {
@@ -34,10 +42,9 @@ def new_figure(title: str, subtitle: str, theme: str, **layout: Any) -> go.Figur
         "automargin": True,
         "fixedrange": True,
     }
-    figure = go.Figure()
-    figure.update_layout(
-        template={"layout": {"xaxis": axis, "yaxis": axis}},
-        title={
+    base = {
+        "template": {"layout": {"xaxis": axis, "yaxis": axis}},
+        "title": {
             "text": title,
             "subtitle": {"text": subtitle, "font": {"size": 12, "color": colours.soft}},
             "font": {"size": 15, "color": colours.text},
@@ -49,39 +56,36 @@ def new_figure(title: str, subtitle: str, theme: str, **layout: Any) -> go.Figur
             "yanchor": "top",
             "pad": {"t": 10},
         },
-        font={"family": _FONT, "size": 12, "color": colours.text},
-        paper_bgcolor=colours.surface,
-        plot_bgcolor=colours.surface,
-        margin={"l": 8, "r": 8, "t": 64, "b": 8},
-        hoverlabel={
+        "font": {"family": _FONT, "size": 12, "color": colours.text},
+        "paper_bgcolor": colours.surface,
+        "plot_bgcolor": colours.surface,
+        "margin": {"l": 8, "r": 8, "t": 64, "b": 8},
+        "hoverlabel": {
             "bgcolor": colours.surface,
             "bordercolor": colours.muted,
             "font": {"family": _FONT, "size": 12, "color": colours.text},
             "align": "left",
         },
-        showlegend=False,
-        colorway=None,
-        dragmode=False,
-    )
-    figure.update_layout(**layout)
-    return figure
+        "showlegend": False,
+        "dragmode": False,
+    }
+    # All at once: Plotly checks a whole figure ten times as fast as one that is updated piecewise.
+    return go.Figure(data=list(data), layout=base | layout)
 
 
 def empty_figure(sentence: str, theme: str) -> go.Figure:
     """Return a figure that only says why there is nothing to draw."""
-    figure = new_figure("", "", theme)
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    figure.add_annotation(
-        text=sentence,
-        x=0.5,
-        y=0.5,
-        xref="paper",
-        yref="paper",
-        showarrow=False,
-        font={"color": ink(theme).soft},
-    )
-    return figure
+    said = {
+        "text": sentence,
+        "x": 0.5,
+        "y": 0.5,
+        "xref": "paper",
+        "yref": "paper",
+        "showarrow": False,
+        "font": {"color": ink(theme).soft},
+    }
+    hidden = {"visible": False}
+    return new_figure("", "", theme, annotations=[said], xaxis=hidden, yaxis=hidden)
 
 
 def colour_scale(theme: str) -> list[list[Any]]:
