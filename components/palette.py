@@ -58,6 +58,10 @@ _CLUSTERS: Final = {
         "#8c5a3c",
         "#d4bd1e",
         "#6c7a89",
+        "#00707a",
+        "#b03aa0",
+        "#e39a86",
+        "#4f7a28",
     ),
     "dark": (
         "#3f9fe0",
@@ -72,6 +76,10 @@ _CLUSTERS: Final = {
         "#c08b66",
         "#ecdc5e",
         "#9aa8b8",
+        "#2fa9b5",
+        "#d678c8",
+        "#f2b8a6",
+        "#8fb866",
     ),
 }
 
@@ -82,7 +90,7 @@ def ink(theme: str) -> Ink:
 
 
 def cluster_colour(aligned_id: int, theme: str = "light") -> str:
-    """Return a cluster's colour, by its aligned id; ids beyond twelve begin again."""
+    """Return a cluster's colour, by its aligned id; ids beyond sixteen begin again."""
     colours = _CLUSTERS["dark" if theme == "dark" else "light"]
     return colours[aligned_id % len(colours)]
 

@@ -307,10 +307,9 @@ def _figure(window: LayerWindow, trace: dict[str, Any], theme: str) -> go.Figure
     ]
     return new_figure(
         f"Token flow, {first} to {last}" if len(window.layers) > 1 else f"Clusters of {first}",
-        f"{window.num_counted:,} tokens on {len(window.paths):,} paths; "
-        "a band's width is its number of tokens",
+        f"{window.num_counted:,} tokens on {len(window.paths):,} paths",
         theme,
         [trace],
         annotations=names,
-        margin={"l": 10, "r": 34, "t": 104 if slanted else 84, "b": 10},
+        margin={"l": 10, "r": 52 if slanted else 34, "t": 104 if slanted else 84, "b": 10},
     )
