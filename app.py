@@ -67,9 +67,10 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
     server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     Bootstrap5(server)
+    flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = Dash(
         __name__,
-        server=server,
+        server=flask_server,
         title=TITLE,
         update_title="",
         assets_folder=str(Path(__file__).with_name("assets")),
@@ -88,7 +89,8 @@ def create_app(settings: Settings | None = None) -> Dash:
 
 def create_server() -> flask.Flask:
     """Return the WSGI application, for `gunicorn 'concept_fragmentation.app:create_server()'`."""
-    return create_app().server
+    server: flask.Flask = create_app().server
+    return server
 
 
 def serve(

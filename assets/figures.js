@@ -61,6 +61,8 @@
   });
 
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
+  window.dashAgGridFunctions.cfDecimals = (value) =>
+    typeof value === "number" ? value.toFixed(3) : "–";
   window.dashAgGridFunctions.cfGridTheme = (theme) =>
     theme.withParams({
       accentColor: "var(--cf-accent)",

@@ -7,10 +7,11 @@ from typing import Final
 
 import flask
 import pandas as pd
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State
+from dash import ALL, Dash, Input, Output, State
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.flow import selected_tokens
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -43,8 +44,10 @@ def register(app: Dash, workspace: Workspace) -> None:
             return _refusal(error)
         return _attachment(text.encode(), f"{figure_id}.csv", "text/csv; charset=utf-8")
 
-    app.clientside_callback(
-        ClientsideFunction("figures", "csv_addresses"),
+    in_browser(
+        app,
+        "figures",
+        "csv_addresses",
         Output({"type": ids.CSV_LINK, "index": ALL}, "href"),
         Input(ids.VIEW, "data"),
         State({"type": ids.CSV_LINK, "index": ALL}, "id"),

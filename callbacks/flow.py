@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash import Dash, Input, Output, State, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import (
@@ -14,6 +14,7 @@ from concept_fragmentation.analysis import (
     tokens_in_cluster,
     tokens_in_transition,
 )
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.overview import NO_LABELS, NOTHING_TO_DRAW
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -25,7 +26,7 @@ from concept_fragmentation.components.summary import archetypal_table, token_lis
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural
 
-PATHS_LISTED: Final = 8
+PATHS_LISTED: Final = 10
 # Often the same token several times; different ones are shown.
 EXAMPLES: Final = 40
 
@@ -54,8 +55,10 @@ def register(app: Dash, workspace: Workspace) -> None:
     def list_tokens(query: str | None) -> Component | None:
         return selection(workspace, needed(query))
 
-    app.clientside_callback(
-        ClientsideFunction("figures", "listen"),
+    in_browser(
+        app,
+        "figures",
+        "listen",
         Input(ids.SANKEY, "figure"),
         State(ids.SANKEY, "id"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, dcc
+from dash import Dash, Input, Output
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis
@@ -25,12 +25,12 @@ from concept_fragmentation.components.figures.metrics import (
     path_metric_distributions,
     transition_heatmap,
 )
-from concept_fragmentation.components.figures.theme import GRAPH_CONFIG, empty_figure
-from concept_fragmentation.components.parts import empty_state
+from concept_fragmentation.components.figures.theme import empty_figure
+from concept_fragmentation.components.parts import empty_state, graph
 from concept_fragmentation.components.view import View
 
 ONE_LAYER = "Transitions need two layers with cluster labels"
-OPTIONAL_HEIGHT = "320px"
+OPTIONAL_HEIGHT = 320
 
 _OF_WINDOW = {
     ids.PATH_METRICS: path_metric_distributions,
@@ -91,13 +91,7 @@ def optional_figure(workspace: Workspace, figure_id: str, view: View, theme: str
     drawn = draw(analysis, theme)
     if drawn is None:
         return empty_state(missing(analysis))
-    return dcc.Graph(
-        figure=drawn,
-        config=GRAPH_CONFIG,
-        responsive=True,
-        style={"height": OPTIONAL_HEIGHT},
-        className="cf-graph",
-    )
+    return graph(drawn, height=OPTIONAL_HEIGHT)
 
 
 def heat_map(workspace: Workspace, view: View, theme: str) -> go.Figure:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
+from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.controls import (
@@ -171,8 +172,10 @@ def register(app: Dash, workspace: Workspace) -> None:
             "toggle_path": Input({"type": ids.PATH_ROW, "index": ALL}, "n_clicks"),
             "clear": Input(ids.CLEAR_HIGHLIGHTS, "n_clicks"),
         }[name]
-        app.clientside_callback(
-            ClientsideFunction("gestures", name),
+        in_browser(
+            app,
+            "gestures",
+            name,
             Output(ids.GESTURE, "data", allow_duplicate=True),
             source,
             prevent_initial_call=True,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import Dash, Input, Output, State
 
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -37,8 +38,10 @@ def register(app: Dash, workspace: Workspace) -> None:
         return token_rows(workspace, View.from_query(query), request or {})
 
     # The rows that the table has belong to the old window.
-    app.clientside_callback(
-        ClientsideFunction("figures", "refetch"),
+    in_browser(
+        app,
+        "figures",
+        "refetch",
         Input(ids.PATH_TABLE, "columnDefs"),
         State(ids.PATH_TABLE, "id"),
         prevent_initial_call=True,

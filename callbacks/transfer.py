@@ -71,7 +71,7 @@ def export_result(path: Path) -> list[Component]:
         html.A(
             "Download as zip" if path.is_dir() else "Download",
             href=f"exports/{quote(path.name, safe='')}",
-            download=True,
+            download="",
         ),
     ]
 

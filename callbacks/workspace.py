@@ -74,20 +74,21 @@ class Workspace:
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
-        if view.analysis_id is None:
+        analysis_id = view.analysis_id
+        if analysis_id is None:
             return self._demo
-        versions = self.store.list_versions(view.analysis_id)
+        versions = self.store.list_versions(analysis_id)
         summary = next(
             (v for v in versions if view.version is None or v["version"] == view.version), None
         )
         if summary is None:
             # Raises the sentence that says so.
-            self.store.load_analysis_results(view.analysis_id, view.version)
+            self.store.load_analysis_results(analysis_id, view.version)
             return self.shown(view)
-        key = (view.analysis_id, summary["version"], summary["timestamp"])
+        key = (analysis_id, summary["version"], summary["timestamp"])
 
         def load() -> tuple[Analysis, Mapping[str, Any]]:
-            loaded = self.store.load_analysis_results(view.analysis_id, summary["version"])
+            loaded = self.store.load_analysis_results(analysis_id, summary["version"])
             return Analysis.from_dict(loaded["analysis_data"]), loaded["metadata"]
 
         analysis, metadata = self._analyses.get(key, load)

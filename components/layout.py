@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.parts import (
+    aria,
     card,
     downloads,
     figure,
@@ -73,7 +74,7 @@ def _bar() -> html.Header:
                     id=ids.ANALYSIS_BAR,
                     className="cf-analysis",
                     role="status",
-                    **{"aria-label": "Analysis shown"},
+                    **aria(label="Analysis shown"),
                 ),
                 html.Div(
                     [
@@ -87,7 +88,7 @@ def _bar() -> html.Header:
                             type="button",
                             className="cf-icon-button",
                             title="Switch between light and dark",
-                            **{"aria-label": "Switch between light and dark"},
+                            **aria(label="Switch between light and dark"),
                         ),
                     ],
                     className="cf-bar-actions",
@@ -107,7 +108,7 @@ def _dashboard() -> html.Div:
                 id=ids.SUMMARY,
                 className="cf-summary",
                 role="group",
-                **{"aria-label": "Summary of the layer window"},
+                **aria(label="Summary of the layer window"),
             ),
             section(
                 "token-flow",
@@ -123,21 +124,27 @@ def _dashboard() -> html.Div:
                 "token-table",
                 "Token paths",
                 "Every token's own path through the window, and how far it travels.",
-                [_table(), figure_card(ids.PATH_METRICS, "path metrics", height=300)],
+                [_table()],
             ),
             section(
                 "layers",
                 "Layers",
-                "How evenly each layer spreads its tokens, and where they go between two layers.",
+                "How evenly each layer spreads its tokens, how far they move, and where they go.",
                 [
                     html.Div(
                         [
                             figure_card(ids.CLUSTER_SIZES, "cluster sizes", height=340),
                             figure_card(ids.CLUSTER_ENTROPY, "cluster entropy", height=340),
+                        ],
+                        className="cf-grid-2",
+                    ),
+                    html.Div(
+                        [
+                            figure_card(ids.PATH_METRICS, "path metrics", height=380),
                             _heat_map(),
                         ],
-                        className="cf-grid-3",
-                    )
+                        className="cf-grid-wide-narrow",
+                    ),
                 ],
             ),
             section(
@@ -167,7 +174,7 @@ def _controls() -> html.Div:
             id={"type": ids.QUICK_WINDOW, "index": name},
             type="button",
             className="cf-chip-button",
-            **{"aria-label": f"Show the {name} layers" if name != "all" else "Show all layers"},
+            **aria(label=f"Show the {name} layers" if name != "all" else "Show all layers"),
         )
         for name in ("early", "middle", "late", "all")
     ]
@@ -196,7 +203,7 @@ def _controls() -> html.Div:
                 ],
                 className="cf-field cf-grow",
                 role="group",
-                **{"aria-label": "Layer window"},
+                **aria(label="Layer window"),
             ),
             html.Div(
                 [
@@ -224,7 +231,7 @@ def _controls() -> html.Div:
                 ],
                 className="cf-field cf-find",
                 role="group",
-                **{"aria-label": "Find tokens"},
+                **aria(label="Find tokens"),
             ),
         ],
         className="cf-controls",
@@ -253,7 +260,7 @@ def _sankey() -> html.Div:
                 ],
                 className="cf-inline-field",
                 role="group",
-                **{"aria-label": "Colour by"},
+                **aria(label="Colour by"),
             ),
             html.Div(
                 [
@@ -297,7 +304,7 @@ def _sankey() -> html.Div:
                         ],
                         className="cf-inline-field cf-cluster-choice",
                         role="group",
-                        **{"aria-label": "List the tokens of a cluster"},
+                        **aria(label="List the tokens of a cluster"),
                     ),
                 ],
                 className="cf-card-foot",
@@ -370,9 +377,9 @@ def _heat_map() -> html.Div:
         ],
         className="cf-inline-field cf-layer-pair",
         role="group",
-        **{"aria-label": "Layers of the transition heat map"},
+        **aria(label="Layers of the transition heat map"),
     )
-    return figure_card(ids.HEAT_MAP, "transitions between two layers", height=340, above=choose)
+    return figure_card(ids.HEAT_MAP, "transitions between two layers", height=380, above=choose)
 
 
 def _optional_figure(figure_id: str, name: str) -> html.Div:

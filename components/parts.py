@@ -32,14 +32,14 @@ def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -
         ],
         id=anchor,
         className="cf-section",
-        **{"aria-labelledby": heading},
+        **aria(labelledby=heading),
     )
 
 
 def card(children: Sequence[Component], *, label: str, class_name: str = "") -> html.Div:
     """Return a card: a quiet frame around one thing."""
     return html.Div(
-        list(children), className=f"cf-card {class_name}".strip(), role="group", **_label(label)
+        list(children), className=f"cf-card {class_name}".strip(), role="group", **aria(label=label)
     )
 
 
@@ -56,19 +56,21 @@ def downloads(
             kind.upper(),
             type="button",
             className="cf-download",
-            **{"data-figure": figure_id, "data-format": kind},
-            **_label(f"Download {name} as {kind.upper()}"),
+            **_data(figure=figure_id, format=kind),
+            **aria(label=f"Download {name} as {kind.upper()}"),
         )
         for kind in (("png", "svg") if image else ())
     ]
-    follows = {"id": {"type": ids.CSV_LINK, "index": figure_id}} if query is None else {}
+    follows: dict[str, Any] = (
+        {"id": {"type": ids.CSV_LINK, "index": figure_id}} if query is None else {}
+    )
     table = html.A(
         "CSV",
         href=csv_address(figure_id, query or ""),
         **follows,
         className="cf-download",
         download=f"{figure_id}.csv",
-        **_label(f"Download the data of {name} as CSV"),
+        **aria(label=f"Download the data of {name} as CSV"),
     )
     return html.Div([*images, table], className="cf-downloads")
 
@@ -80,15 +82,20 @@ def csv_address(figure_id: str, query: str) -> str:
 
 def figure(figure_id: str, *, height: int) -> dcc.Loading:
     """Return the place of a figure, which keeps its height while the figure is drawn."""
-    return loading(
-        dcc.Graph(
-            id=figure_id,
-            config=GRAPH_CONFIG,
-            figure={"layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}},
-            responsive=True,
-            style={"height": f"{height}px"},
-            className="cf-graph",
-        )
+    nothing = {"layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
+    return loading(graph(nothing, height=height, id=figure_id))
+
+
+def graph(drawn: Any, *, height: int, **properties: Any) -> dcc.Graph:
+    """Return a figure as wide as its place and `height` pixels high."""
+    config: Any = GRAPH_CONFIG
+    return dcc.Graph(
+        figure=drawn,
+        config=config,
+        responsive=True,
+        style={"height": f"{height}px"},
+        className="cf-graph",
+        **properties,
     )
 
 
@@ -119,7 +126,7 @@ def labelled(label: str, control: Component, *, hint: str = "", grow: bool = Fal
         ],
         className="cf-field cf-grow" if grow else "cf-field",
         role="group",
-        **_label(label),
+        **aria(label=label),
     )
 
 
@@ -137,5 +144,10 @@ def as_list(children: Children) -> list[Component | str | None]:
     return list(children)
 
 
-def _label(text: str) -> dict[str, Any]:
-    return {"aria-label": text}
+def aria(**attributes: str) -> dict[str, Any]:
+    """Return ARIA attributes, as Dash's components take them."""
+    return {f"aria-{name}": value for name, value in attributes.items()}
+
+
+def _data(**attributes: str) -> dict[str, Any]:
+    return {f"data-{name}": value for name, value in attributes.items()}

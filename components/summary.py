@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import cluster_colour, text_on
+from concept_fragmentation.components.parts import aria
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import Selection, path_text
 from concept_fragmentation.components.words import arrows, plural, short_date, title
@@ -109,11 +110,11 @@ def archetypal_table(
                 id={"type": ids.PATH_ROW, "index": path_text(path.path)},
                 type="button",
                 className="cf-path",
-                **{
-                    "aria-pressed": "true" if path.path in highlighted else "false",
-                    "aria-label": f"Path {rank}: {arrows(path.path)}, "
+                **aria(
+                    pressed="true" if path.path in highlighted else "false",
+                    label=f"Path {rank}: {arrows(path.path)}, "
                     f"{plural(path.count, 'token')}. Highlight it.",
-                },
+                ),
             )
         )
     return rows
@@ -149,7 +150,7 @@ def token_list(
             className="cf-tokens",
             tabIndex=0,
             role="group",
-            **{"aria-label": f"Tokens in {what}"},
+            **aria(label=f"Tokens in {what}"),
         ),
         html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
     ]

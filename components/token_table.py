@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import title
 
 MAX_BLOCK: Final = 1000
+
+Mask = npt.NDArray[np.bool_]
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "equals": operator.eq,
@@ -59,10 +62,14 @@ def _column(frame: pd.DataFrame, number: int, name: str) -> dict[str, Any]:
         "filter": "agTextColumnFilter" if text else "agNumberColumnFilter",
         "filterParams": {"buttons": ["reset"], "maxNumConditions": 2},
     }
+    # As wide as the heading with its filter and sort marks.
+    width = 64 + 8 * len(column["headerName"])
     if text:
-        column |= {"cellClass": "cf-cell-token", "flex": 2, "minWidth": 130}
+        column |= {"cellClass": "cf-cell-token", "flex": 2, "minWidth": max(width, 130)}
     else:
-        column |= {"type": "rightAligned", "flex": 1, "minWidth": 104}
+        column |= {"type": "rightAligned", "flex": 1, "minWidth": width}
+    if pd.api.types.is_float_dtype(values):
+        column["valueFormatter"] = {"function": "cfDecimals(params.value)"}
     return column
 
 
@@ -102,21 +109,28 @@ def _filtered(frame: pd.DataFrame, model: Any) -> pd.DataFrame:
     return frame
 
 
-def _matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def _matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> Mask:
     parts = condition.get("conditions")
-    if isinstance(parts, list) and parts:
-        masks = [_matches(values, part) for part in parts if isinstance(part, Mapping)]
-        either = condition.get("operator") == "OR"
-        return np.logical_or.reduce(masks) if either else np.logical_and.reduce(masks)
+    if not isinstance(parts, list):
+        return _matches_one(values, condition)
+    masks = [_matches_one(values, part) for part in parts if isinstance(part, Mapping)]
+    if not masks:
+        return np.ones(len(values), dtype=bool)
+    together = np.stack(masks)
+    either = condition.get("operator") == "OR"
+    return np.asarray(together.any(axis=0) if either else together.all(axis=0))
+
+
+def _matches_one(values: pd.Series[Any], condition: Mapping[str, Any]) -> Mask:
     if condition.get("type") in {"blank", "notBlank"}:
-        blank = (values.isna() | (values == "")).to_numpy()
+        blank = np.asarray(values.isna() | (values == ""), dtype=bool)
         return blank if condition["type"] == "blank" else ~blank
     if pd.api.types.is_numeric_dtype(values):
         return _number_matches(values, condition)
     return _text_matches(values, condition)
 
 
-def _number_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def _number_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> Mask:
     wanted, upper = condition.get("filter"), condition.get("filterTo")
     numbers = values.to_numpy(dtype=float)
     if not isinstance(wanted, int | float):
@@ -124,10 +138,12 @@ def _number_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> np.
     if condition.get("type") == "inRange" and isinstance(upper, int | float):
         return (numbers >= wanted) & (numbers <= upper)
     compare = _COMPARISONS.get(str(condition.get("type")))
-    return np.ones(len(values), dtype=bool) if compare is None else compare(numbers, wanted)
+    if compare is None:
+        return np.ones(len(values), dtype=bool)
+    return np.asarray(compare(numbers, wanted), dtype=bool)
 
 
-def _text_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def _text_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> Mask:
     """Compare without regard to case; a token's own spaces count only where they were typed."""
     wanted = str(condition.get("filter", "")).casefold()
     kind = condition.get("type")
@@ -139,8 +155,10 @@ def _text_matches(values: pd.Series[Any], condition: Mapping[str, Any]) -> np.nd
         "startsWith": lambda text: text.startswith(wanted) or text.strip().startswith(wanted),
         "endsWith": lambda text: text.endswith(wanted) or text.strip().endswith(wanted),
     }
-    test = tests.get(str(kind), lambda _: True)
-    return np.fromiter((test(str(value).casefold()) for value in values), bool, len(values))
+    test = tests.get(str(kind))
+    if test is None:
+        return np.ones(len(values), dtype=bool)
+    return np.array([test(str(value).casefold()) for value in values], dtype=bool)
 
 
 def _column_number(frame: pd.DataFrame, field: Any) -> int | None:

@@ -50,14 +50,18 @@ def click_link(page: Page, number: int) -> None:
 
 def middle_of_link(page: Page, number: int) -> tuple[float, float]:
     page.locator(f"#{ids.SANKEY} .sankey-link").nth(number).scroll_into_view_if_needed()
-    x, y = page.locator(f"#{ids.SANKEY} .sankey-link").nth(number).evaluate(
-        """link => {
+    x, y = (
+        page.locator(f"#{ids.SANKEY} .sankey-link")
+        .nth(number)
+        .evaluate(
+            """link => {
             const length = link.getTotalLength();
             const [a, b] = [0.25, 0.75].map((part) => link.getPointAtLength(length * part));
             const middle = new DOMPoint((a.x + b.x) / 2, (a.y + b.y) / 2);
             const seen = middle.matrixTransform(link.getScreenCTM());
             return [seen.x, seen.y];
         }"""
+        )
     )
     return x, y
 
@@ -210,7 +214,9 @@ def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open
     page = open_page(server.url)
     page.locator(f"#{ids.FIND_TOKENS}").click()
     page.keyboard.type("money")
-    options = page.locator(".dash-dropdown-content label, .dash-dropdown-content .dash-dropdown-option")
+    options = page.locator(
+        ".dash-dropdown-content label, .dash-dropdown-content .dash-dropdown-option"
+    )
     expect(options.filter(has_text="money").first).to_be_visible()
     options.filter(has_text="money").first.click()
     page.keyboard.press("Escape")
@@ -259,7 +265,9 @@ def test_a_phone_needs_no_horizontal_scroll(server: Any, open_page: Open, dark: 
         address(server, tokens=(1, 8), selection=("node", 0, 0)), width=390, height=844, dark=dark
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate("document.documentElement.dataset.bsTheme") == ("dark" if dark else "light")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == (
+        "dark" if dark else "light"
+    )
     page.get_by_role("tab", name="Guide").click()
     expect(page.get_by_text("Bring your own clusters")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

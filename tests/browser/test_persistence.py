@@ -117,9 +117,12 @@ def test_an_export_opens_and_comes_back_in_an_empty_store(
     download.value.save_as(copy)
 
     if label == "JSON":
-        assert "c" in json.loads(copy.read_text())["analysis_results"]["analysis_data"][
-            "token_metadata"
-        ]["tokens"]
+        assert (
+            "c"
+            in json.loads(copy.read_text())["analysis_results"]["analysis_data"]["token_metadata"][
+                "tokens"
+            ]
+        )
     elif label == "CSV":
         assert any(entry.endswith("tokens.csv") for entry in zipfile.ZipFile(copy).namelist())
     else:
@@ -140,8 +143,11 @@ def test_an_export_opens_and_comes_back_in_an_empty_store(
     [
         ("notes.txt", b"just some text"),
         ("broken.json", b'{"model_type": "gpt2", "layers": ['),
-        ("short.json", b'{"model_type":"gpt2","layers":["a"],"token_metadata":{"tokens":["x"]},'
-         b'"cluster_labels":{"a":[0,1]}}'),
+        (
+            "short.json",
+            b'{"model_type":"gpt2","layers":["a"],"token_metadata":{"tokens":["x"]},'
+            b'"cluster_labels":{"a":[0,1]}}',
+        ),
         ("evil.pickle", b"cos\nsystem\n(S'true'\ntR."),
     ],
 )

@@ -19,9 +19,7 @@ def test_saving_the_demo_makes_a_new_analysis(workspace: Workspace) -> None:
     assert loaded["metadata"]["name"] == "mine"
 
 
-def test_saving_under_its_own_name_makes_the_next_version(
-    workspace: Workspace, saved: str
-) -> None:
+def test_saving_under_its_own_name_makes_the_next_version(workspace: Workspace, saved: str) -> None:
     view = workspace.settle(View(analysis_id=saved, first=1, last=2, colour_by="path"))
     made = library.save(workspace, view, " first run ")
     assert made.sentence == "Saved 'first run' as version 2."

@@ -1,0 +1,16 @@
+"""Callbacks that run in the browser, from the functions in assets/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ClientsideFunction, Dash
+
+
+def in_browser(
+    app: Dash, namespace: str, function: str, *dependencies: Any, **options: Any
+) -> None:
+    """Connect `window.dash_clientside[namespace][function]` to inputs, outputs and states."""
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction(namespace, function), *dependencies, **options
+    )
