@@ -6,6 +6,7 @@ never stale. Nothing is ever pickled: keys are text, values are bytes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import sqlite3
@@ -228,6 +229,10 @@ class DiskCache:
             return default
         except (sqlite3.Error, OSError, EOFError, ValueError, TypeError) as error:
             logger.warning("The cache in %s is damaged (%s); it was dropped.", self._folder, error)
-            self._opened = None
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                # Its lock would keep everyone else waiting.
+                with contextlib.suppress(sqlite3.Error):
+                    opened.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             return default

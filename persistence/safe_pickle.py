@@ -102,7 +102,15 @@ def _bytearray(data: object = b"", encoding: object = "latin-1") -> bytearray:
     return bytearray(data)
 
 
+def _bytes(*_nothing: object) -> bytes:
+    # The oldest protocols write empty bytes as a call without arguments.
+    if _nothing:
+        raise RefusedPickleError(["the pickle builds bytes from something else"])
+    return b""
+
+
 _BUILTINS: Final[dict[str, Callable[..., Any]]] = {
+    "bytes": _bytes,
     "complex": complex,
     "set": set,
     "frozenset": frozenset,

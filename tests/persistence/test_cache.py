@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -120,13 +121,16 @@ def test_a_corrupt_cache_is_dropped_with_a_warning(
     store = open_store()
     store.save_analysis_results(analysis, "gpt2", "", "mine")
     store.load_analysis_results("mine")
-    database = store.base_dir / "cache" / "cache.db"
-    for wreck in (b"no database at all" * 100, b""):
-        for journal in database.parent.glob("cache.db-*"):
-            journal.unlink()
-        database.write_bytes(wreck)
+    folder = store.base_dir / "cache"
+    for wreck in (b"no database at all" * 100, b"SQLite format 3\0" + bytes(5000), b""):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / "cache.db").write_bytes(wreck)
         for victim in (store, open_store()):
             assert same(victim.load_analysis_results("mine")["analysis_data"], analysis)
+    shutil.rmtree(folder)
+    for victim in (store, open_store()):
+        assert same(victim.load_analysis_results("mine")["analysis_data"], analysis)
     assert "damaged" in caplog.text
 
 

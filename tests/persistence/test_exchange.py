@@ -309,7 +309,7 @@ def test_numpy_survives_every_pickle_protocol(
 ) -> None:
     analysis = PLAIN | {
         "arrays": [
-            np.arange(6, dtype=dtype).reshape(2, 3)
+            np.arange(6).astype(dtype).reshape(2, 3)
             for dtype in ("<f4", ">f8", "<i2", "|u1", "<c16", "<M8[us]")
         ],
         "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
@@ -361,7 +361,7 @@ def test_a_pickle_that_asks_for_more_is_refused_by_name(
 def test_an_object_array_in_a_pickle_is_refused(empty: Store, tmp_path: Path) -> None:
     path = tmp_path / "file.pkl"
     path.write_bytes(pickle.dumps(PLAIN | {"array": np.array([{}], dtype=object)}))
-    with pytest.raises(InvalidDataError, match="O8|object"):
+    with pytest.raises(InvalidDataError, match="dtype"):
         empty.import_analysis(path)
 
 
