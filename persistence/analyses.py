@@ -212,7 +212,12 @@ class AnalysisFiles:
         """What `list_versions` returns, newest first."""
         self._heal()
         folder = folder_name(analysis_id)
-        found = [_from_text(summary) for summary in self._catalog.versions(folder).values()]
+        if folder in self._catalog.pending():
+            # Being changed right now, or the disk is too full to heal: the files know.
+            known = self._read(folder).summaries
+            found = [known[version] for version in sorted(known, reverse=True)]
+        else:
+            found = [_from_text(summary) for summary in self._catalog.versions(folder).values()]
         if not found:
             raise self._not_found(analysis_id, None)
         if (card := self._read_card(folder)) is None:
@@ -288,10 +293,14 @@ class AnalysisFiles:
         for folder in self._catalog.pending():
             with self._locks.holding_if_free(folder) as held:
                 if held and folder in self._catalog.pending():
-                    change = self._read(folder)
-                    if not change.summaries:
-                        self._forget(folder)
-                    self._record(folder, change)
+                    try:
+                        change = self._read(folder)
+                        if not change.summaries:
+                            self._forget(folder)
+                        self._record(folder, change)
+                    except StorageError as error:
+                        # A list must not fail because the disk is full; the next one heals.
+                        logger.warning("The catalog lags behind the files: %s", error)
 
     def _record(self, folder: str, change: _Change) -> None:
         self._catalog.record(folder, _entry(folder, change) if change.summaries else None)

@@ -56,17 +56,29 @@ def flush_file(path: Path) -> None:
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it durably becomes `target`.
 
-    Whatever stood at `target` stays until the very rename. On failure the temporary is removed.
+    Whatever stood at `target` stays until the very rename, and is there again if the rename can't
+    be made durable. On failure the temporary is removed.
     """
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
+    old = temporary.with_name(f"{temporary.name}-old")
     try:
         yield temporary
         flush_file(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.link(target, old)
         temporary.replace(target)
-        flush_folder(target.parent)
+        try:
+            flush_folder(target.parent)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            else:
+                target.unlink()
+            raise
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for path in (temporary, old):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 class LocalBlobs:
