@@ -16,6 +16,8 @@ from concept_fragmentation.analysis.errors import InvalidAnalysisError
 # A hostile file can have millions of problems; nobody reads more than these.
 _MOST_PROBLEMS: Final = 100
 _SHOWN_CHARACTERS: Final = 60
+# The largest number that a column holds.
+_MOST: Final = 2**63 - 1
 
 
 def check_analysis(data: object) -> None:
@@ -138,18 +140,22 @@ def _number_problems(
 
 def _whole_number_problems(path: str, items: Any, least: int | None) -> Iterator[str]:
     if isinstance(items, np.ndarray):
-        if items.dtype.kind not in "iu" or items.ndim != 1:
+        if items.dtype.kind not in "iu" or items.dtype == np.uint64 or items.ndim != 1:
             yield f"{path}: whole numbers are needed, not {items.dtype} of shape {items.shape}"
         elif least is not None and items.size and items.min() < least:
             yield f"{path}: {items.min()} is less than {least}"
         return
     if set(map(type, items)) <= {int}:
-        if least is not None and min(items, default=least) < least:
+        if items and (min(items) < -_MOST or max(items) > _MOST):
+            yield f"{path}: a number over 64 bits"
+        elif least is not None and min(items, default=least) < least:
             yield f"{path}: {min(items)} is less than {least}"
         return
     for i, item in enumerate(items):
         if isinstance(item, bool) or not isinstance(item, int | np.integer):
             yield f"{path}[{i}]: a whole number is needed, not {_shown(item)}"
+        elif not -_MOST <= item <= _MOST:
+            yield f"{path}[{i}]: a number over 64 bits"
         elif least is not None and item < least:
             yield f"{path}[{i}]: {item} is less than {least}"
 
@@ -202,7 +208,7 @@ def _path_problems(paths: object, layers: list[str] | None, num_tokens: int) -> 
     kinds = set(map(type, cluster_paths))
     if kinds <= {list} and (most is None or max(map(len, cluster_paths), default=0) <= most):
         numbers = list(chain.from_iterable(cluster_paths))
-        if set(map(type, numbers)) <= {int} and min(numbers, default=0) >= -1:
+        if not list(_whole_number_problems("", numbers, -1)):
             return
     # Something is wrong: look at them one by one.
     for key, clusters in zip(paths, cluster_paths, strict=True):

@@ -1,0 +1,245 @@
+"""What an analysis may look like, and what is wrong with one that may not."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concept_fragmentation.analysis import (
+    Analysis,
+    InvalidAnalysisError,
+    check_analysis,
+    find_problems,
+    layer_window,
+    with_token_paths,
+)
+
+GOOD: dict[str, Any] = {
+    "model_type": "gpt2",
+    "layers": ["layer_0", "layer_1"],
+    "token_metadata": {
+        "tokens": ["a", "b", "c"],
+        "positions": [0, 1, 2],
+        "token_ids": [5, 6, 7],
+        "attention_mask": [1, 1, 0],
+        "unknown": "kept",
+    },
+    "token_paths": {"0": {"token_text": "a", "position": 0, "cluster_path": [0, 1]}},
+    "cluster_labels": {"layer_0": [0, 1, 0], "layer_1": [1, 1, -1]},
+    "attention_data": {"layer_0": {"num_heads": 2, "attention_probs": np.zeros((2, 3, 3))}},
+    "cluster_metrics": {"layer_0": {"purity": 0.5}},
+    "hidden_states": {"layer_0": np.zeros((3, 4))},
+    "unknown": object(),
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    data = copy.deepcopy(GOOD)
+    *parents, last = path.split("/")
+    place = data
+    for key in parents:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+def test_a_consistent_analysis_has_no_problems() -> None:
+    assert find_problems(GOOD) == []
+    tokens = {"tokens": ["\ud800", "", "\0", " x"]}
+    least = {"model_type": "x", "layers": ["a"], "token_metadata": tokens}
+    assert find_problems(least) == []
+    arrays = changed("cluster_labels/layer_0", np.array([0, 1, 0], dtype=np.uint8))
+    assert find_problems(arrays) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("model_type", ..., "model_type: a string is needed, not None"),
+        ("layers", ..., "layers: a list of layer names is needed"),
+        ("layers", [], "layers: at least one layer is needed"),
+        (
+            "layers",
+            ["layer_0", "layer_1", "layer_0"],
+            "layers[2]: the layer 'layer_0' is listed twice",
+        ),
+        ("layers", ["layer_0", 1], "layers[1]: a string is needed, not 1"),
+        ("token_metadata", ..., "token_metadata: a dict"),
+        ("token_metadata/tokens", ..., "token_metadata.tokens: a list of strings"),
+        ("token_metadata/tokens", "abc", "token_metadata.tokens: a list of strings"),
+        ("token_metadata/tokens", ["a", None, "c"], "token_metadata.tokens[1]: a string is needed"),
+        ("token_metadata/positions", [0, 1], "token_metadata.positions: 2 entries for 3 tokens"),
+        ("token_metadata/token_ids", [0, 1, "x"], "token_metadata.token_ids[2]: a whole number"),
+        ("token_metadata/attention_mask", 1, "token_metadata.attention_mask: a list"),
+        ("cluster_labels/layer_1", [0, 1], "cluster_labels.layer_1: 2 labels for 3 tokens"),
+        ("cluster_labels/layer_1", [0, 1, -2], "cluster_labels.layer_1: -2 is less than -1"),
+        ("cluster_labels/layer_1", [0, 1.5, 1], "cluster_labels.layer_1[1]: a whole number"),
+        ("cluster_labels/layer_1", [True, 1, 1], "cluster_labels.layer_1[0]: a whole number"),
+        ("cluster_labels/layer_1", [0, 1, 2**63], "cluster_labels.layer_1: a number over 64 bits"),
+        ("token_metadata/positions", [0, 1, 2**99], "token_metadata.positions: a number over"),
+        ("cluster_labels/layer_9", [0, 1, 1], "cluster_labels.'layer_9': no layer of that name"),
+        ("cluster_labels", [1], "cluster_labels: a dict"),
+        ("token_paths/0/cluster_path", [0, 1, 2], "token_paths.'0'.cluster_path: 3 clusters for 2"),
+        ("token_paths/0/cluster_path", [0, "x"], "token_paths.'0'.cluster_path[1]: a whole number"),
+        ("token_paths/0", [], "token_paths.'0': a dict is needed"),
+        ("token_paths", {str(i): {} for i in range(4)}, "token_paths: 4 paths for 3 tokens"),
+        ("attention_data/layer_9", {}, "attention_data.'layer_9': no layer of that name"),
+        ("attention_data/layer_0/num_heads", 3, "attention_probs: 2 heads where num_heads is 3"),
+        ("attention_data/layer_0/num_heads", 0, "attention_data.layer_0.num_heads: a whole number"),
+        (
+            "attention_data/layer_0/attention_probs",
+            np.zeros((2, 3, 4)),
+            "attention_data.layer_0.attention_probs: shape (2, 3, 4) for 3 tokens",
+        ),
+        (
+            "attention_data/layer_0/attention_probs",
+            [["x"]],
+            "attention_data.layer_0.attention_probs: an array of numbers",
+        ),
+        ("cluster_metrics/nobody", {}, "cluster_metrics.'nobody': no layer of that name"),
+        ("hidden_states/layer_0", np.zeros((2, 4)), "hidden_states.layer_0: 2 rows for 3 tokens"),
+        ("hidden_states/layer_0", np.zeros(3), "hidden_states.layer_0: an array of numbers"),
+    ],
+)
+def test_each_problem_is_named_by_its_path(path: str, value: Any, problem: str) -> None:
+    data = changed(path, value)
+    problems = find_problems(data)
+    assert any(found.startswith(problem) or problem in found for found in problems), problems
+    with pytest.raises(InvalidAnalysisError) as caught:
+        check_analysis(data)
+    assert list(caught.value.problems) == problems
+    assert all(found in str(caught.value) for found in problems)
+
+
+def test_a_number_too_long_to_write_out_is_a_problem_too() -> None:
+    assert "model_type: a string is needed, not a very large number" in find_problems(
+        changed("model_type", 10**5000)
+    )
+
+
+def test_all_problems_are_listed_at_once_but_not_thousands() -> None:
+    data = changed("cluster_labels/layer_1", [0])
+    data["cluster_labels"]["layer_0"] = ["x"]
+    data["model_type"] = 3
+    assert len(find_problems(data)) >= 4
+    many = changed("token_metadata/tokens", [None] * 100_000)
+    assert len(find_problems(many)) == 101
+
+
+hostile = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["tokens", "layer_0", "a", "cluster_path", "num_heads", "attention_probs", 3, ""]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(GOOD)), hostile), hostile)
+@settings(max_examples=500, deadline=None)
+def test_a_hostile_analysis_gets_a_list_of_problems(parts: dict[str, Any], alone: Any) -> None:
+    for data in (alone, parts, {**GOOD, **parts}):
+        problems = find_problems(data)
+        assert all(isinstance(problem, str) and len(problem) < 400 for problem in problems)
+        if not problems:
+            analysis = Analysis.from_dict(data)
+            if analysis.labelled_layers:
+                layer_window(analysis, 0, len(analysis.labelled_layers) - 1)
+
+
+def test_checking_ten_thousand_tokens_is_quick(real_data: dict[str, Any]) -> None:
+    data = with_token_paths(real_data)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        check_analysis(data)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
+
+
+# Columns
+
+
+def test_columns_are_those_of_the_dict() -> None:
+    analysis = Analysis.from_dict(GOOD)
+    assert analysis.tokens == ("a", "b", "c")
+    assert analysis.token_ids is not None
+    assert analysis.token_ids.tolist() == [5, 6, 7]
+    assert analysis.labels.tolist() == [[0, 1], [1, 1], [-1, -1]]  # the last token is masked
+    assert (analysis.num_tokens, analysis.num_layers) == (3, 2)
+
+
+def test_layers_without_labels_are_left_out_of_the_trajectory() -> None:
+    analysis = Analysis.from_dict(changed("cluster_labels/layer_0", ...))
+    assert analysis.layers == ("layer_0", "layer_1")
+    assert analysis.labelled_layers == ("layer_1",)
+    data = {key: GOOD[key] for key in ("model_type", "layers", "token_metadata")}
+    none = Analysis.from_dict(data)
+    assert none.labelled_layers == ()
+    assert none.labels.shape == (3, 0)
+
+
+def test_labels_come_from_complete_token_paths_if_need_be() -> None:
+    data = changed("cluster_labels", ...)
+    data["token_metadata"].pop("attention_mask")
+    assert Analysis.from_dict(data).labelled_layers == ()
+    data["token_paths"] = {str(i): {"cluster_path": [i, 7]} for i in range(3)}
+    assert Analysis.from_dict(data).labels.tolist() == [[0, 7], [1, 7], [2, 7]]
+
+
+def test_nested_sequences_of_older_files_keep_their_boundaries() -> None:
+    data = {
+        "model_type": "gpt2",
+        "layers": ["layer_0", "layer_1"],
+        "token_metadata": {
+            "tokens": [["a", "b", "<pad>"], ["c", "d", "e"]],
+            "positions": [[0, 1, 2], [0, 1, 2]],
+            "token_ids": [[1, 2, 0], [3, 4, 5]],
+            "attention_mask": [[1, 1, 0], [1, 1, 1]],
+        },
+        "cluster_labels": {"layer_0": [0, 1, 9, 0, 1, 1], "layer_1": [1, 1, 9, 0, 0, 1]},
+        "attention_data": {"layer_0": {"attention_probs": np.zeros((2, 4, 3, 3))}},
+    }
+    analysis = Analysis.from_dict(data)
+    assert analysis.tokens == ("a", "b", "<pad>", "c", "d", "e")
+    assert analysis.positions.tolist() == [0, 1, 2, 0, 1, 2]
+    assert analysis.sequence_ids.tolist() == [0, 0, 0, 1, 1, 1]
+    assert analysis.labels[2].tolist() == [-1, -1]
+    window = layer_window(analysis, 0, 1)
+    assert (window.num_counted, window.num_left_out) == (5, 1)
+    assert 9 not in window.cluster_ids[0]
+    assert list(with_token_paths(data)["token_paths"]) == ["0", "1", "2", "3", "4", "5"]
+    del data["token_metadata"]["positions"]
+    assert Analysis.from_dict(data).positions.tolist() == [0, 1, 2, 0, 1, 2]
+    data["token_metadata"]["token_ids"] = [[1, 2], [3, 4, 5]]
+    assert find_problems(data) == [
+        "token_metadata.token_ids: its sequences are not as long as those of the tokens"
+    ]
+
+
+def test_sequences_of_different_lengths_are_accepted() -> None:
+    data = {
+        "model_type": "gpt2",
+        "layers": ["layer_0"],
+        "token_metadata": {"tokens": [["a"], ["b", "c"]]},
+        "cluster_labels": {"layer_0": [0, 1, 2]},
+    }
+    analysis = Analysis.from_dict(data)
+    assert analysis.sequence_ids.tolist() == [0, 1, 1]
+    assert analysis.positions.tolist() == [0, 0, 1]
