@@ -15,12 +15,13 @@ Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unkno
 `Analysis.from_dict` gives its columns, from which everything else is computed.
 """
 
-from concept_fragmentation.analysis.alignment import NO_CLUSTER, AlignedLabels, align_labels
+from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
 from concept_fragmentation.analysis.build import (
     analysis_from_labels,
     compute_token_paths,
     with_token_paths,
 )
+from concept_fragmentation.analysis.counting import NO_CLUSTER
 from concept_fragmentation.analysis.errors import (
     ConceptFragmentationError,
     InvalidAnalysisError,

@@ -8,14 +8,13 @@ shares most tokens with.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-IntArray = npt.NDArray[np.int64]
-
-NO_CLUSTER = -1
+from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray, compact, count_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,36 +36,40 @@ def align_labels(labels: IntArray) -> AlignedLabels:
     """Align cluster ids by maximum overlap between neighbouring layers.
 
     The first layer keeps its ids. For each next layer the assignment of its clusters to those of
-    the layer before that maximises the number of shared tokens is found (Hungarian method: Kuhn
-    1955, Munkres 1957), and each cluster takes the id it is assigned to. A cluster that is assigned
-    to none, or shares no token with it, gets a fresh id that no layer before used.
+    the layer before that maximises the number of shared tokens is found (the assignment problem:
+    Kuhn 1955, Munkres 1957; solved on the clusters that do share tokens, Jonker & Volgenant 1987),
+    and each cluster takes the id it is assigned to. A cluster that is assigned to none gets a fresh
+    id, the smallest that no layer before used.
+
+    >>> import numpy as np
+    >>> align_labels(np.array([[0, 7], [0, 7], [1, 4], [1, 4], [1, 5]])).labels.tolist()
+    [[0, 0], [0, 0], [1, 1], [1, 1], [1, 2]]
 
     Args:
         labels: int (T, L), raw cluster ids; -1 is "no cluster" and takes no part.
 
     Returns:
-        AlignedLabels: permuting the ids within layers after the first does not change them, as long
-        as the best assignment is unique.
+        AlignedLabels: permuting the ids within layers after the first does not change which tokens
+        share an aligned id across layers, as long as the best assignment is unique.
     """
     raw = np.asarray(labels, dtype=np.int64)
     aligned = np.full(raw.shape, NO_CLUSTER, dtype=np.int64)
     mappings: list[dict[int, int]] = []
-    fresh = int(raw[:, :1].max(initial=NO_CLUSTER)) + 1
+    taken: set[int] = set()
+    fresh = (number for number in count() if number not in taken)
     previous_ids = np.empty(0, dtype=np.int64)
     previous_codes = np.empty(0, dtype=np.int64)
     for layer in range(raw.shape[1]):
         ids, codes = compact(raw[:, layer])
-        new_ids = np.full(len(ids), NO_CLUSTER, dtype=np.int64)
         if layer == 0:
-            new_ids[:] = ids
+            new_ids = ids
+            taken.update(ids.tolist())
         else:
-            overlap = contingency(previous_codes, codes, len(previous_ids), len(ids))
-            rows, columns = linear_sum_assignment(overlap, maximize=True)
-            shared = overlap[rows, columns] > 0
-            new_ids[columns[shared]] = previous_ids[rows[shared]]
+            new_ids = np.full(len(ids), NO_CLUSTER, dtype=np.int64)
+            before, after = _best_assignment(previous_codes, codes, len(previous_ids), len(ids))
+            new_ids[after] = previous_ids[before]
             unmatched = np.flatnonzero(new_ids == NO_CLUSTER)
-            new_ids[unmatched] = np.arange(fresh, fresh + len(unmatched))
-            fresh += len(unmatched)
+            new_ids[unmatched] = list(islice(fresh, len(unmatched)))
         present = codes >= 0
         aligned[present, layer] = new_ids[codes[present]]
         mappings.append(dict(zip(ids.tolist(), new_ids.tolist(), strict=True)))
@@ -75,34 +78,23 @@ def align_labels(labels: IntArray) -> AlignedLabels:
     return AlignedLabels(aligned, tuple(mappings), len(used))
 
 
-def compact(labels: IntArray) -> tuple[IntArray, IntArray]:
-    """The ids of one layer in ascending order, and for each token the index of its id, or -1.
-
-    Args:
-        labels: int64 (T,), -1 for tokens without a cluster.
-
-    Returns:
-        ids int64 (K,), codes int64 (T,).
-    """
-    ids, codes = np.unique(labels, return_inverse=True)
-    codes = codes.astype(np.int64).reshape(-1)
-    if len(ids) and ids[0] == NO_CLUSTER:
-        return ids[1:], codes - 1
-    return ids, codes
-
-
-def contingency(source: IntArray, target: IntArray, num_source: int, num_target: int) -> IntArray:
-    """How many tokens are in cluster i of one layer and in cluster j of another.
-
-    Args:
-        source: int64 (T,), codes as `compact` gives them; tokens with -1 in either are left out.
-        target: int64 (T,), likewise.
-        num_source: A, the number of clusters of the one layer.
-        num_target: B, the number of clusters of the other.
-
-    Returns:
-        int64 (A, B).
-    """
-    both = (source >= 0) & (target >= 0)
-    cells = source[both] * num_target + target[both]
-    return np.bincount(cells, minlength=num_source * num_target).reshape(num_source, num_target)
+def _best_assignment(
+    before: IntArray, after: IntArray, num_before: int, num_after: int
+) -> tuple[IntArray, IntArray]:
+    """The pairs of clusters (before, after) that share most tokens, each cluster in one at most."""
+    rows, columns, shared = count_pairs(before, after, num_after)
+    if not len(shared):
+        return rows, columns
+    # SciPy matches every row. A column of its own for each row, worth nothing, lets a row stay
+    # alone; one is added to every weight because a sparse zero is no edge.
+    alone = np.arange(num_before)
+    graph = csr_array(
+        (
+            np.concatenate([shared + 1, np.ones(num_before)]),
+            (np.concatenate([rows, alone]), np.concatenate([columns, num_after + alone])),
+        ),
+        shape=(num_before, num_after + num_before),
+    )
+    matched, partner = min_weight_full_bipartite_matching(graph, maximize=True)
+    real = partner < num_after
+    return matched[real].astype(np.int64), partner[real].astype(np.int64)

@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.alignment import (
-    NO_CLUSTER,
-    AlignedLabels,
-    IntArray,
-    align_labels,
-)
+from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
+from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
@@ -36,7 +32,8 @@ class Analysis:
         sequence_ids: int64 (T,), which sequence each token belongs to; zeros if there is one.
         labelled_layers: (L,) the declared layers that have labels, in declared order.
         labels: int64 (T, L), raw cluster ids; -1 is "no cluster" (padding).
-        hidden_states: {layer: float (T, d)}, empty where the analysis has none.
+        hidden_states: {layer: float (T, d)}, of the type they came in; empty where the analysis has
+            none.
         attention: `attention_data` as it was given.
         cluster_metrics: as they were given.
     """
@@ -81,8 +78,7 @@ class Analysis:
         if sequence_ids is None:
             sequence_ids = np.repeat(np.arange(len(lengths or [0])), lengths or [len(texts)])
         if positions is None:
-            starts = np.searchsorted(sequence_ids, sequence_ids)
-            positions = np.arange(len(texts)) - starts if lengths else np.arange(len(texts))
+            positions = np.concatenate([np.arange(length) for length in lengths or [len(texts)]])
         return cls(
             model_type=data["model_type"],
             layers=layers,
@@ -93,7 +89,7 @@ class Analysis:
             labelled_layers=labelled,
             labels=labels,
             hidden_states={
-                layer: np.asarray(data["hidden_states"][layer], dtype=float)
+                layer: _floats(data["hidden_states"][layer])
                 for layer in layers
                 if layer in (data.get("hidden_states") or {})
             },
@@ -146,3 +142,9 @@ def _numbers(values: Any) -> IntArray | None:
         return None
     nested = len(values) and all(map(is_list, values))
     return np.array(list(chain.from_iterable(values)) if nested else values, dtype=np.int64)
+
+
+def _floats(values: Any) -> FloatArray:
+    """An array of floats, not copied if it is one: hidden states are large."""
+    array = np.asarray(values)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)

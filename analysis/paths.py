@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.alignment import NO_CLUSTER, IntArray
-
-Floats = npt.NDArray[np.float64]
+from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
+from concept_fragmentation.analysis.errors import InvalidDataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,8 @@ def token_path_metrics(
     Let c(l) be the token's aligned cluster in layer l, and h(l) its hidden state. Pairs of
     neighbouring layers in which either cluster is -1 do not count; P is the number of the others.
 
-    - cluster_changes: the number of counted pairs with c(l) != c(l + 1).
+    - cluster_changes: the number of counted pairs with c(l) != c(l + 1), the Hamming distance
+      (Hamming 1950) of the path to itself, one layer on.
     - path_length: sum over l of ||h(l + 1) - h(l)||, the Euclidean length of the way through hidden
       space. The residual stream's norm grows with depth, so late layers weigh more. None without
       hidden states, or where their dimensions differ between layers.
@@ -54,12 +54,20 @@ def token_path_metrics(
       token is in cluster k (Shannon 1948). 0 for a token that never leaves its cluster, ln L for
       one that never returns.
 
+    >>> metrics = token_path_metrics(np.array([[0, 0, 1], [2, 2, 2]]))
+    >>> metrics.cluster_changes.tolist(), metrics.mobility_score.tolist()
+    ([1, 0], [0.5, 0.0])
+
     Args:
         aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".
-        hidden_states: L arrays float (T, d), in the order of the layers.
+        hidden_states: L arrays float (T, d), in the order of the layers; any float type, computed
+            with as float64. Tokens without a cluster have hidden states like any other.
 
     Returns:
         TokenPathMetrics.
+
+    Raises:
+        InvalidDataError: the hidden states are not those of T tokens in L layers.
     """
     present = aligned != NO_CLUSTER
     counted = present[:, 1:] & present[:, :-1]
@@ -67,23 +75,43 @@ def token_path_metrics(
     pairs = counted.sum(axis=1)
     mobility = np.divide(changes, pairs, out=np.zeros(len(aligned)), where=pairs > 0)
     length = None
+    if hidden_states is not None:
+        _check_states(hidden_states, aligned.shape)
     if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
         length = np.zeros(len(aligned))
         angles = np.zeros(len(aligned))
         for before, after in pairwise(hidden_states):
-            length += np.linalg.norm(np.subtract(after, before), axis=1)
+            # Half precision holds no sum of squares.
+            length += np.linalg.norm(np.subtract(after, before, dtype=np.float64), axis=1)
             angles += _angular_distance(np.asarray(before), np.asarray(after))
         mobility = (mobility + angles / max(len(hidden_states) - 1, 1)) / 2
     return TokenPathMetrics(changes, length, mobility, _path_entropy(aligned))
 
 
 def _angular_distance(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Floats:
-    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    products = np.einsum("td,td->t", before, after, dtype=np.float64)
+    norms = _norms(before) * _norms(after)
+    products = np.einsum("td,td->t", before, after, dtype=np.float64, casting="same_kind")
     # A zero vector has no direction; it counts as not having turned.
     cosines = np.divide(products, norms, out=np.ones(len(before)), where=norms > 0)
     angles: Floats = np.arccos(np.clip(cosines, -1, 1)) / np.pi
     return angles
+
+
+def _norms(states: npt.NDArray[Any]) -> Floats:
+    squares = np.einsum("td,td->t", states, states, dtype=np.float64, casting="same_kind")
+    norms: Floats = np.sqrt(squares)
+    return norms
+
+
+def _check_states(states: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> None:
+    num_tokens, num_layers = shape
+    if len(states) != num_layers:
+        raise InvalidDataError([f"hidden_states: {len(states)} arrays for {num_layers} layers"])
+    for i, state in enumerate(states):
+        if np.ndim(state) != 2 or len(state) != num_tokens:
+            raise InvalidDataError(
+                [f"hidden_states[{i}]: shape {np.shape(state)} for {num_tokens} tokens"]
+            )
 
 
 def _path_entropy(aligned: IntArray) -> Floats:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.alignment import NO_CLUSTER, IntArray, compact, contingency
+from concept_fragmentation.analysis.counting import (
+    NO_CLUSTER,
+    Floats,
+    IntArray,
+    compact,
+    count_pairs,
+    entropy,
+)
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.model import Analysis
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +28,26 @@ class Transition:
     Attributes:
         source_ids: int64 (A,), raw ids of the one layer, ascending.
         target_ids: int64 (B,), raw ids of the other.
-        counts: int64 (A, B), tokens in both clusters.
-        num_left_out: tokens without a cluster in either layer.
+        source_indices: int64 (N,), into `source_ids`: one for each pair of clusters that any token
+            takes, ascending by source, then target.
+        target_indices: int64 (N,), into `target_ids`, likewise.
+        num_tokens: int64 (N,), tokens in both clusters of each pair.
+        num_left_out: tokens that lack a cluster in one of the layers, or in both.
     """
 
     source_ids: IntArray
     target_ids: IntArray
-    counts: IntArray
+    source_indices: IntArray
+    target_indices: IntArray
+    num_tokens: IntArray
     num_left_out: int
+
+    @cached_property
+    def counts(self) -> IntArray:
+        """int64 (A, B): tokens in both clusters, zeros included; made when first asked for."""
+        table = np.zeros((len(self.source_ids), len(self.target_ids)), dtype=np.int64)
+        table[self.source_indices, self.target_indices] = self.num_tokens
+        return table
 
     @property
     def probabilities(self) -> Floats:
@@ -60,17 +78,20 @@ class LayerWindow:
         cluster_ids: (W,) arrays int64 (K,), the raw ids in each layer, ascending.
         cluster_sizes: (W,) arrays int64 (K,), how many tokens each holds.
         cluster_entropy: float64 (W,), nats: -sum over k of p(k) ln p(k), with p(k) the share of the
-            layer's tokens in cluster k (Shannon 1948).
+            layer's tokens in cluster k (Shannon 1948); 0 for a layer without clusters.
         fragmentation: H(paths) / ln N, with H the entropy of the distribution of the counted tokens
             over paths: 0 if all tokens take one path, 1 if each takes its own (normalised Shannon
             entropy, "efficiency"). NaN for fewer than two tokens.
         concentration: the share of the counted tokens on the most frequent path (Berger-Parker
             dominance, 1970). NaN for no tokens.
         stability: the share of pairs (token, neighbouring layers) in which the token keeps its
-            aligned cluster; 1 - the mean rate of cluster changes. NaN without pairs.
+            aligned cluster: kept / counted pairs, that is 1 - the normalised Hamming distance
+            (Hamming 1950) of neighbouring layers' labels. NaN without pairs.
         convergence: P(two tokens share a cluster in the last layer | they do not in the first),
-            from the pair counts of the contingency table of first and last layer (Hubert & Arabie
-            1985): how much comes together that began apart. NaN if no two tokens begin apart.
+            (S_last - S_both) / (all pairs - S_first), with S the pairs of tokens that share a
+            cluster in the last, the first or both layers; pair counting on the contingency table as
+            in Hubert & Arabie (1985). How much comes together that began apart. Tokens need a
+            cluster in these two layers only. NaN if no two tokens begin apart.
     """
 
     first: int
@@ -114,6 +135,12 @@ class ArchetypalPath:
 def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
     """The paths through a window of consecutive layers; see `LayerWindow` for every metric.
 
+    >>> from concept_fragmentation.analysis import analysis_from_labels
+    >>> made = analysis_from_labels([" a", " b", " c"], [[0, 1], [0, 1], [2, 1]])
+    >>> window = layer_window(Analysis.from_dict(made), 0, 1)
+    >>> window.paths.tolist(), window.counts.tolist()
+    ([[0, 1], [2, 1]], [2, 1])
+
     Args:
         analysis: with labels in L layers.
         first: index of the first layer among the labelled layers.
@@ -138,7 +165,6 @@ def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         np.bincount(layer_codes[layer_codes >= 0], minlength=len(ids))
         for ids, layer_codes in columns
     )
-    ends = contingency(codes[0], codes[-1], len(cluster_ids[0]), len(cluster_ids[-1]))
     return LayerWindow(
         first=first,
         last=last,
@@ -156,7 +182,7 @@ def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         fragmentation=entropy(counts) / float(np.log(num_counted)) if num_counted > 1 else np.nan,
         concentration=float(counts[0]) / num_counted if num_counted else np.nan,
         stability=_stability(analysis.aligned.labels[:, first : last + 1]),
-        convergence=_convergence(ends),
+        convergence=_convergence(_transition(columns[0], columns[-1])),
     )
 
 
@@ -198,26 +224,35 @@ def tokens_on_path(window: LayerWindow, path: Sequence[int]) -> IntArray:
 
 
 def tokens_in_cluster(analysis: Analysis, layer_index: int, cluster: int) -> IntArray:
-    """The indices of the tokens in a cluster (raw id) of a labelled layer."""
+    """The indices of the tokens in a cluster (raw id) of a labelled layer.
+
+    Raises:
+        InvalidDataError: there is no such layer.
+    """
+    _check_layer(analysis, layer_index)
     return np.flatnonzero(analysis.labels[:, layer_index] == cluster)
 
 
 def tokens_in_transition(
     analysis: Analysis, layer_index: int, source: int, target: int
 ) -> IntArray:
-    """The indices of the tokens that go from one cluster to one of the next labelled layer."""
+    """The indices of the tokens that go from one cluster to one of the next labelled layer.
+
+    Raises:
+        InvalidDataError: there is no such layer, or none after it.
+    """
+    _check_layer(analysis, layer_index)
+    _check_layer(analysis, layer_index + 1)
     here, there = analysis.labels[:, layer_index], analysis.labels[:, layer_index + 1]
     return np.flatnonzero((here == source) & (there == target))
 
 
-def entropy(counts: IntArray) -> float:
-    """-sum of p ln p in nats, with p = counts / sum(counts); 0 for no counts."""
-    positive = counts[counts > 0]
-    if not len(positive):
-        return 0.0
-    shares = positive / positive.sum()
-    # Rounding must not show as a negative entropy.
-    return max(float(-(shares * np.log(shares)).sum()), 0.0)
+def _check_layer(analysis: Analysis, index: int) -> None:
+    num_layers = len(analysis.labelled_layers)
+    if not 0 <= index < num_layers:
+        raise InvalidDataError(
+            [f"layer: {index} is not among the {num_layers} layers that have labels"]
+        )
 
 
 def _paths(
@@ -236,21 +271,22 @@ def _paths(
     # numbers are ascending paths.
     number = codes[0][counted]
     for layer_codes, ids in zip(codes[1:], cluster_ids[1:], strict=True):
-        _, number = np.unique(number * len(ids) + layer_codes[counted], return_inverse=True)
-    _, representatives, inverse, counts = np.unique(
-        number, return_index=True, return_inverse=True, return_counts=True
-    )
+        _, number = compact(number * len(ids) + layer_codes[counted])
+    counts = np.bincount(number)
+    representatives = np.empty(len(counts), dtype=np.int64)
+    representatives[number] = np.arange(len(number))
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    path_of_token[counted] = rank[inverse]
+    path_of_token[counted] = rank[number]
     return labels[counted][representatives[order]], counts[order], path_of_token
 
 
 def _transition(source: tuple[IntArray, IntArray], target: tuple[IntArray, IntArray]) -> Transition:
     (source_ids, source_codes), (target_ids, target_codes) = source, target
-    counts = contingency(source_codes, target_codes, len(source_ids), len(target_ids))
-    return Transition(source_ids, target_ids, counts, len(source_codes) - int(counts.sum()))
+    rows, columns, tokens = count_pairs(source_codes, target_codes, len(target_ids))
+    left_out = len(source_codes) - int(tokens.sum())
+    return Transition(source_ids, target_ids, rows, columns, tokens, left_out)
 
 
 def _stability(aligned: IntArray) -> float:
@@ -260,12 +296,13 @@ def _stability(aligned: IntArray) -> float:
     return float(((here == there) & pairs).sum() / total) if total else np.nan
 
 
-def _convergence(ends: IntArray) -> float:
-    def pairs(counts: IntArray) -> float:
-        numbers = counts.astype(np.float64)
-        return float((numbers * (numbers - 1) / 2).sum())
+def _convergence(ends: Transition) -> float:
+    def pairs(numbers: IntArray) -> int:
+        return int((numbers * (numbers - 1) // 2).sum())
 
-    total = pairs(np.array([ends.sum()]))
-    together_first, together_last = pairs(ends.sum(axis=1)), pairs(ends.sum(axis=0))
-    apart_first = total - together_first
-    return (together_last - pairs(ends)) / apart_first if apart_first > 0 else np.nan
+    # Tokens of each cluster of the first and last layer, and of each pair of them.
+    first = np.bincount(ends.source_indices, ends.num_tokens).astype(np.int64)
+    last = np.bincount(ends.target_indices, ends.num_tokens).astype(np.int64)
+    apart_first = pairs(ends.num_tokens.sum()) - pairs(first)
+    together_now = pairs(last) - pairs(ends.num_tokens)
+    return together_now / apart_first if apart_first else np.nan

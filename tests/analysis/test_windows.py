@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 from collections import Counter
 from itertools import combinations, pairwise
 from typing import Any
@@ -90,6 +91,13 @@ def test_a_window_agrees_with_counting_one_by_one(array: Any, data: st.DataObjec
         }
         assert found == pairs
         assert flow.num_left_out == len(part) - pairs.total()
+        triples = zip(
+            flow.source_ids[flow.source_indices].tolist(),
+            flow.target_ids[flow.target_indices].tolist(),
+            flow.num_tokens.tolist(),
+            strict=True,
+        )
+        assert list(triples) == [(a, b, pairs[a, b]) for a, b in sorted(pairs)]
     for i in range(part.shape[1]):
         sizes = Counter(cluster for cluster in part[:, i].tolist() if cluster != -1)
         found_sizes = zip(window.cluster_ids[i], window.cluster_sizes[i], strict=True)
@@ -180,6 +188,20 @@ def test_paths_of_many_layers_and_clusters_do_not_run_over() -> None:
     assert {tuple(path) for path in window.paths.tolist()} == {tuple(r) for r in array.tolist()}
 
 
+def test_many_clusters_in_many_layers_take_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    array = np.stack([rng.permutation(5000) for _ in range(6)], axis=1)
+    analysis = of(array)
+    tracemalloc.start()
+    window = layer_window(analysis, 0, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # One table of all pairs of clusters would be 200 MB.
+    assert peak < 50e6
+    assert all(flow.num_tokens.tolist() == [1] * 5000 for flow in window.transitions)
+    assert (window.fragmentation, window.convergence) == (pytest.approx(1), 0)
+
+
 def test_tokens_of_clusters_transitions_and_paths_are_found() -> None:
     analysis = of([[0, 1], [0, 2], [3, 2], [-1, 2]])
     window = layer_window(analysis, 0, 1)
@@ -188,6 +210,17 @@ def test_tokens_of_clusters_transitions_and_paths_are_found() -> None:
     assert tokens_on_path(window, (3, 2)).tolist() == [2]
     assert tokens_on_path(window, (9, 9)).tolist() == []
     assert tokens_on_path(window, (0, 1, 2)).tolist() == []
+
+
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    analysis = of([[0, 1]])
+    for ask in (
+        lambda: tokens_in_cluster(analysis, 2, 0),
+        lambda: tokens_in_cluster(analysis, -1, 0),
+        lambda: tokens_in_transition(analysis, 1, 0, 0),
+    ):
+        with pytest.raises(InvalidDataError, match="is not among the 2 layers that have labels"):
+            ask()
 
 
 @pytest.mark.parametrize("window", [(-1, 0), (1, 0), (0, 2), (5, 5)])
@@ -206,5 +239,5 @@ def test_all_metrics_of_ten_thousand_tokens_take_well_under_a_tenth_of_a_second(
         assert analysis.token_metrics is not None
         archetypal_paths(analysis, layer_window(analysis, 0, 11))
         times.append(time.perf_counter() - start)
-    # Around 30 ms on an idle laptop core; the rest is room for busy test machines.
+    # Around 16 ms on an idle laptop core; the rest is room for busy test machines.
     assert min(times) < 0.1
