@@ -30,7 +30,20 @@ def find_problems(data: object) -> list[str]:
     """Every problem of an analysis dict, each named by its path; [] if it is consistent.
 
     Needed are `model_type`, `layers` and `token_metadata.tokens`; whatever else is there must fit
-    them. Lists may be tuples or NumPy arrays. Keys that are not known are no problem. Never raises.
+    them. Lists may be tuples or NumPy arrays. Keys that are not known are no problem. Never raises,
+    whatever lists, dicts, scalars and arrays `data` is made of.
+
+    Tokens may be nested by sequence ([B][S]), and the sequences need no padding: their lengths may
+    differ. What else is given for each token is then flat, one sequence after the other, or nested
+    in sequences of the same lengths (labels: flat only). Attention of nested tokens is (heads, T,
+    T), or (B, heads, S, S) where all sequences have the length S.
+
+    >>> tokens = {"tokens": [" the", " cat"], "positions": [0]}
+    >>> find_problems({"model_type": "gpt2", "layers": ["layer_0"], "token_metadata": tokens})
+    ['token_metadata.positions: 1 entries for 2 tokens']
+
+    Returns:
+        At most 100 problems, and a last line that says so if there are more.
     """
     problems = list(islice(_problems(data), _MOST_PROBLEMS + 1))
     if len(problems) > _MOST_PROBLEMS:
@@ -57,14 +70,15 @@ def _problems(data: object) -> Iterator[str]:
     if not isinstance(data.get("model_type"), str):
         yield f"model_type: a string is needed, not {_shown(data.get('model_type'))}"
     layers = data.get("layers")
-    layer_problems = list(_layer_problems(layers))
+    layer_problems = list(islice(_layer_problems(layers), _MOST_PROBLEMS + 1))
     yield from layer_problems
     names: list[str] | None = None if layer_problems else list(layers)  # type: ignore[arg-type]
     metadata = data.get("token_metadata")
     if not isinstance(metadata, Mapping):
         yield f"token_metadata: a dict with the key 'tokens' is needed, not {_shown(metadata)}"
         return
-    token_problems = list(_token_problems(metadata.get("tokens")))
+    # Of a million tokens that are no strings, no more are looked at than are shown.
+    token_problems = list(islice(_token_problems(metadata.get("tokens")), _MOST_PROBLEMS + 1))
     yield from token_problems
     if token_problems:
         return
@@ -78,7 +92,7 @@ def _problems(data: object) -> Iterator[str]:
     yield from _label_problems(data.get("cluster_labels"), names, num_tokens)
     yield from _path_problems(data.get("token_paths"), names, num_tokens)
     yield from _attention_problems(data.get("attention_data"), names, num_tokens, lengths)
-    yield from _by_layer_problems("cluster_metrics", data.get("cluster_metrics"), names)
+    yield from _cluster_metric_problems(data.get("cluster_metrics"), names)
     yield from _hidden_state_problems(data.get("hidden_states"), names, num_tokens)
 
 
@@ -130,7 +144,7 @@ def _number_problems(
     own = sequence_lengths(items)
     if own is not None:
         if own != lengths:
-            yield f"{path}: its sequences are not as long as those of the tokens"
+            yield from _sequence_problems(path, own, lengths)
             return
         items = list(chain.from_iterable(items))
     yield from _whole_number_problems(path, items, None)
@@ -138,18 +152,35 @@ def _number_problems(
         yield f"{path}: {len(items)} entries for {num_tokens} tokens"
 
 
+def _sequence_problems(path: str, own: list[int], lengths: list[int] | None) -> Iterator[str]:
+    """Where sequences are cut otherwise than those of the tokens."""
+    if lengths is None:
+        yield f"{path}: nested by sequence where the tokens are not"
+        return
+    if len(own) != len(lengths):
+        yield f"{path}: {len(own)} sequences where the tokens have {len(lengths)}"
+    for i, (found, needed) in enumerate(zip(own, lengths, strict=False)):
+        if found != needed:
+            yield f"{path}[{i}]: {found} entries for {needed} tokens"
+
+
 def _whole_number_problems(path: str, items: Any, least: int | None) -> Iterator[str]:
     if isinstance(items, np.ndarray):
-        if items.dtype.kind not in "iu" or items.dtype == np.uint64 or items.ndim != 1:
+        if items.dtype.kind not in "iu" or items.ndim != 1:
             yield f"{path}: whole numbers are needed, not {items.dtype} of shape {items.shape}"
+        elif items.size and items.max() > _MOST:
+            yield f"{path}: a number over 64 bits"
         elif least is not None and items.size and items.min() < least:
             yield f"{path}: {items.min()} is less than {least}"
         return
     if set(map(type, items)) <= {int}:
-        if items and (min(items) < -_MOST or max(items) > _MOST):
+        # There are few clusters: the different numbers are quicker to look through than all.
+        numbers = set(items)
+        lowest = min(numbers, default=0)
+        if lowest < -_MOST or max(numbers, default=0) > _MOST:
             yield f"{path}: a number over 64 bits"
-        elif least is not None and min(items, default=least) < least:
-            yield f"{path}: {min(items)} is less than {least}"
+        elif least is not None and lowest < least:
+            yield f"{path}: {lowest} is less than {least}"
         return
     for i, item in enumerate(items):
         if isinstance(item, bool) or not isinstance(item, int | np.integer):
@@ -171,7 +202,7 @@ def _by_layer_problems(path: str, by_layer: object, layers: list[str] | None) ->
     declared = set(layers)
     for name in by_layer:
         if not isinstance(name, str) or name not in declared:
-            yield f"{path}.{_shown(name)}: no layer of that name in layers"
+            yield f"{path}.{_key(name)}: no layer of that name in layers"
 
 
 def _label_problems(labels: object, layers: list[str] | None, num_tokens: int) -> Iterator[str]:
@@ -179,7 +210,7 @@ def _label_problems(labels: object, layers: list[str] | None, num_tokens: int) -
     if not isinstance(labels, Mapping):
         return
     for layer, values in labels.items():
-        path = f"cluster_labels.{layer}"
+        path = f"cluster_labels.{_key(layer)}"
         if not is_list(values):
             yield f"{path}: a list of whole numbers is needed, not {_shown(values)}"
             continue
@@ -201,7 +232,7 @@ def _path_problems(paths: object, layers: list[str] | None, num_tokens: int) -> 
     if not set(map(type, records)) <= {dict}:
         for key, record in paths.items():
             if not isinstance(record, Mapping):
-                yield f"token_paths.{_shown(key)}: a dict is needed, not {_shown(record)}"
+                yield f"token_paths.{_key(key)}: a dict is needed, not {_shown(record)}"
         return
     cluster_paths = [record.get("cluster_path") for record in records]
     most = None if layers is None else len(layers)
@@ -212,7 +243,7 @@ def _path_problems(paths: object, layers: list[str] | None, num_tokens: int) -> 
             return
     # Something is wrong: look at them one by one.
     for key, clusters in zip(paths, cluster_paths, strict=True):
-        path = f"token_paths.{_shown(key)}.cluster_path"
+        path = f"token_paths.{_key(key)}.cluster_path"
         if clusters is None:
             continue
         if not is_list(clusters):
@@ -230,7 +261,7 @@ def _attention_problems(
     if not isinstance(attention, Mapping):
         return
     for layer, values in attention.items():
-        path = f"attention_data.{layer}"
+        path = f"attention_data.{_key(layer)}"
         if not isinstance(values, Mapping):
             yield f"{path}: a dict is needed, not {_shown(values)}"
             continue
@@ -254,18 +285,26 @@ def _weight_problems(
         yield f"{path}: an array of numbers (heads, tokens, tokens) is needed"
         return
     fits = array.ndim == 3 and array.shape[1:] == (num_tokens, num_tokens)
+    needed = "(heads, tokens, tokens)"
     if lengths is not None and len(set(lengths)) == 1:
         batch, length = len(lengths), lengths[0]
+        needed += f" or ({batch}, heads, {length}, {length})"
         fits = fits or (
             array.ndim == 4 and (array.shape[0], *array.shape[2:]) == (batch, length, length)
         )
     if not fits:
-        yield (
-            f"{path}: shape {array.shape} for {num_tokens} tokens; "
-            "(heads, tokens, tokens) is needed"
-        )
+        yield f"{path}: shape {array.shape} for {num_tokens} tokens; {needed} is needed"
     elif heads is not None and array.shape[-3] != heads:
-        yield f"{path}: {array.shape[-3]} heads where num_heads is {heads}"
+        yield f"{path}: {array.shape[-3]} heads where num_heads is {_shown(heads)}"
+
+
+def _cluster_metric_problems(metrics: object, layers: list[str] | None) -> Iterator[str]:
+    yield from _by_layer_problems("cluster_metrics", metrics, layers)
+    if not isinstance(metrics, Mapping):
+        return
+    for layer, values in metrics.items():
+        if not isinstance(values, Mapping):
+            yield f"cluster_metrics.{_key(layer)}: a dict is needed, not {_shown(values)}"
 
 
 def _hidden_state_problems(
@@ -275,11 +314,12 @@ def _hidden_state_problems(
     if not isinstance(states, Mapping):
         return
     for layer, values in states.items():
+        path = f"hidden_states.{_key(layer)}"
         array = _as_numbers(values)
         if array is None or array.ndim != 2:
-            yield f"hidden_states.{layer}: an array of numbers (tokens, dimensions) is needed"
+            yield f"{path}: an array of numbers (tokens, dimensions) is needed"
         elif len(array) != num_tokens:
-            yield f"hidden_states.{layer}: {len(array)} rows for {num_tokens} tokens"
+            yield f"{path}: {len(array)} rows for {num_tokens} tokens"
 
 
 def _as_numbers(values: object) -> np.ndarray[Any, Any] | None:
@@ -292,8 +332,18 @@ def _as_numbers(values: object) -> np.ndarray[Any, Any] | None:
     return array if array.dtype.kind in "iuf" else None
 
 
+def _key(key: object) -> str:
+    """A dict's key as part of a path: as it is where that can be read, else quoted."""
+    if isinstance(key, str) and key.isprintable() and 0 < len(key) <= _SHOWN_CHARACTERS:
+        return str(key)
+    return _shown(key)
+
+
 def _shown(value: object) -> str:
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        cut = value[:_SHOWN_CHARACTERS]
+        return repr(str(cut)) if len(cut) == len(value) else f"{str(cut)!r}..."
+    if value is None or isinstance(value, bool | int | float):
         try:
             text = repr(value)
         except ValueError:  # an integer of thousands of digits

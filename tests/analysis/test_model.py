@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from concept_fragmentation.analysis import (
     Analysis,
@@ -86,13 +87,13 @@ def test_a_consistent_analysis_has_no_problems() -> None:
         ("cluster_labels/layer_1", [True, 1, 1], "cluster_labels.layer_1[0]: a whole number"),
         ("cluster_labels/layer_1", [0, 1, 2**63], "cluster_labels.layer_1: a number over 64 bits"),
         ("token_metadata/positions", [0, 1, 2**99], "token_metadata.positions: a number over"),
-        ("cluster_labels/layer_9", [0, 1, 1], "cluster_labels.'layer_9': no layer of that name"),
+        ("cluster_labels/layer_9", [0, 1, 1], "cluster_labels.layer_9: no layer of that name"),
         ("cluster_labels", [1], "cluster_labels: a dict"),
-        ("token_paths/0/cluster_path", [0, 1, 2], "token_paths.'0'.cluster_path: 3 clusters for 2"),
-        ("token_paths/0/cluster_path", [0, "x"], "token_paths.'0'.cluster_path[1]: a whole number"),
-        ("token_paths/0", [], "token_paths.'0': a dict is needed"),
+        ("token_paths/0/cluster_path", [0, 1, 2], "token_paths.0.cluster_path: 3 clusters for 2"),
+        ("token_paths/0/cluster_path", [0, "x"], "token_paths.0.cluster_path[1]: a whole number"),
+        ("token_paths/0", [], "token_paths.0: a dict is needed"),
         ("token_paths", {str(i): {} for i in range(4)}, "token_paths: 4 paths for 3 tokens"),
-        ("attention_data/layer_9", {}, "attention_data.'layer_9': no layer of that name"),
+        ("attention_data/layer_9", {}, "attention_data.layer_9: no layer of that name"),
         ("attention_data/layer_0/num_heads", 3, "attention_probs: 2 heads where num_heads is 3"),
         ("attention_data/layer_0/num_heads", 0, "attention_data.layer_0.num_heads: a whole number"),
         (
@@ -105,7 +106,15 @@ def test_a_consistent_analysis_has_no_problems() -> None:
             [["x"]],
             "attention_data.layer_0.attention_probs: an array of numbers",
         ),
-        ("cluster_metrics/nobody", {}, "cluster_metrics.'nobody': no layer of that name"),
+        ("cluster_metrics/layer_0", 3, "cluster_metrics.layer_0: a dict is needed, not 3"),
+        ("token_metadata/positions", [[0, 1, 2]], "token_metadata.positions: nested by sequence"),
+        (
+            "cluster_labels/layer_1",
+            np.array([0, 1, 2**64 - 1], dtype=np.uint64),
+            "cluster_labels.layer_1: a number over 64 bits",
+        ),
+        ("cluster_labels/line\nfeed", [0, 1, 1], "cluster_labels.'line\\nfeed': no layer of that"),
+        ("cluster_metrics/nobody", {}, "cluster_metrics.nobody: no layer of that name"),
         ("hidden_states/layer_0", np.zeros((2, 4)), "hidden_states.layer_0: 2 rows for 3 tokens"),
         ("hidden_states/layer_0", np.zeros(3), "hidden_states.layer_0: an array of numbers"),
     ],
@@ -124,6 +133,21 @@ def test_a_number_too_long_to_write_out_is_a_problem_too() -> None:
     assert "model_type: a string is needed, not a very large number" in find_problems(
         changed("model_type", 10**5000)
     )
+    assert find_problems(changed("attention_data/layer_0/num_heads", 10**5000)) == [
+        "attention_data.layer_0.attention_probs: 2 heads where num_heads is a very large number"
+    ]
+
+
+def test_a_key_too_long_to_write_out_is_a_problem_too() -> None:
+    key = 10**5000
+    for part in ("cluster_labels", "attention_data", "cluster_metrics", "hidden_states"):
+        assert f"{part}.a very large number: no layer of that name in layers" in find_problems(
+            {**GOOD, part: {key: None}}
+        )
+    assert find_problems({**GOOD, "token_paths": {key: None, (key,): None}}) == [
+        "token_paths.a very large number: a dict is needed, not None",
+        "token_paths.a tuple: a dict is needed, not None",
+    ]
 
 
 def test_all_problems_are_listed_at_once_but_not_thousands() -> None:
@@ -135,13 +159,42 @@ def test_all_problems_are_listed_at_once_but_not_thousands() -> None:
     assert len(find_problems(many)) == 101
 
 
+arrays = hnp.arrays(
+    st.sampled_from(
+        ["i1", "u8", "f2", "f8", "c8", "?", "U2", "S2", "O", "M8[D]", "i4,f4"],
+    ),
+    hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3),
+)
 hostile = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(st.characters(), max_size=3)
+    | st.binary(max_size=3)
+    | st.sampled_from([object(), object, 10**400, -(10**400), np.float32(1), np.int8(-1)])
+    | arrays,
     lambda inner: (
         st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
         | st.dictionaries(
             st.sampled_from(
-                ["tokens", "layer_0", "a", "cluster_path", "num_heads", "attention_probs", 3, ""]
+                [
+                    "tokens",
+                    "positions",
+                    "attention_mask",
+                    "layer_0",
+                    "a",
+                    "cluster_path",
+                    "num_heads",
+                    "attention_probs",
+                    3,
+                    "",
+                    None,
+                    10**400,
+                    ("a", 1),
+                    "x" * 10_000,
+                ]
             ),
             inner,
             max_size=3,
@@ -151,16 +204,52 @@ hostile = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(list(GOOD)), hostile), hostile)
-@settings(max_examples=500, deadline=None)
+PLACES = [
+    *GOOD,
+    "token_metadata/tokens",
+    "token_metadata/positions",
+    "token_metadata/sequence_ids",
+    "token_metadata/attention_mask",
+    "token_paths/0",
+    "token_paths/0/cluster_path",
+    "cluster_labels/layer_0",
+    "attention_data/layer_0",
+    "attention_data/layer_0/num_heads",
+    "attention_data/layer_0/attention_probs",
+    "cluster_metrics/layer_0",
+    "hidden_states/layer_0",
+]
+
+
+@given(st.dictionaries(st.sampled_from(PLACES), hostile, max_size=3), hostile)
+@settings(max_examples=800, deadline=None)
 def test_a_hostile_analysis_gets_a_list_of_problems(parts: dict[str, Any], alone: Any) -> None:
-    for data in (alone, parts, {**GOOD, **parts}):
+    spoilt = [changed(place, value) for place, value in parts.items()]
+    for data in (alone, parts, {**GOOD, **parts}, *spoilt):
         problems = find_problems(data)
         assert all(isinstance(problem, str) and len(problem) < 400 for problem in problems)
         if not problems:
+            # What passes can be computed with.
             analysis = Analysis.from_dict(data)
+            assert len(analysis.token_metrics.mobility_score) == analysis.num_tokens
             if analysis.labelled_layers:
-                layer_window(analysis, 0, len(analysis.labelled_layers) - 1)
+                window = layer_window(analysis, 0, len(analysis.labelled_layers) - 1)
+                assert window.num_counted + window.num_left_out == analysis.num_tokens
+
+
+def test_lists_that_hold_themselves_or_are_very_deep_are_problems_like_others() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (loop, deep):
+        for part in GOOD:
+            if part != "unknown":
+                assert find_problems({**GOOD, part: value}), part
+                assert find_problems({**GOOD, part: {"layer_0": value, "tokens": value}}), part
+        assert find_problems(changed("attention_data/layer_0/attention_probs", value))
+        assert find_problems(changed("token_paths/0/cluster_path", value))
 
 
 def test_checking_ten_thousand_tokens_is_quick(real_data: dict[str, Any]) -> None:
@@ -170,6 +259,17 @@ def test_checking_ten_thousand_tokens_is_quick(real_data: dict[str, Any]) -> Non
         start = time.perf_counter()
         check_analysis(data)
         times.append(time.perf_counter() - start)
+    # Around 13 ms; the rest is room for busy test machines.
+    assert min(times) < 0.05
+
+
+def test_the_columns_of_ten_thousand_tokens_are_there_quickly(real_data: dict[str, Any]) -> None:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        Analysis.from_dict(real_data)
+        times.append(time.perf_counter() - start)
+    # Around 9 ms; the rest is room for busy test machines.
     assert min(times) < 0.05
 
 
@@ -228,9 +328,48 @@ def test_nested_sequences_of_older_files_keep_their_boundaries() -> None:
     del data["token_metadata"]["positions"]
     assert Analysis.from_dict(data).positions.tolist() == [0, 1, 2, 0, 1, 2]
     data["token_metadata"]["token_ids"] = [[1, 2], [3, 4, 5]]
+    assert find_problems(data) == ["token_metadata.token_ids[0]: 2 entries for 3 tokens"]
+
+
+def test_layers_keep_their_declared_order_whatever_the_order_of_the_labels() -> None:
+    layers = [f"layer_{i}" for i in range(12)]
+    data = {
+        "model_type": "gpt2",
+        "layers": layers,
+        "token_metadata": {"tokens": ["a"]},
+        "cluster_labels": {layer: [int(layer[6:])] for layer in sorted(layers)},
+    }
+    assert list(data["cluster_labels"])[2] == "layer_10"
+    analysis = Analysis.from_dict(data)
+    assert analysis.labelled_layers == tuple(layers)
+    assert analysis.labels.tolist() == [list(range(12))]
+    assert layer_window(analysis, 9, 11).layers == ("layer_9", "layer_10", "layer_11")
+
+
+def test_hidden_states_keep_their_type_and_are_not_copied() -> None:
+    states = np.ones((3, 4), dtype=np.float32)
+    analysis = Analysis.from_dict(changed("hidden_states/layer_0", states))
+    assert analysis.hidden_states["layer_0"] is states
+    whole = Analysis.from_dict(changed("hidden_states/layer_0", [[1], [2], [3]]))
+    assert whole.hidden_states["layer_0"].dtype == np.float64
+
+
+def test_sequences_that_are_cut_otherwise_than_the_tokens_are_a_problem() -> None:
+    data = {
+        "model_type": "gpt2",
+        "layers": ["layer_0"],
+        "token_metadata": {"tokens": [["a"], ["b", "c"]], "positions": [[0, 1], [0]]},
+    }
     assert find_problems(data) == [
-        "token_metadata.token_ids: its sequences are not as long as those of the tokens"
+        "token_metadata.positions[0]: 2 entries for 1 tokens",
+        "token_metadata.positions[1]: 1 entries for 2 tokens",
     ]
+    data["token_metadata"]["positions"] = [[0], [0, 1], [0]]
+    assert find_problems(data) == ["token_metadata.positions: 3 sequences where the tokens have 2"]
+    data["token_metadata"]["positions"] = [0, 0, 1]
+    assert find_problems(data) == []
+    data["token_metadata"]["tokens"] = [["a"], "b"]
+    assert find_problems(data) == ["token_metadata.tokens[0]: a string is needed, not a list"]
 
 
 def test_sequences_of_different_lengths_are_accepted() -> None:
