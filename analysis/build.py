@@ -12,7 +12,6 @@ import pandas as pd
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import token_path_records
-from concept_fragmentation.analysis.validation import check_analysis
 
 Labels = npt.ArrayLike | Mapping[str, Sequence[int]] | pd.DataFrame
 
@@ -84,7 +83,8 @@ def analysis_from_labels(
         cluster_metrics: {layer: {"purity", "silhouette", ...}}.
 
     Returns:
-        An analysis dict with `token_paths` computed.
+        An analysis dict with `token_paths` computed, in plain Python types but for the hidden
+        states, which are arrays, and for what is passed through.
 
     Raises:
         InvalidAnalysisError: the arguments contradict each other; every problem is listed.
@@ -96,20 +96,24 @@ def analysis_from_labels(
         "layers": names,
         "token_metadata": {
             "tokens": texts,
-            "positions": list(range(len(texts))) if positions is None else _plain(positions),
+            "positions": (
+                list(range(len(texts))) if positions is None else _plain(positions, "positions")
+            ),
         },
         "cluster_labels": by_layer,
     }
     if token_ids is not None:
-        data["token_metadata"]["token_ids"] = _plain(token_ids)
+        data["token_metadata"]["token_ids"] = _plain(token_ids, "token_ids")
     if hidden_states is not None:
-        data["hidden_states"] = {name: np.asarray(state) for name, state in hidden_states.items()}
+        data["hidden_states"] = dict(hidden_states)
     if attention_data is not None:
         data["attention_data"] = dict(attention_data)
     if cluster_metrics is not None:
         data["cluster_metrics"] = dict(cluster_metrics)
-    check_analysis(data)
-    return with_token_paths(data)
+    made = with_token_paths(data)
+    if hidden_states is not None:
+        made["hidden_states"] = {name: np.asarray(state) for name, state in hidden_states.items()}
+    return made
 
 
 def _by_layer(
@@ -117,29 +121,44 @@ def _by_layer(
 ) -> tuple[list[str], dict[str, list[Any]]]:
     """The layers' names in order, and the labels of each as a plain list."""
     if isinstance(labels, pd.DataFrame | Mapping):
-        columns = {str(name): _plain(column) for name, column in labels.items()}
-        names = list(columns) if layers is None else list(layers)
-        return names, columns
-    try:
-        array = np.asarray(labels)
-    except ValueError as error:
-        raise InvalidAnalysisError(["labels: the rows have different lengths"]) from error
-    if array.ndim != 2:
-        raise InvalidAnalysisError(
-            [f"labels: an array (tokens, layers) is needed, not one of shape {array.shape}"]
+        found = [str(name) for name in labels]
+        if twice := sorted({name for name in found if found.count(name) > 1}):
+            raise InvalidAnalysisError(
+                [f"labels: the layer {name!r} is there twice" for name in twice]
+            )
+        columns = (
+            _plain(column, f"labels.{name}")
+            for name, (_, column) in zip(found, labels.items(), strict=True)
         )
-    names = [f"layer_{i}" for i in range(array.shape[1])] if layers is None else list(layers)
-    if len(names) != array.shape[1]:
+        names = found if layers is None else list(layers)
+        return names, dict(zip(found, columns, strict=True))
+    rows = _array(labels, "labels")
+    if rows.ndim != 2:
         raise InvalidAnalysisError(
-            [f"layers: {len(names)} names for the {array.shape[1]} columns of labels"]
+            [f"labels: an array (tokens, layers) is needed, not one of shape {rows.shape}"]
         )
-    return names, dict(zip(names, array.T.tolist(), strict=True))
+    names = [f"layer_{i}" for i in range(rows.shape[1])] if layers is None else list(layers)
+    if len(names) != rows.shape[1]:
+        raise InvalidAnalysisError(
+            [f"layers: {len(names)} names for the {rows.shape[1]} columns of labels"]
+        )
+    return names, {name: _plain(rows[:, i], "labels") for i, name in enumerate(names)}
 
 
-def _plain(values: Any) -> list[Any]:
+def _plain(values: Any, path: str) -> list[Any]:
     """Values as a list of plain Python numbers; whole floats (a DataFrame's) become ints."""
-    array = np.asarray(values)
-    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
+    array = _array(values, path)
+    # Beyond 2**53 floats skip whole numbers.
+    if array.dtype.kind == "f" and bool(
+        ((np.abs(array) < 2**53) & (array == np.floor(array))).all()
+    ):
         array = array.astype(np.int64)
     plain: list[Any] = array.tolist()
     return plain
+
+
+def _array(values: Any, path: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InvalidAnalysisError([f"{path}: the rows have different lengths"]) from error

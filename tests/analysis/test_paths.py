@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import math
+import time
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -10,14 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cosine, euclidean
 
 from concept_fragmentation.analysis import (
     Analysis,
     InvalidAnalysisError,
+    InvalidDataError,
     align_labels,
     analysis_from_labels,
     check_analysis,
@@ -82,6 +87,58 @@ def test_ids_that_only_were_shuffled_come_back() -> None:
     assert aligned.num_clusters == 6
 
 
+@pytest.mark.parametrize("num_clusters", [2, 12, 150])
+def test_alignment_is_as_good_as_the_dense_assignment(num_clusters: int) -> None:
+    rng = np.random.default_rng(num_clusters)
+    array = rng.integers(-1, num_clusters, (2000, 3))
+    aligned = align_labels(array).labels
+    for layer in (1, 2):
+        before, raw, after = aligned[:, layer - 1], array[:, layer], aligned[:, layer]
+        both = (before != -1) & (raw != -1)
+        overlap = np.zeros((before.max() + 1, num_clusters), dtype=int)
+        np.add.at(overlap, (before[both], raw[both]), 1)
+        best = overlap[linear_sum_assignment(overlap, maximize=True)].sum()
+        assert int((before == after)[both].sum()) == best
+
+
+def test_as_many_clusters_as_tokens_are_no_trouble() -> None:
+    rng = np.random.default_rng(0)
+    array = np.stack([rng.permutation(10_000) for _ in range(4)], axis=1)
+    start = time.perf_counter()
+    aligned = align_labels(array)
+    # A table of all pairs of clusters would take 800 MB a layer, and hours.
+    assert time.perf_counter() - start < 5
+    assert (aligned.labels == array[:, :1]).all()
+
+
+def test_fresh_ids_are_found_beside_the_largest_id_there_is() -> None:
+    largest = 2**63 - 1
+    aligned = align_labels(np.array([[largest, 5], [largest, 5], [largest, 6], [0, 7]]))
+    assert aligned.labels.tolist() == [[largest, largest], [largest, largest], [largest, 1], [0, 0]]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_renaming_clusters_changes_no_path_metric_where_the_alignment_is_unique(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    array = rng.integers(-1, 4, (300, 4))
+    for before, after in pairwise(array.T):
+        overlap = np.zeros((4, 4), dtype=int)
+        both = (before != -1) & (after != -1)
+        np.add.at(overlap, (before[both], after[both]), 1)
+        totals = sorted(overlap[range(4), list(order)].sum() for order in permutations(range(4)))
+        assume(overlap.min() > 0)
+        assume(totals[-1] > totals[-2])
+    renamed = array.copy()
+    for layer in range(4):
+        names = np.append(rng.permutation(9)[:4], -1)  # the last is for -1
+        renamed[:, layer] = names[array[:, layer]]
+    metrics, again = (token_path_metrics(align_labels(a).labels) for a in (array, renamed))
+    assert metrics.cluster_changes.tolist() == again.cluster_changes.tolist()
+    assert metrics.mobility_score.tolist() == again.mobility_score.tolist()
+    assert metrics.path_entropy == pytest.approx(again.path_entropy)
+
+
 def test_a_cluster_that_overlaps_with_none_gets_an_id_of_its_own() -> None:
     aligned = align_labels(np.array([[0, 0, 0], [1, -1, 1], [-1, 1, 1]]))
     assert aligned.labels.tolist() == [[0, 0, 0], [1, -1, 2], [-1, 2, 2]]
@@ -134,9 +191,48 @@ def test_mobility_does_not_depend_on_norms_and_stays_within_0_and_1() -> None:
     assert (most <= 1).all()
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.longdouble])
+def test_every_float_type_gives_the_metrics_of_float64(kind: Any) -> None:
+    rng = np.random.default_rng(1)
+    array = rng.integers(0, 3, (6, 3))
+    # Norms of about 3 million: in half precision, infinite.
+    states = [(rng.normal(size=(6, 700)) * 10_000).astype(kind) for _ in range(3)]
+    exact = token_path_metrics(array, [state.astype(np.float64) for state in states])
+    metrics = token_path_metrics(array, states)
+    assert metrics.path_length == pytest.approx(exact.path_length)
+    assert metrics.mobility_score == pytest.approx(exact.mobility_score)
+
+
+@pytest.mark.parametrize(
+    ("states", "problem"),
+    [
+        ([np.ones((2, 5))] * 2, "hidden_states: 2 arrays for 3 layers"),
+        (
+            [np.ones((2, 5)), np.ones((1, 5)), np.ones((2, 5))],
+            r"hidden_states\[1\]: shape \(1, 5\)",
+        ),
+        ([np.ones(2)] * 3, r"hidden_states\[0\]: shape \(2,\) for 2 tokens"),
+    ],
+)
+def test_hidden_states_of_other_tokens_or_layers_are_refused(states: Any, problem: str) -> None:
+    with pytest.raises(InvalidDataError, match=problem):
+        token_path_metrics(np.zeros((2, 3), dtype=np.int64), states)
+
+
 def test_states_of_different_dimensions_give_no_length() -> None:
     metrics = token_path_metrics(np.array([[0, 1]]), [np.ones((1, 2)), np.ones((1, 3))])
     assert metrics.path_length is None
+
+
+# Examples
+
+
+@pytest.mark.parametrize("name", ["alignment", "build", "paths", "validation", "windows"])
+def test_the_examples_in_docstrings_are_true(name: str) -> None:
+    module = importlib.import_module(f"concept_fragmentation.analysis.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
 
 
 # Token paths
@@ -179,6 +275,7 @@ def test_every_form_of_labels_gives_the_same_analysis() -> None:
         names = None if form is not rows and not isinstance(form, np.ndarray) else ["x", "y"]
         assert analysis_from_labels(pd.Series(tokens), form, layers=names) == expected
     assert analysis_from_labels(np.array(tokens), rows, layers=["x", "y"]) == expected
+    assert analysis_from_labels(tokens, np.array(rows, dtype=float), layers=["x", "y"]) == expected
     assert expected["cluster_labels"] == columns
     assert expected["token_metadata"] == {"tokens": tokens, "positions": [0, 1, 2]}
 
@@ -225,6 +322,13 @@ def test_everything_given_is_kept() -> None:
         (["a"], [[-2]], {}, "-2 is less than -1"),
         (["a"], [[0.5]], {}, "whole number"),
         (["a"], {"x": [0]}, {"layers": ["y"]}, "no layer of that name"),
+        (["a"], {"x": [[0], [0, 1]]}, {}, "labels.x: the rows have different lengths"),
+        (["a"], {"x": [1e300]}, {}, "whole number"),
+        (["a"], {"x": [math.nan]}, {}, "whole number"),
+        (["a"], {1: [0], "1": [0]}, {}, "the layer '1' is there twice"),
+        (["a"], pd.DataFrame([[1, 2]], columns=["x", "x"]), {}, "the layer 'x' is there twice"),
+        (["a"], [[0]], {"positions": [[1], [1, 2]]}, "positions: the rows have different lengths"),
+        (["a"], [[0]], {"hidden_states": {"layer_0": [[1], [1, 2]]}}, "an array of numbers"),
         ([1], [[0]], {}, "a string is needed"),
         (["a"], [[0]], {"hidden_states": {"layer_0": np.ones((2, 2))}}, "2 rows for 1 tokens"),
     ],
