@@ -10,7 +10,7 @@ Theme = Literal["light", "dark"]
 
 @dataclass(frozen=True)
 class Ink:
-    """The colours of a figure that are not data."""
+    """The colours that mean no cluster: text, lines, highlights, and data that has no clusters."""
 
     surface: str
     text: str
@@ -18,6 +18,7 @@ class Ink:
     grid: str
     muted: str
     accent: str
+    series: str
     scale: tuple[str, ...]
 
 
@@ -29,6 +30,7 @@ _INKS: Final = {
         grid="#e6e9ee",
         muted="#c3c9d2",
         accent="#c2185b",
+        series="#44556b",
         scale=("#f7fafd", "#cfe0f1", "#93bfe0", "#4f94c6", "#1f64a0", "#0b3a6b"),
     ),
     "dark": Ink(
@@ -38,6 +40,7 @@ _INKS: Final = {
         grid="#2b313b",
         muted="#4a5260",
         accent="#ff6fa5",
+        series="#a5b4c8",
         scale=("#20262f", "#1f3f61", "#23649a", "#3f8fca", "#86bfe8", "#e0f0fc"),
     ),
 }

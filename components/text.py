@@ -3,35 +3,75 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 # Invisible or text-turning characters are named; what is only empty space gets a mark.
 _MARKS: Final = {" ": "·", "\u00a0": "⍽", "\x7f": "␡"}
 _NAMED_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
+# Letters and marks that draw nothing: Unicode's Default_Ignorable_Code_Point beyond those
+# categories, and the blank of Braille.
+_BLANKS: Final = frozenset(
+    map(
+        chr,
+        [
+            0x034F,
+            *range(0x115F, 0x1161),
+            *range(0x17B4, 0x17B6),
+            *range(0x180B, 0x1810),
+            0x2800,
+            0x3164,
+            *range(0xFE00, 0xFE10),
+            0xFFA0,
+            *range(0xE0100, 0xE01F0),
+        ],
+    )
+)
 _EMPTY: Final = "∅"
+_RIGHT_TO_LEFT: Final = {"R", "AL", "AN"}
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
+# `$` too: where a notebook has loaded MathJax, Plotly would typeset what is between two of them.
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
 
 def visible(text: str, limit: int = 40) -> str:
     """Return `text` as a person can see all of it.
 
-    A space is `·`, a line feed `␊`, other controls their pictures; bidi controls, zero-width
-    characters, lone surrogates and unassigned characters are named as `U+200B`; the empty text is
-    `∅`. What is longer than `limit` characters is cut and ends in `…`.
+    A space is `·`, a line feed `␊`, other controls their pictures; bidi controls, zero-width and
+    blank characters, lone surrogates and unassigned characters are named as `U+200B`; an accent
+    without a letter stands on `◌`; the empty text is `∅`. What would be shown longer than `limit`
+    characters is cut and ends in `…`.
     """
-    shown = "".join(map(_visible, text[:limit]))
-    return f"{shown}…" if len(text) > limit else shown or _EMPTY
+    shown = ""
+    for character in text[: limit + 1]:
+        mark = _visible(character)
+        if not shown and unicodedata.category(character).startswith("M") and mark == character:
+            mark = f"◌{mark}"
+        if len(shown) + len(mark) > limit:
+            return f"{shown}…"
+        shown += mark
+    return shown or _EMPTY
 
 
 def plotly_text(text: str, limit: int = 40) -> str:
-    """Return `visible(text)` escaped, so that Plotly shows `<b>` and `&amp;` as themselves."""
-    return visible(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return `visible(text)` such that Plotly shows `<b>` and `&amp;` as themselves.
+
+    For labels, ticks, annotations and hovers, though not inside a template, where `%{x}` has a
+    meaning: a template takes text from `customdata`. Text that runs from right to left is isolated,
+    so that it can't turn around what stands beside it.
+    """
+    shown = visible(text, limit)
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
+        shown = f"{_ISOLATE}{shown}{_END_OF_ISOLATE}"
+    return shown.translate(_ESCAPES)
 
 
+@lru_cache(maxsize=4096)
 def _visible(character: str) -> str:
     if character in _MARKS:
         return _MARKS[character]
     if character < " ":
         return chr(0x2400 + ord(character))
-    if unicodedata.category(character) in _NAMED_CATEGORIES:
+    if character in _BLANKS or unicodedata.category(character) in _NAMED_CATEGORIES:
         return f"U+{ord(character):04X}"
     return character

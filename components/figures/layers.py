@@ -10,8 +10,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
-from concept_fragmentation.components.palette import cluster_colour, faded, ink
+from concept_fragmentation.components.palette import faded, ink
 from concept_fragmentation.components.text import plotly_text
 
 Floats = npt.NDArray[np.float64]
@@ -33,18 +34,18 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
         if values
     ]
     spread = {layer: heads for layer, heads in entropies.items() if len(heads) > 1}
-    names = [plotly_text(layer) for layer in spread]
+    places = [analysis.layers.index(layer) for layer in spread]
     low = [float(heads.min()) for heads in spread.values()]
     high = [float(heads.max()) for heads in spread.values()]
     band = [
         {
             "type": "scatter",
-            "x": names,
+            "x": places,
             "y": values,
             "mode": "lines",
             "line": {"width": 0},
             "fill": fill,
-            "fillcolor": faded(cluster_colour(0, theme), 0.18),
+            "fillcolor": faded(ink(theme).series, 0.18),
             "hoverinfo": "skip",
         }
         for values, fill in ((low, None), (high, "tonexty"))
@@ -52,7 +53,9 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
     ]
     return _panels(
         "Attention by layer",
-        "entropy: mean of the heads, with their range; agreement: as the analysis gives it",
+        "line: mean of the heads; band: from the lowest to the highest head"
+        if spread
+        else "mean of the heads",
         analysis,
         panels,
         theme,
@@ -71,7 +74,7 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         return None
     return _panels(
         "Concepts by layer",
-        "how well clusters agree with categories (purity) and how well they part (silhouette)",
+        "purity: of one category; silhouette: apart from others",
         analysis,
         panels,
         theme,
@@ -146,19 +149,15 @@ def _panels(
     """One small plot below the other, sharing the layers; `behind` is drawn in the first."""
     gap = 0.14
     height = (1 - gap * (len(panels) - 1)) / len(panels)
-    order = [plotly_text(layer) for layer in analysis.layers]
+    layers = layer_axis(analysis.layers)
     axes, traces = {}, list(behind)
     for i, (name, unit, values) in enumerate(panels):
         top, n = 1 - i * (height + gap), "" if i == 0 else str(i + 1)
         is_last = i == len(panels) - 1
-        axes[f"xaxis{n}"] = {
+        axes[f"xaxis{n}"] = layers | {
             "anchor": f"y{n}",
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": order,
-            "showgrid": False,
             "showticklabels": is_last,
-            "title": {"text": "layer" if is_last else ""},
+            "title": layers["title"] if is_last else {"text": ""},
             "matches": None if i == 0 else "x",
         }
         axes[f"yaxis{n}"] = {
@@ -167,19 +166,19 @@ def _panels(
             "title": {"text": f"{name} ({unit})" if unit else name},
             "nticks": 4,
         }
-        layers = [layer for layer in analysis.layers if layer in values]
         traces.append(
             {
                 "type": "scatter",
-                "x": [plotly_text(layer) for layer in layers],
-                "y": [values[layer] for layer in layers],
+                "x": list(range(len(analysis.layers))),
+                # A layer without a value is a gap, not a line drawn across it.
+                "y": [values.get(layer) for layer in analysis.layers],
+                "customdata": [[plotly_text(layer)] for layer in analysis.layers],
                 "mode": "lines+markers",
-                "line": {"color": cluster_colour(0 if i == 0 else 3, theme), "width": 2.5},
+                "line": {"color": ink(theme).series, "width": 2.5},
                 "marker": {"size": 8, "line": {"color": ink(theme).surface, "width": 1}},
                 "xaxis": f"x{n}",
                 "yaxis": f"y{n}",
-                "hovertemplate": f"%{{x}}: {name} %{{y:.3f}} {unit}<extra></extra>",
+                "hovertemplate": f"%{{customdata[0]}}: {name} %{{y:.3f}} {unit}<extra></extra>",
             }
         )
-    margin = {"l": 8, "r": 8, "t": 64, "b": 40}
-    return new_figure(title, subtitle, theme, traces, margin=margin, **axes)
+    return new_figure(title, subtitle, theme, traces, **axes)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +18,13 @@ from concept_fragmentation.analysis import (
     token_path_metrics,
     transition,
 )
+from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
 from concept_fragmentation.components.text import plotly_text
+
+# More rows or columns than this can't be read; the largest clusters are shown.
+MOST_CLUSTERS: Final = 60
 
 
 def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
@@ -36,24 +43,27 @@ def path_metric_distributions(
     """Draw how many tokens have which value of each path metric within the window."""
     metrics = window_metrics(analysis, window)
     counted = window.path_of_token >= 0
-    panels: list[tuple[str, npt.NDArray[Any], bool]] = [
-        ("cluster changes", metrics.cluster_changes[counted], True),
-        ("mobility", metrics.mobility_score[counted], False),
-        ("path entropy (nats)", metrics.path_entropy[counted], False),
+    panels: list[tuple[str, str, npt.NDArray[Any]]] = [
+        ("cluster changes", "", metrics.cluster_changes[counted]),
+        ("mobility score", "", metrics.mobility_score[counted]),
+        ("path entropy", "<br>(nats)", metrics.path_entropy[counted]),
     ]
     if metrics.path_length is not None:
-        panels.append(("path length", metrics.path_length[counted], False))
+        panels.append(("path length", "<br>(L2)", metrics.path_length[counted]))
     colours, gap = ink(theme), 0.045
     width = (1 - gap * (len(panels) - 1)) / len(panels)
     traces, shapes, notes, axes = [], [], [], {}
-    for i, (name, values, whole) in enumerate(panels):
+    for i, (name, unit, values) in enumerate(panels):
         left, n = i * (width + gap), "" if i == 0 else str(i + 1)
         axes[f"xaxis{n}"] = {
             "domain": [left, left + width],
             "anchor": f"y{n}",
-            "title": {"text": name},
+            "title": {"text": f"{name}{unit}"},
             "showgrid": False,
-            "nticks": 5,
+            "zeroline": False,
+            "nticks": 4,
+            "tickangle": 0,
+            "tickformat": ",d" if values.dtype.kind == "i" else None,
         }
         axes[f"yaxis{n}"] = {
             "anchor": f"x{n}",
@@ -61,67 +71,68 @@ def path_metric_distributions(
             "showticklabels": i == 0,
             "title": {"text": "tokens" if i == 0 else ""},
             "rangemode": "tozero",
+            "nticks": 5,
         }
-        middles, counts, step = _histogram(values, whole=whole)
-        edges = f"{name} %{{customdata[0]:.3g}} to %{{customdata[1]:.3g}}"
+        bars = _histogram(values)
+        what = f"{name} %{{customdata[0]}}{unit.replace('<br>', ' ')}"
         traces.append(
             {
                 "type": "bar",
-                "x": middles,
-                "y": counts,
-                "width": step * 0.92,
+                "x": bars.middles,
+                "y": bars.counts,
+                "width": bars.width * 0.92,
                 "xaxis": f"x{n}",
                 "yaxis": f"y{n}",
-                "marker": {"color": cluster_colour(0, theme), "line": {"width": 0}},
-                "customdata": np.stack([middles - step / 2, middles + step / 2], axis=1),
-                "hovertemplate": (
-                    f"{f'{name} %{{x}}' if whole else edges}: %{{y:,}} tokens<extra></extra>"
-                ),
+                "marker": {"color": colours.series, "line": {"width": 0}},
+                "customdata": [[said] for said in bars.said],
+                "hovertemplate": f"{what}<br>%{{y:,}} tokens<extra></extra>",
             }
         )
         if len(values):
             mean = float(values.mean())
             place = {"xref": f"x{n}", "yref": f"y{n} domain"}
-            line = {"color": colours.soft, "width": 1.5, "dash": "dot"}
+            line = {"color": colours.text, "width": 1, "dash": "dot"}
             shapes.append(
                 place | {"type": "line", "x0": mean, "x1": mean, "y0": 0, "y1": 1, "line": line}
             )
             notes.append(
                 place
                 | {
-                    "text": f"{mean:.2f}",
+                    "text": f"mean {mean:.2f}",
                     "x": mean,
                     "y": 1,
+                    "xanchor": "left",
                     "yanchor": "bottom",
+                    "xshift": -6,
                     "showarrow": False,
-                    "font": {"size": 11, "color": colours.soft},
+                    "font": {"size": 11, "color": colours.text},
                 }
             )
     return new_figure(
         "How much tokens move",
-        f"{window.num_counted:,} tokens over {len(window.layers)} layers; dotted: the mean",
+        f"{window.num_counted:,} tokens over {len(window.layers)} layers",
         theme,
         traces,
         shapes=shapes,
         annotations=notes,
-        margin={"l": 8, "r": 8, "t": 72, "b": 40},
+        margin={"t": 76},
         **axes,
     )
 
 
 def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light") -> go.Figure:
     """Draw how many tokens each cluster holds in each layer of the window."""
-    names = [plotly_text(layer) for layer in window.layers]
     bars: dict[int, dict[str, list[Any]]] = {}
     for i, (ids, sizes) in enumerate(zip(window.cluster_ids, window.cluster_sizes, strict=True)):
         total = max(int(sizes.sum()), 1)
+        name = plotly_text(window.layers[i])
         for cluster, size in zip(ids.tolist(), sizes.tolist(), strict=True):
             aligned = analysis.aligned.raw_to_aligned[window.first + i][cluster]
             bar = bars.setdefault(aligned, {"x": [], "y": [], "text": [], "customdata": []})
-            bar["x"].append(names[i])
+            bar["x"].append(i)
             bar["y"].append(size)
             bar["text"].append(f"C{cluster}")
-            bar["customdata"].append([cluster, size / total, aligned])
+            bar["customdata"].append([cluster, size / total, aligned, name])
     traces = [
         bar
         | {
@@ -135,22 +146,23 @@ def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light")
                 "line": {"color": ink(theme).surface, "width": 1},
             },
             "hovertemplate": (
-                "<b>Cluster %{customdata[0]}</b> in %{x}<br>%{y:,} tokens (%{customdata[1]:.1%})"
-                "<br>aligned id %{customdata[2]}<extra></extra>"
+                "<b>C%{customdata[0]}</b>, %{customdata[3]}"
+                "<br>%{y:,} tokens (%{customdata[1]:.1%})"
+                "<br>aligned cluster %{customdata[2]}<extra></extra>"
             ),
         }
         for aligned, bar in sorted(bars.items())
     ]
     return new_figure(
         "Cluster sizes",
-        "tokens in each cluster; the same colour is the same aligned cluster",
+        "same colour: same cluster, aligned across layers",
         theme,
         traces,
         barmode="stack",
-        bargap=0.25,
+        bargap=0.2,
         uniformtext={"minsize": 9, "mode": "hide"},
-        xaxis=_layer_axis(names),
-        yaxis={"title": {"text": "tokens"}},
+        xaxis=layer_axis(window.layers),
+        yaxis={"title": {"text": "tokens"}, "nticks": 6},
     )
 
 
@@ -160,34 +172,57 @@ def cluster_entropy(
     theme: str = "light",
 ) -> go.Figure:
     """Draw how evenly tokens are spread over the clusters of each layer of the window."""
-    names = [plotly_text(layer) for layer in window.layers]
     numbers = [len(ids) for ids in window.cluster_ids]
+    most = np.log(np.maximum(numbers, 1))
+    customdata = [
+        [plotly_text(name), number] for name, number in zip(window.layers, numbers, strict=True)
+    ]
+    places = list(range(len(window.layers)))
     evenly = {
         "type": "scatter",
-        "x": names,
-        "y": np.log(np.maximum(numbers, 1)),
+        "x": places,
+        "y": most,
         "mode": "lines",
         "line": {"color": ink(theme).soft, "width": 1.5, "dash": "dash"},
-        "customdata": numbers,
-        "hovertemplate": "%{x}: ln %{customdata} = %{y:.3f} nats<extra></extra>",
+        "customdata": customdata,
+        "hovertemplate": (
+            "%{customdata[0]}: %{y:.3f} nats if its %{customdata[1]} clusters were of one size"
+            "<extra></extra>"
+        ),
     }
     entropy = {
         "type": "scatter",
-        "x": names,
+        "x": places,
         "y": window.cluster_entropy,
         "mode": "lines+markers",
-        "line": {"color": cluster_colour(0, theme), "width": 2.5},
-        "marker": {"size": 8},
-        "customdata": numbers,
-        "hovertemplate": "%{x}: %{y:.3f} nats over %{customdata} clusters<extra></extra>",
+        "line": {"color": ink(theme).series, "width": 2.5},
+        "marker": {"size": 7},
+        "customdata": customdata,
+        "hovertemplate": (
+            "%{customdata[0]}: %{y:.3f} nats over %{customdata[1]} clusters<extra></extra>"
+        ),
+    }
+    evenly_said = {
+        "text": "if all were of one size" if len(set(numbers)) > 1 else f"ln {numbers[0]}",
+        "x": places[-1],
+        "y": float(most[-1]),
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": ink(theme).soft},
     }
     return new_figure(
         "Cluster entropy",
-        "how evenly tokens spread over clusters; dashed: evenly (ln of their number)",
+        "how evenly tokens spread over clusters",
         theme,
         [evenly, entropy],
-        xaxis=_layer_axis(names),
-        yaxis={"title": {"text": "entropy (nats)"}, "rangemode": "tozero"},
+        annotations=[evenly_said],
+        xaxis=layer_axis(window.layers),
+        yaxis={
+            "title": {"text": "entropy (nats)"},
+            "range": [0, 1.15 * max(float(most.max()), 0.1)],
+            "nticks": 6,
+        },
     )
 
 
@@ -196,23 +231,26 @@ def transition_heatmap(
 ) -> go.Figure:
     """Draw the probability of each cluster of one layer given the cluster of another.
 
-    The two need not be neighbours. Indices are into the labelled layers.
+    The two need not be neighbours. Indices are into the labelled layers. Rows and columns are in
+    the order of aligned ids, so that what stays is on the diagonal; of more than `MOST_CLUSTERS`
+    the largest are shown, with shares of all tokens of their row.
     """
-    here, there = (
-        plotly_text(analysis.labelled_layers[index], 24)
-        for index in (source_layer_index, target_layer_index)
-    )
-    flow = transition(
-        analysis.labels[:, source_layer_index], analysis.labels[:, target_layer_index]
-    )
-    shares = flow.probabilities
+    layers = (source_layer_index, target_layer_index)
+    here, there = (plotly_text(analysis.labelled_layers[index], 24) for index in layers)
+    flow = transition(analysis.labels[:, layers[0]], analysis.labels[:, layers[1]])
+    by_source = np.bincount(flow.source_indices, flow.num_tokens, len(flow.source_ids))
+    by_target = np.bincount(flow.target_indices, flow.num_tokens, len(flow.target_ids))
+    rows = _largest(by_source, _aligned(analysis, layers[0], flow.source_ids))
+    columns = _largest(by_target, _aligned(analysis, layers[1], flow.target_ids))
+    counts = _table(flow.source_indices, flow.target_indices, flow.num_tokens, rows, columns)
+    totals = by_source[rows][:, np.newaxis]
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     # Beyond this many cells numbers can't be read.
-    written = shares.size <= 144
+    written = shares.size <= 196
+    sources, targets = flow.source_ids[rows].tolist(), flow.target_ids[columns].tolist()
     cells = {
         "type": "heatmap",
         "z": shares,
-        "x": [f"C{cluster}" for cluster in flow.target_ids.tolist()],
-        "y": [f"C{cluster}" for cluster in flow.source_ids.tolist()],
         "zmin": 0,
         "zmax": 1,
         "xgap": 1,
@@ -221,37 +259,87 @@ def transition_heatmap(
         "text": _cell_texts(shares) if written else None,
         "texttemplate": "%{text}" if written else None,
         "textfont": {"size": 10},
-        "customdata": flow.counts,
+        # Text is kept out of the template, where %{...} in a layer's name would have a meaning.
+        "customdata": [
+            [
+                [f"C{source} in {here}", f"C{target} in {there}", count]
+                for target, count in zip(targets, row, strict=True)
+            ]
+            for source, row in zip(sources, counts.tolist(), strict=True)
+        ],
         "hovertemplate": (
-            f"{here} %{{y}} → {there} %{{x}}<br>%{{customdata:,}} tokens, "
+            "<b>%{customdata[0]} → %{customdata[1]}</b><br>%{customdata[2]:,} tokens, "
             "%{z:.1%} of the row<extra></extra>"
         ),
         "colorbar": {
-            "title": {"text": "share", "side": "right"},
-            "thickness": 10,
+            "thickness": 8,
             "outlinewidth": 0,
             "tickformat": ".0%",
+            "tickvals": [0, 0.5, 1],
             "tickfont": {"size": 11, "color": ink(theme).soft},
         },
     }
-    axis = {"showgrid": False, "type": "category"}
+    cut = len(rows) < len(by_source) or len(columns) < len(by_target)
+    largest = f" (the {MOST_CLUSTERS} largest clusters)" if cut else ""
     return new_figure(
         f"From {here} to {there}",
-        "share of a row's tokens that is in the column's cluster",
+        f"share (%) of a row's tokens in each column{largest}",
         theme,
         [cells],
-        xaxis=axis | {"title": {"text": f"cluster in {there}"}},
-        yaxis=axis | {"title": {"text": f"cluster in {here}"}, "autorange": "reversed"},
+        xaxis=_cluster_axis(analysis, layers[1], targets, "<br>", theme)
+        | {"title": {"text": f"cluster in {there}"}},
+        yaxis=_cluster_axis(analysis, layers[0], sources, " ", theme)
+        | {"title": {"text": f"cluster in {here}"}, "autorange": "reversed"},
     )
 
 
-def _layer_axis(names: list[str]) -> dict[str, Any]:
+def _aligned(analysis: Analysis, layer: int, ids: Sequence[int] | npt.NDArray[np.int64]) -> Any:
+    mapping = analysis.aligned.raw_to_aligned[layer]
+    return np.array([mapping[int(cluster)] for cluster in ids], dtype=np.int64)
+
+
+def _largest(sizes: npt.NDArray[Any], aligned: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The places of the largest clusters, in the order of their aligned ids."""
+    largest = np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]
+    return largest[np.argsort(aligned[largest], kind="stable")]
+
+
+def _table(
+    sources: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+    num_tokens: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """int64 (rows, columns): the counts of some sources and targets only."""
+    table = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    row_of = {int(place): i for i, place in enumerate(rows)}
+    column_of = {int(place): i for i, place in enumerate(columns)}
+    kept = np.isin(sources, rows) & np.isin(targets, columns)
+    for source, target, count in zip(
+        sources[kept].tolist(), targets[kept].tolist(), num_tokens[kept].tolist(), strict=True
+    ):
+        table[row_of[source], column_of[target]] = count
+    return table
+
+
+def _cluster_axis(
+    analysis: Analysis, layer: int, clusters: Sequence[int], between: str, theme: str
+) -> dict[str, Any]:
+    """An axis of clusters: each has its colour, and `between` that and its name."""
+    aligned = _aligned(analysis, layer, clusters).tolist()
+    step = -(-len(clusters) // 20)
     return {
-        "title": {"text": "layer"},
         "showgrid": False,
-        "type": "category",
-        "categoryorder": "array",
-        "categoryarray": names,
+        "zeroline": False,
+        "ticks": "",
+        "tickangle": 0,
+        "tickmode": "array",
+        "tickvals": list(range(0, len(clusters), step)),
+        "ticktext": [
+            f'<span style="color:{cluster_colour(colour, theme)}">■</span>{between}C{cluster}'
+            for cluster, colour in zip(clusters, aligned, strict=True)
+        ][::step],
     }
 
 
@@ -261,20 +349,29 @@ def _cell_texts(shares: npt.NDArray[np.float64]) -> list[list[str]]:
     ]
 
 
-def _histogram(
-    values: npt.NDArray[Any], *, whole: bool
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], float]:
-    """The middles of the bins, the counts, and the width of a bin."""
+@dataclass(frozen=True, eq=False)
+class _Bars:
+    """Bars of a histogram: where they stand, how high and wide they are, what they hold."""
+
+    middles: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+    width: float
+    said: list[str]
+
+
+def _histogram(values: npt.NDArray[Any]) -> _Bars:
     if not len(values):
-        return np.empty(0), np.empty(0, dtype=np.int64), 1.0
-    if whole:
+        return _Bars(np.empty(0), np.empty(0, dtype=np.int64), 1.0, [])
+    if values.dtype.kind == "i":
         counts = np.bincount(values)
-        return np.arange(len(counts), dtype=np.float64), counts, 1.0
-    distinct = np.unique(np.round(values, 9))
+        whole = np.arange(len(counts), dtype=np.float64)
+        return _Bars(whole, counts, 1.0, [str(value) for value in range(len(counts))])
+    distinct, inverse = np.unique(np.round(values, 9), return_inverse=True)
     if len(distinct) <= 15:
         # A few values only: bins would show gaps that are none.
-        counts = np.array([(np.abs(values - value) < 1e-8).sum() for value in distinct])
-        step = float(np.diff(distinct).min()) if len(distinct) > 1 else max(distinct[0], 1) / 10
-        return distinct, counts, step
+        step = float(np.diff(distinct).min()) if len(distinct) > 1 else 1.0
+        said = [f"{value:.3g}" for value in distinct]
+        return _Bars(distinct, np.bincount(inverse), step, said)
     counts, edges = np.histogram(values, bins=24)
-    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0])
+    said = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges.tolist())]
+    return _Bars((edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]), said)

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from concept_fragmentation.analysis import Analysis, LayerWindow, Transition
-from concept_fragmentation.components.figures.theme import new_figure
+from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
+from concept_fragmentation.components.figures.layer_names import layer_names
+from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_text
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
-COLOURED_PATHS: Final = 8
-_EXAMPLES: Final = 4
-# The height that the layout is computed for, in pixels, and the gap between two clusters.
-_HEIGHT: Final = 430
+COLOURED_ROUTES: Final = 8
+# What is more than this can't be told apart on a screen, and would only stop the browser.
+MOST_CLUSTERS: Final = 60
+MOST_BANDS: Final = 600
+
+_HEIGHT: Final = 520
 _GAP: Final = 9
-# A highlighted band is never thinner than this share of the height, or nobody would see one token
-# among ten thousand. Its hover says the true count.
-_LEAST_HIGHLIGHT: Final = 0.008
+_EXAMPLES: Final = 4
+# A highlighted route is drawn at least this thick, as far as its band is: else nobody would see one
+# token among ten thousand. It takes the room from the rest of the band; hovers say true counts.
+_THINNEST_ROUTE: Final = 2.5
+_LEGEND_CHARACTERS: Final = 62
+_LEGEND_LINE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,24 @@ class SankeyView:
 
     Attributes:
         figure: the figure.
-        num_hidden_links: bands that `min_count` hides.
-        num_hidden_tokens: tokens in those bands, added up over the bands.
+        num_hidden_links: bands of which nothing is drawn.
+        num_hidden_tokens: tokens that are not drawn, added up over the bands: drawn and hidden
+            tokens together are all tokens that have a cluster in both of two neighbouring layers.
     """
 
     figure: go.Figure
     num_hidden_links: int
     num_hidden_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Route:
+    """Tokens that are drawn in a colour of their own."""
+
+    label: str
+    colour: str
+    tokens: IntArray
+    is_highlight: bool
 
 
 @dataclass
@@ -48,9 +66,24 @@ class _Links:
 
     source: list[int] = field(default_factory=list)
     target: list[int] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
+    value: list[int] = field(default_factory=list)
     colour: list[str] = field(default_factory=list)
+    hover_colour: list[str] = field(default_factory=list)
     customdata: list[list[Any]] = field(default_factory=list)
+
+    def add(
+        self, ends: tuple[int, int], value: int, colour: str, opacity: float, says: list[Any]
+    ) -> None:
+        self.source.append(ends[0])
+        self.target.append(ends[1])
+        self.value.append(value)
+        self.colour.append(faded(colour, opacity))
+        self.hover_colour.append(faded(colour, min(opacity + 0.25, 1) if opacity else 0))
+        self.customdata.append(says)
+
+    def extend(self, others: _Links) -> None:
+        for column in fields(self):
+            getattr(self, column.name).extend(getattr(others, column.name))
 
 
 def token_sankey(
@@ -66,153 +99,256 @@ def token_sankey(
     """Draw the flow of tokens through a window: a node is a cluster, a band the tokens between two.
 
     `customdata` begins with `["node", layer, cluster]` or `["link", layer, source, target]`: the
-    layer as an index into the labelled layers, clusters as raw ids.
+    layer as an index into the labelled layers, clusters as raw ids. What is hidden keeps its room,
+    so that bars are as high as their clusters are large whatever `min_count` is: it is held by
+    transparent links, whose customdata begins with `["hidden", layer]`.
 
     Args:
         analysis: the analysis that the window is of.
-        window: two layers or more, or one, which has nodes only.
+        window: of two layers or more; of one there is no flow, and the figure says so.
         colour_by: "cluster", a band has the colour of the cluster it leaves; or "path", the most
             frequent paths have a colour each and all others are grey.
-        min_count: bands of fewer tokens are not drawn, unless something in them is highlighted.
+        min_count: bands of fewer tokens are not drawn, but for what is highlighted in them. Nor are
+            bands beyond the `MOST_BANDS` largest between two layers, or of clusters beyond the
+            `MOST_CLUSTERS` largest of a layer.
         highlighted_tokens: indices of tokens whose routes stand out.
         highlighted_paths: paths, as raw ids, whose routes stand out.
         theme: "light" or "dark".
     """
-    chosen = _highlighted(window, highlighted_tokens, highlighted_paths)
+    if not any(flow.num_tokens.size for flow in window.transitions):
+        sentence = (
+            "No token has a cluster in two neighbouring layers"
+            if window.transitions
+            else "A flow needs two layers: widen the window"
+        )
+        return SankeyView(empty_figure(sentence, theme), 0, 0)
+    routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
+    highlights = any(route.is_highlight for route in routes)
+    route_of_token = np.full(analysis.num_tokens, len(routes))
+    for i, route in reversed(list(enumerate(routes))):
+        route_of_token[route.tokens] = i
+    lines = _legend(routes)
+    margin = {"l": 24, "r": 24, "t": 80, "b": 14 + _LEGEND_LINE * len(lines)}
+    height = _HEIGHT - margin["t"] - margin["b"]
     orders = _orders(window)
     offsets = np.cumsum([0, *(len(ids) for ids in window.cluster_ids)])
-    # Where each cluster, by its place in `cluster_ids`, stands among the nodes.
-    links = _Links()
-    hidden_links = hidden_tokens = 0
-    groups = _groups(window, colour_by, theme) if not chosen.any() else []
+    thinnest = int(np.ceil(_THINNEST_ROUTE * max(window.num_counted, 1) / height))
+    # What comes later is drawn above.
+    links, above, hidden_links, hidden_tokens = _Links(), _Links(), 0, 0
+    grey = highlights or colour_by == "path"
     for i, flow in enumerate(window.transitions):
-        here, there = window.first + i, window.first + i + 1
-        bands = _Bands(analysis, here, flow)
-        parts = [(bands.counts_of(chosen), ink(theme).accent, 0.85, True)] if chosen.any() else []
-        parts += [(bands.counts_of(members), colour, 0.6, False) for members, colour in groups]
-        rest = flow.counts - sum((counts for counts, *_ in parts), np.zeros_like(flow.counts))
-        colours = [
-            _rest_colour(analysis, here, cluster, colour_by, theme, dimmed=bool(chosen.any()))
-            for cluster in flow.source_ids.tolist()
-        ]
-        shown = flow.counts >= min_count
-        hidden = (flow.counts > 0) & ~shown & (_highlights(parts, flow.counts) == 0)
-        hidden_links += int(hidden.sum())
-        hidden_tokens += int(flow.counts[hidden].sum())
-        for a, b in np.argwhere((flow.counts > 0) & ~hidden).tolist():
-            text = bands.hover(a, b, there)
-            pieces = [(counts[a, b], faded(c, o), strong) for counts, c, o, strong in parts]
-            pieces.append((rest[a, b], colours[a], False))
-            for count, colour, strong in pieces:
-                if count <= 0 or (not strong and not shown[a, b]):
+        bands = _Bands(analysis, window.first + i, flow)
+        counts = bands.counts_of(route_of_token, len(routes))
+        shown = _shown(flow, window.cluster_sizes[i], window.cluster_sizes[i + 1], min_count)
+        hidden = np.zeros_like(flow.num_tokens)
+        for band, total in enumerate(flow.num_tokens.tolist()):
+            mine = counts[band].tolist()
+            pieces = _pieces(mine, total, routes, thinnest, shown=bool(shown[band]))
+            hidden[band] = total - sum(width for _, width in pieces)
+            missing = 0 if shown[band] else total - sum(mine[r] for r, _ in pieces)
+            hidden_tokens += missing
+            hidden_links += not pieces
+            source, target = int(flow.source_indices[band]), int(flow.target_indices[band])
+            ends = int(offsets[i] + source), int(offsets[i + 1] + target)
+            hover = bands.hover(band) if pieces else ""
+            for r, width in pieces:
+                colour, opacity = ink(theme).muted, 0.35
+                if r < len(routes):
+                    colour, opacity = routes[r].colour, 0.95 if routes[r].is_highlight else 0.85
+                    says = f"{hover}<br>{mine[r]:,} of them: {routes[r].label}"
+                    above.add(ends, width, colour, opacity, [*bands.key(band), says])
                     continue
-                least = _LEAST_HIGHLIGHT * window.num_counted if strong else 0
-                links.source.append(int(offsets[i] + a))
-                links.target.append(int(offsets[i + 1] + b))
-                links.value.append(max(int(count), least))
-                links.colour.append(colour)
-                part = f"<br>{int(count):,} highlighted" if strong else ""
-                links.customdata.append([*bands.key(a, b), text + part])
+                if not grey:
+                    cluster = int(flow.source_ids[source])
+                    aligned = analysis.aligned.raw_to_aligned[window.first + i][cluster]
+                    colour, opacity = cluster_colour(aligned, theme), 0.4
+                links.add(ends, width, colour, opacity, [*bands.key(band), hover])
+        fillers = _fillers(flow, hidden, orders[i], orders[i + 1])
+        note = f"{int(hidden.sum()):,} tokens in bands that are hidden"
+        for source, target, width in fillers:
+            ends = int(offsets[i] + source), int(offsets[i + 1] + target)
+            layer = window.first + i
+            links.add(ends, width, ink(theme).muted, 0, ["hidden", layer, None, None, note])
+    links.extend(above)
+    nodes, positions = _nodes(analysis, window, orders, links, height, theme, dimmed=grey)
     trace = {
         "type": "sankey",
+        # Dragging would swallow clicks.
         "arrangement": "fixed",
-        "node": _nodes(analysis, window, orders, theme),
+        "node": nodes,
         "link": {
-            "source": links.source,
-            "target": links.target,
+            "source": [positions[node] for node in links.source],
+            "target": [positions[node] for node in links.target],
             "value": links.value,
             "color": links.colour,
+            "hovercolor": links.hover_colour,
             "customdata": links.customdata,
             "hovertemplate": "%{customdata[4]}<extra></extra>",
         },
-        "textfont": {"size": 11, "color": ink(theme).text, "shadow": "none"},
+        "textfont": {"size": 11, "color": ink(theme).text, "shadow": _halo(ink(theme).surface)},
         "valueformat": ",",
     }
-    figure = _figure(window, trace, theme)
+    figure = _figure(window, trace, lines, margin, theme)
     return SankeyView(figure, hidden_links, hidden_tokens)
 
 
-def _highlighted(
-    window: LayerWindow, tokens: Sequence[int], paths: Iterable[tuple[int, ...]]
-) -> npt.NDArray[np.bool_]:
-    """bool (T,): the tokens that stand out."""
-    chosen = np.zeros(len(window.path_of_token), dtype=bool)
-    chosen[[token for token in tokens if 0 <= token < len(chosen)]] = True
-    for path in paths:
-        if len(path) == window.paths.shape[1]:
-            rank = np.flatnonzero((window.paths == np.asarray(path)).all(axis=1))
-            chosen |= np.isin(window.path_of_token, rank)
-    return chosen
-
-
-def _groups(
-    window: LayerWindow, colour_by: str, theme: str
-) -> list[tuple[npt.NDArray[np.bool_], str]]:
-    if colour_by != "path":
-        return []
-    return [
-        (window.path_of_token == rank, path_colour(rank, theme))
-        for rank in range(min(COLOURED_PATHS, len(window.paths)))
+def _routes(
+    analysis: Analysis,
+    window: LayerWindow,
+    tokens: Sequence[int],
+    paths: Sequence[tuple[int, ...]],
+    colour_by: str,
+    theme: str,
+) -> list[_Route]:
+    """What is drawn in colours of its own; a token belongs to the first route that has it."""
+    members = [
+        (_token(analysis, index), np.array([index]))
+        for index in dict.fromkeys(tokens)
+        if 0 <= index < analysis.num_tokens
     ]
+    for path in dict.fromkeys(tuple(map(int, path)) for path in paths):
+        found = tokens_on_path(window, path)
+        if len(found):
+            members.append((f"{_path(path)} ({len(found):,})", found))
+    if not members and colour_by == "path":
+        return [
+            _Route(
+                f"{_path(window.paths[rank].tolist())} ({window.counts[rank]:,})",
+                path_colour(rank, theme),
+                np.flatnonzero(window.path_of_token == rank),
+                is_highlight=False,
+            )
+            for rank in range(min(COLOURED_ROUTES, len(window.paths)))
+        ]
+    if len(members) == 1:
+        label, found = members[0]
+        return [_Route(label, ink(theme).accent, found, is_highlight=True)]
+    routes = [
+        _Route(label, path_colour(i, theme), found, is_highlight=True)
+        for i, (label, found) in enumerate(members[:COLOURED_ROUTES])
+    ]
+    if others := members[COLOURED_ROUTES:]:
+        rest = np.concatenate([found for _, found in others])
+        routes.append(_Route(f"{len(others)} more", ink(theme).soft, rest, is_highlight=True))
+    return routes
 
 
-def _rest_colour(
-    analysis: Analysis, layer: int, cluster: int, colour_by: str, theme: str, *, dimmed: bool
-) -> str:
-    if dimmed or colour_by == "path":
-        return faded(ink(theme).muted, 0.35)
-    return faded(cluster_colour(analysis.aligned.raw_to_aligned[layer][cluster], theme), 0.38)
+def _path(path: Sequence[int]) -> str:
+    if len(path) <= 6:
+        return "→".join(f"C{cluster}" for cluster in path)
+    return " ".join(map(str, path))
 
 
-def _highlights(parts: Sequence[tuple[IntArray, str, float, bool]], like: IntArray) -> IntArray:
-    return sum((counts for counts, _, _, strong in parts if strong), np.zeros_like(like))
+def _token(analysis: Analysis, index: int) -> str:
+    return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
 
 
 class _Bands:
-    """The bands between two neighbouring layers."""
+    """The bands between two neighbouring layers, in the order of `flow.num_tokens`."""
 
     def __init__(self, analysis: Analysis, layer: int, flow: Transition) -> None:
         self._analysis = analysis
         self._layer = layer
         self._flow = flow
-        self._total = max(int(flow.counts.sum()), 1)
+        here, there = (plotly_text(name) for name in analysis.labelled_layers[layer : layer + 2])
+        self._layers = f"{here} → {there}"
+        self._total = max(int(flow.num_tokens.sum()), 1)
         labels = analysis.labels[:, layer : layer + 2]
         tokens = np.flatnonzero((labels >= 0).all(axis=1))
-        source = np.searchsorted(flow.source_ids, labels[tokens, 0])
-        target = np.searchsorted(flow.target_ids, labels[tokens, 1])
+        width = len(flow.target_ids)
+        cells = np.searchsorted(flow.source_ids, labels[tokens, 0]) * width
+        cells += np.searchsorted(flow.target_ids, labels[tokens, 1])
+        # Bands ascend by source, then target, so their cells do.
         self._tokens = tokens
-        self._cells = source * len(flow.target_ids) + target
-        order = np.argsort(self._cells, kind="stable")
-        self._sorted = tokens[order]
-        self._starts = np.searchsorted(self._cells[order], np.arange(flow.counts.size))
+        self._band = np.searchsorted(flow.source_indices * width + flow.target_indices, cells)
+        self._by_band = tokens[np.argsort(self._band, kind="stable")]
+        self._ends = np.cumsum(flow.num_tokens)
 
-    def counts_of(self, members: npt.NDArray[np.bool_]) -> IntArray:
-        """int64 (A, B): how many of the `members` are in each band."""
-        cells = self._cells[members[self._tokens]]
-        counts = np.bincount(cells, minlength=self._flow.counts.size)
-        return counts.reshape(self._flow.counts.shape)
+    def counts_of(self, group_of_token: IntArray, num_groups: int) -> IntArray:
+        """int64 (N, groups): how many tokens of each group are in each band."""
+        groups = group_of_token[self._tokens]
+        mine = groups < num_groups
+        shape = len(self._flow.num_tokens), num_groups
+        cells = self._band[mine] * num_groups + groups[mine]
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
-    def key(self, a: int, b: int) -> list[Any]:
+    def key(self, band: int) -> list[Any]:
         """What a click on the band says."""
-        flow = self._flow
-        return ["link", self._layer, int(flow.source_ids[a]), int(flow.target_ids[b])]
+        source, target = self._clusters(band)
+        return ["link", self._layer, source, target]
 
-    def hover(self, a: int, b: int, next_layer: int) -> str:
+    def hover(self, band: int) -> str:
         """What the band is, how many tokens it holds, and some of them."""
-        flow, names = self._flow, self._analysis.labelled_layers
-        count = int(flow.counts[a, b])
-        start = int(self._starts[a * len(flow.target_ids) + b])
-        examples = self._sorted[start : start + min(count, _EXAMPLES)].tolist()
+        source, target = self._clusters(band)
+        count, end = int(self._flow.num_tokens[band]), int(self._ends[band])
+        examples = self._by_band[end - count : end - count + _EXAMPLES].tolist()
         listed = ", ".join(_token(self._analysis, index) for index in examples)
+        more = ", …" if count > _EXAMPLES else ""
         return (
-            f"<b>C{flow.source_ids[a]} → C{flow.target_ids[b]}</b>"
-            f"<br>{plotly_text(names[self._layer])} → {plotly_text(names[next_layer])}"
-            f"<br>{count:,} tokens ({100 * count / self._total:.1f} %)<br>{listed}"
+            f"<b>C{source} → C{target}</b>, {self._layers}"
+            f"<br>{count:,} tokens ({100 * count / self._total:.1f} %)<br>{listed}{more}"
+        )
+
+    def _clusters(self, band: int) -> tuple[int, int]:
+        flow = self._flow
+        return (
+            int(flow.source_ids[flow.source_indices[band]]),
+            int(flow.target_ids[flow.target_indices[band]]),
         )
 
 
-def _token(analysis: Analysis, index: int) -> str:
-    return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
+def _shown(
+    flow: Transition, source_sizes: IntArray, target_sizes: IntArray, min_count: int
+) -> BoolArray:
+    """bool (N,): the bands that are drawn whether or not anything in them is highlighted."""
+    shown = flow.num_tokens >= min_count
+    for sizes, indices in (
+        (source_sizes, flow.source_indices),
+        (target_sizes, flow.target_indices),
+    ):
+        if len(sizes) > MOST_CLUSTERS:
+            shown &= np.isin(indices, np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS])
+    if shown.sum() > MOST_BANDS:
+        candidates = np.flatnonzero(shown)
+        by_size = np.argsort(-flow.num_tokens[candidates], kind="stable")
+        shown[candidates[by_size[MOST_BANDS:]]] = False
+    return shown
+
+
+def _pieces(
+    counts: list[int], total: int, routes: Sequence[_Route], thinnest: int, *, shown: bool
+) -> list[tuple[int, int]]:
+    """Split a band: (route, width in tokens), the rest under the number of routes.
+
+    The widths of a band that is shown add up to `total`.
+    """
+    rest, pieces = total - sum(counts), []
+    for r, count in enumerate(counts):
+        if count and (shown or routes[r].is_highlight):
+            extra = min(max(thinnest - count, 0), rest) if routes[r].is_highlight else 0
+            rest -= extra
+            pieces.append((r, count + extra))
+    return [*pieces, (len(routes), rest)] if rest and shown else pieces
+
+
+def _fillers(
+    flow: Transition, hidden: IntArray, sources: IntArray, targets: IntArray
+) -> list[tuple[int, int, int]]:
+    """Few links (source, target, width) that take the room of what is hidden, top to bottom."""
+    left = np.bincount(flow.source_indices, hidden, len(flow.source_ids)).astype(np.int64)
+    right = np.bincount(flow.target_indices, hidden, len(flow.target_ids)).astype(np.int64)
+    fillers, a, b = [], 0, 0
+    while a < len(sources) and b < len(targets):
+        width = int(min(left[sources[a]], right[targets[b]]))
+        if width:
+            fillers.append((int(sources[a]), int(targets[b]), width))
+            left[sources[a]] -= width
+            right[targets[b]] -= width
+        if not left[sources[a]]:
+            a += 1
+        else:
+            b += 1
+    return fillers
 
 
 def _orders(window: LayerWindow) -> list[IntArray]:
@@ -220,96 +356,166 @@ def _orders(window: LayerWindow) -> list[IntArray]:
     places = [np.arange(len(ids), dtype=np.float64) for ids in window.cluster_ids]
     for _ in range(4):
         for i, flow in enumerate(window.transitions):
-            places[i + 1] = _barycentres(flow.counts, places[i], places[i + 1])
+            there = _barycentres(
+                places[i], flow.source_indices, flow.target_indices, flow.num_tokens, places[i + 1]
+            )
+            places[i + 1] = there
         for i, flow in reversed(list(enumerate(window.transitions))):
-            places[i] = _barycentres(flow.counts.T, places[i + 1], places[i])
+            places[i] = _barycentres(
+                places[i + 1], flow.target_indices, flow.source_indices, flow.num_tokens, places[i]
+            )
     return [np.argsort(place, kind="stable") for place in places]
 
 
 def _barycentres(
-    counts: IntArray, places: npt.NDArray[np.float64], old: npt.NDArray[np.float64]
+    places: npt.NDArray[np.float64],
+    here: IntArray,
+    there: IntArray,
+    weights: IntArray,
+    old: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    totals = counts.sum(axis=0)
-    means = np.divide(places @ counts, totals, out=old.copy(), where=totals > 0)
+    """The ranks of clusters by the mean place of those that their tokens come from, or go to."""
+    totals = np.bincount(there, weights, len(old))
+    sums = np.bincount(there, weights * places[here], len(old))
+    means = np.divide(sums, totals, out=old.copy(), where=totals > 0)
     ranks = np.empty(len(means))
     ranks[np.argsort(means, kind="stable")] = np.arange(len(means))
     return ranks
 
 
 def _nodes(
-    analysis: Analysis, window: LayerWindow, orders: Sequence[IntArray], theme: str
-) -> dict[str, Any]:
-    most = max(len(ids) for ids in window.cluster_ids)
-    largest = max(int(sizes.sum()) for sizes in window.cluster_sizes)
-    gap = _GAP / _HEIGHT
+    analysis: Analysis,
+    window: LayerWindow,
+    orders: Sequence[IntArray],
+    links: _Links,
+    height: int,
+    theme: str,
+    *,
+    dimmed: bool,
+) -> tuple[dict[str, Any], dict[int, int]]:
+    """The clusters that have links, and where each stands among them.
+
+    Plotly gives positions to the nodes that have links only, so that one without would shift them.
+    """
+    offsets = np.cumsum([0, *(len(ids) for ids in window.cluster_ids)])
+    size = int(offsets[-1])
+    values = np.maximum(
+        np.bincount(links.source, links.value, size), np.bincount(links.target, links.value, size)
+    )
+    drawn = [order[values[offsets[i] + order] > 0] for i, order in enumerate(orders)]
+    most = max(map(len, drawn))
+    pad = min(_GAP, 0.4 * height / most)
+    gap = pad / height
     # As Plotly does it: one scale for all layers, so that the fullest just fits.
-    scale = (1 - (most - 1) * gap) / max(largest, 1)
+    scale = min(
+        (1 - (len(order) - 1) * gap) / values[offsets[i] + order].sum()
+        for i, order in enumerate(drawn)
+        if len(order)
+    )
+    positions: dict[int, int] = {}
     x, y, colours, labels, customdata = [], [], [], [], []
-    last = max(len(window.layers) - 1, 1)
+    last = len(window.layers) - 1
     for i, (ids, sizes, order) in enumerate(
-        zip(window.cluster_ids, window.cluster_sizes, orders, strict=True)
+        zip(window.cluster_ids, window.cluster_sizes, drawn, strict=True)
     ):
-        heights = sizes * scale
-        top = (1 - heights.sum() - gap * (len(ids) - 1)) / 2
-        middles = np.empty(len(ids))
-        for place in order.tolist():
-            middles[place] = top + heights[place] / 2
-            top += heights[place] + gap
+        heights = values[offsets[i] + order] * scale
         layer = window.first + i
         total = max(int(sizes.sum()), 1)
-        for cluster, size, middle in zip(
-            ids.tolist(), sizes.tolist(), middles.tolist(), strict=True
-        ):
+        name = plotly_text(window.layers[i])
+        top = (1 - heights.sum() - gap * (len(order) - 1)) / 2
+        for place, high in zip(order.tolist(), heights.tolist(), strict=True):
+            positions[int(offsets[i] + place)] = len(positions)
+            cluster, tokens = int(ids[place]), int(sizes[place])
             aligned = analysis.aligned.raw_to_aligned[layer][cluster]
-            # Plotly takes 0 and 1 for "not given".
+            # Plotly takes 0 for "not given".
             x.append(min(max(i / last, 0.001), 0.999))
-            y.append(min(max(round(middle, 5), 0.001), 0.999))
-            colours.append(cluster_colour(aligned, theme))
-            labels.append(f"C{cluster}")
+            y.append(min(max(round(top + high / 2, 5), 0.001), 0.999))
+            colours.append(faded(cluster_colour(aligned, theme), 0.6 if dimmed else 1))
+            # A name needs the room of a line.
+            labels.append(f"C{cluster}" if (high + gap) * height >= 9 else "")
             text = (
-                f"<b>Cluster {cluster}</b> in {plotly_text(window.layers[i])}"
-                f"<br>{size:,} tokens ({100 * size / total:.1f} %)"
-                f"<br>aligned id {aligned}"
+                f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f} %)"
+                f"<br>aligned cluster {aligned}"
             )
             customdata.append(["node", layer, cluster, text])
-    return {
+            top += high + gap
+    nodes = {
         "x": x,
         "y": y,
         "color": colours,
         "label": labels,
         "customdata": customdata,
         "hovertemplate": "%{customdata[3]}<extra></extra>",
-        "pad": _GAP,
+        "pad": pad,
         "thickness": 14 if len(window.layers) <= 8 else 9,
         "line": {"width": 0},
     }
+    return nodes, positions
 
 
-def _figure(window: LayerWindow, trace: dict[str, Any], theme: str) -> go.Figure:
+def _halo(colour: str) -> str:
+    return ", ".join(f"{x}px {y}px 2px {colour}" for x in (-1, 1) for y in (-1, 1))
+
+
+def _legend(routes: Sequence[_Route]) -> list[str]:
+    """What the colours of routes mean, in lines that fit a narrow page."""
+    if not routes:
+        return []
+    entries = [f'<span style="color:{route.colour}">■</span> {route.label}' for route in routes]
+    longest = max(len(route.label) for route in routes) + 3
+    a_line = max(_LEGEND_CHARACTERS // longest, 1)
+    return ["   ".join(entries[i : i + a_line]) for i in range(0, len(entries), a_line)]
+
+
+def _figure(
+    window: LayerWindow,
+    trace: dict[str, Any],
+    legend: Sequence[str],
+    margin: dict[str, int],
+    theme: str,
+) -> go.Figure:
     first, last = plotly_text(window.layers[0], 24), plotly_text(window.layers[-1], 24)
+    short = layer_names(window.layers)
+    many = len(window.layers) > 6
+    ticks = short.ticks if many else [plotly_text(name, 14) for name in window.layers]
+    slanted = many and not short.numbered
     places = np.linspace(0, 1, len(window.layers)).tolist()
-    slanted = len(window.layers) > 6
-    names = [
-        {
-            "text": plotly_text(name, 14),
+    in_paper = {"xref": "paper", "yref": "paper", "showarrow": False}
+    notes: list[dict[str, Any]] = [
+        in_paper
+        | {
+            "text": name,
             "x": place,
             "y": 1,
-            "xref": "paper",
-            "yref": "paper",
             "yanchor": "bottom",
             "yshift": 4,
-            "xanchor": "left" if i == 0 or slanted else "right" if place == 1 else "center",
+            "xanchor": "left" if slanted else "center",
             "textangle": -30 if slanted else 0,
-            "showarrow": False,
             "font": {"size": 11, "color": ink(theme).soft},
         }
-        for i, (name, place) in enumerate(zip(window.layers, places, strict=True))
+        for name, place in zip(ticks, places, strict=True)
     ]
+    if legend:
+        notes.append(
+            in_paper
+            | {
+                "text": "<br>".join(legend),
+                "x": 0,
+                "xshift": -14,
+                "xanchor": "left",
+                "y": 0,
+                "yshift": -6,
+                "yanchor": "top",
+                "align": "left",
+                "font": {"size": 11, "color": ink(theme).text},
+            }
+        )
     return new_figure(
-        f"Token flow, {first} to {last}" if len(window.layers) > 1 else f"Clusters of {first}",
+        f"Token flow, {first} to {last}",
         f"{window.num_counted:,} tokens on {len(window.paths):,} paths",
         theme,
         [trace],
-        annotations=names,
-        margin={"l": 10, "r": 52 if slanted else 34, "t": 104 if slanted else 84, "b": 10},
+        annotations=notes,
+        margin=margin,
+        height=_HEIGHT,
     )

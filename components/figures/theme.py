@@ -33,6 +33,7 @@ def new_figure(
     `layout` is what differs from all other figures.
     """
     colours = ink(theme)
+    margin = {"l": 8, "r": 12, "t": 64, "b": 40} | layout.pop("margin", {})
     axis = {
         "gridcolor": colours.grid,
         "zerolinecolor": colours.grid,
@@ -49,17 +50,18 @@ def new_figure(
             "subtitle": {"text": subtitle, "font": {"size": 12, "color": colours.soft}},
             "font": {"size": 15, "color": colours.text},
             "x": 0,
-            "xref": "paper",
+            "xref": "container",
             "xanchor": "left",
+            # Anchored at the bottom: else Plotly shifts the subtitle by the title's height again.
             "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "pad": {"t": 10},
+            "yref": "paper",
+            "yanchor": "bottom",
+            "pad": {"l": 10, "b": margin["t"] - 26},
         },
         "font": {"family": _FONT, "size": 12, "color": colours.text},
         "paper_bgcolor": colours.surface,
         "plot_bgcolor": colours.surface,
-        "margin": {"l": 8, "r": 8, "t": 64, "b": 8},
+        "margin": margin,
         "hoverlabel": {
             "bgcolor": colours.surface,
             "bordercolor": colours.muted,

@@ -1,0 +1,59 @@
+"""Names of layers short enough to stand below an axis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from concept_fragmentation.components.text import plotly_text
+
+_NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+_MOST_TICKS: Final = 16
+
+
+@dataclass(frozen=True)
+class LayerNames:
+    """What an axis of layers says, as Plotly text.
+
+    Attributes:
+        title: what all names have in common, "layer" if that is nothing.
+        ticks: what tells them apart: numbers if the names are numbered alike, else the names.
+        numbered: whether the ticks are numbers.
+    """
+
+    title: str
+    ticks: tuple[str, ...]
+    numbered: bool
+
+
+def layer_names(names: Sequence[str]) -> LayerNames:
+    """Split `layer_0`, `layer_1` into the title `layer` and the ticks `0`, `1`."""
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    parts = [match.groups() for match in found if match]
+    frames = {(before, after) for before, _, after in parts}
+    if len(parts) == len(names) and len(frames) == 1:
+        ((before, after),) = frames
+        title = f"{before}n{after}" if after else before.rstrip("_.-:/ ")
+        return LayerNames(
+            plotly_text(title, 24) if title else "layer",
+            tuple(plotly_text(number, 6) for _, number, _ in parts),
+            numbered=True,
+        )
+    return LayerNames("layer", tuple(plotly_text(name, 14) for name in names), numbered=False)
+
+
+def layer_axis(names: Sequence[str]) -> dict[str, Any]:
+    """Return an axis on which layer i stands at i, in order, however alike two names look."""
+    shown = layer_names(names)
+    step = -(-len(names) // _MOST_TICKS)
+    return {
+        "title": {"text": shown.title},
+        "showgrid": False,
+        "zeroline": False,
+        "tickmode": "array",
+        "tickvals": list(range(0, len(names), step)),
+        "ticktext": shown.ticks[::step],
+        "range": [-0.5, len(names) - 0.5],
+    }
