@@ -6,8 +6,9 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-# Invisible or text-turning characters are named; what is only empty space gets a mark.
-_MARKS: Final = {" ": "·", "\u00a0": "⍽", "\x7f": "␡"}
+# Invisible or text-turning characters are named; the usual blanks get a mark. Unicode's control
+# pictures would be shorter than names, but few systems have a font with them.
+_MARKS: Final = {" ": "·", "\n": "↵", "\t": "⇥"}
 _NAMED_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 # Letters and marks that draw nothing: Unicode's Default_Ignorable_Code_Point beyond those
 # categories, and the blank of Braille.
@@ -37,10 +38,10 @@ _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&
 def visible(text: str, limit: int = 40) -> str:
     """Return `text` as a person can see all of it.
 
-    A space is `·`, a line feed `␊`, other controls their pictures; bidi controls, zero-width and
-    blank characters, lone surrogates and unassigned characters are named as `U+200B`; an accent
-    without a letter stands on `◌`; the empty text is `∅`. What would be shown longer than `limit`
-    characters is cut and ends in `…`.
+    A space is `·`, a line feed `↵`, a tab `⇥`; other controls, blanks, bidi controls, zero-width
+    characters, lone surrogates and unassigned characters are named as `U+200B`; an accent without a
+    letter stands on `◌`; the empty text is `∅`. What would be shown longer than `limit` characters
+    is cut and ends in `…`.
     """
     shown = ""
     for character in text[: limit + 1]:
@@ -70,8 +71,6 @@ def plotly_text(text: str, limit: int = 40) -> str:
 def _visible(character: str) -> str:
     if character in _MARKS:
         return _MARKS[character]
-    if character < " ":
-        return chr(0x2400 + ord(character))
     if character in _BLANKS or unicodedata.category(character) in _NAMED_CATEGORIES:
         return f"U+{ord(character):04X}"
     return character

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from concept_fragmentation.analysis import Analysis, LayerWindow, transition
+from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, transition
 from concept_fragmentation.analysis.cells import escape_cell
 from concept_fragmentation.components.figures.layers import attention_entropies, layer_numbers
 from concept_fragmentation.components.figures.metrics import window_metrics
+
+_OTHER_COLUMNS: Final = frozenset(
+    ("token", "position", "cluster_changes", "mobility_score", "path_entropy", "path_length")
+)
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -28,34 +37,40 @@ def _cell(text: str) -> str:
 
 def window_links_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     """Return one row a band of the token Sankey: from, to, tokens, share of the source cluster."""
-    rows = []
-    for i, flow in enumerate(window.transitions):
-        shares = flow.probabilities
-        rows += [
-            {
-                "source_layer": window.layers[i],
-                "source_cluster": int(flow.source_ids[a]),
-                "target_layer": window.layers[i + 1],
-                "target_cluster": int(flow.target_ids[b]),
-                "tokens": int(flow.counts[a, b]),
-                "share_of_source": float(shares[a, b]),
-                "source_aligned": _aligned(analysis, window.first + i, flow.source_ids[a]),
-                "target_aligned": _aligned(analysis, window.first + i + 1, flow.target_ids[b]),
-            }
-            for a, b in zip(*flow.counts.nonzero(), strict=True)
-        ]
-    return pd.DataFrame(rows)
+    frames = [
+        _flow_frame(flow).assign(
+            source_layer=window.layers[i],
+            target_layer=window.layers[i + 1],
+            source_aligned=_aligned(analysis, window.first + i, flow.source_ids)[
+                flow.source_indices
+            ],
+            target_aligned=_aligned(analysis, window.first + i + 1, flow.target_ids)[
+                flow.target_indices
+            ],
+        )
+        for i, flow in enumerate(window.transitions)
+    ]
+    columns = [
+        "source_layer",
+        "source_cluster",
+        "target_layer",
+        "target_cluster",
+        "tokens",
+        "share_of_source",
+        "source_aligned",
+        "target_aligned",
+    ]
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
 def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     """Return one row a token: its text, position, cluster in each layer, and path metrics."""
     metrics = window_metrics(analysis, window)
     columns = {"token": list(analysis.tokens), "position": analysis.positions}
-    layers = slice(window.first, window.last + 1)
-    labels = analysis.labels[:, layers]
-    for i, layer in enumerate(window.layers):
-        name = layer if layer not in columns else f"layer {layer}"
-        columns[name] = labels[:, i]
+    for i, name in enumerate(_layer_columns(window.layers)):
+        columns[name] = analysis.labels[:, window.first + i]
     columns["cluster_changes"] = metrics.cluster_changes
     columns["mobility_score"] = metrics.mobility_score
     columns["path_entropy"] = metrics.path_entropy
@@ -70,32 +85,32 @@ def tokens_frame(analysis: Analysis, indices: list[int]) -> pd.DataFrame:
         "token": [analysis.tokens[index] for index in indices],
         "position": analysis.positions[indices],
     }
-    for i, layer in enumerate(analysis.labelled_layers):
-        chosen[layer if layer not in chosen else f"layer {layer}"] = analysis.labels[indices, i]
+    for i, name in enumerate(_layer_columns(analysis.labelled_layers)):
+        chosen[name] = analysis.labels[indices, i]
     return pd.DataFrame(chosen)
 
 
 def path_metrics_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     """Return one row a token with its path metrics within the window."""
     frame = token_paths_frame(analysis, window)
-    return frame.drop(columns=[name for name in window.layers if name in frame])
+    return frame.drop(columns=_layer_columns(window.layers))
 
 
 def cluster_sizes_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     """Return one row a cluster of the window's layers: its tokens and aligned id."""
-    return pd.DataFrame(
+    return pd.concat(
         [
-            {
-                "layer": layer,
-                "cluster": cluster,
-                "tokens": size,
-                "aligned": _aligned(analysis, window.first + i, cluster),
-            }
-            for i, layer in enumerate(window.layers)
-            for cluster, size in zip(
-                window.cluster_ids[i].tolist(), window.cluster_sizes[i].tolist(), strict=True
+            pd.DataFrame(
+                {
+                    "layer": layer,
+                    "cluster": window.cluster_ids[i],
+                    "tokens": window.cluster_sizes[i],
+                    "aligned": _aligned(analysis, window.first + i, window.cluster_ids[i]),
+                }
             )
-        ]
+            for i, layer in enumerate(window.layers)
+        ],
+        ignore_index=True,
     )
 
 
@@ -117,21 +132,9 @@ def cluster_entropy_frame(
 def transition_frame(
     analysis: Analysis, source_layer_index: int, target_layer_index: int
 ) -> pd.DataFrame:
-    """Return one row a pair of clusters of two layers: tokens and share of the source's."""
-    flow = transition(
-        analysis.labels[:, source_layer_index], analysis.labels[:, target_layer_index]
-    )
-    return pd.DataFrame(
-        [
-            {
-                "source_cluster": int(source),
-                "target_cluster": int(target),
-                "tokens": int(flow.counts[a, b]),
-                "share_of_source": float(flow.probabilities[a, b]),
-            }
-            for a, source in enumerate(flow.source_ids)
-            for b, target in enumerate(flow.target_ids)
-        ]
+    """Return one row a pair of clusters that any token takes: tokens and share of the source's."""
+    return _flow_frame(
+        transition(analysis.labels[:, source_layer_index], analysis.labels[:, target_layer_index])
     )
 
 
@@ -162,5 +165,31 @@ def concepts_frame(analysis: Analysis) -> pd.DataFrame:
     )
 
 
-def _aligned(analysis: Analysis, layer_index: int, cluster: int) -> int:
-    return analysis.aligned.raw_to_aligned[layer_index][int(cluster)]
+def _flow_frame(flow: Transition) -> pd.DataFrame:
+    totals = np.bincount(flow.source_indices, flow.num_tokens, len(flow.source_ids))
+    return pd.DataFrame(
+        {
+            "source_cluster": flow.source_ids[flow.source_indices],
+            "target_cluster": flow.target_ids[flow.target_indices],
+            "tokens": flow.num_tokens,
+            "share_of_source": flow.num_tokens / totals[flow.source_indices],
+        }
+    )
+
+
+def _layer_columns(layers: Sequence[str]) -> list[str]:
+    """The columns of the layers' clusters: named like them, unless another column is."""
+    names: list[str] = []
+    for layer in layers:
+        name = layer
+        while name in _OTHER_COLUMNS or (name != layer and name in layers):
+            name = f"layer {name}"
+        names.append(name)
+    return names
+
+
+def _aligned(
+    analysis: Analysis, layer_index: int, clusters: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    mapping = analysis.aligned.raw_to_aligned[layer_index]
+    return np.array([mapping[cluster] for cluster in clusters.tolist()], dtype=np.int64)

@@ -122,43 +122,53 @@ def path_metric_distributions(
 
 def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light") -> go.Figure:
     """Draw how many tokens each cluster holds in each layer of the window."""
-    bars: dict[int, dict[str, list[Any]]] = {}
+    # One trace that is stacked here, not one for each cluster: there may be thousands.
+    x, y, base, colours, labels, customdata = [], [], [], [], [], []
     for i, (ids, sizes) in enumerate(zip(window.cluster_ids, window.cluster_sizes, strict=True)):
-        total = max(int(sizes.sum()), 1)
+        aligned = _aligned(analysis, window.first + i, ids)
+        total, top = max(int(sizes.sum()), 1), 0
         name = plotly_text(window.layers[i])
-        for cluster, size in zip(ids.tolist(), sizes.tolist(), strict=True):
-            aligned = analysis.aligned.raw_to_aligned[window.first + i][cluster]
-            bar = bars.setdefault(aligned, {"x": [], "y": [], "text": [], "customdata": []})
-            bar["x"].append(i)
-            bar["y"].append(size)
-            bar["text"].append(f"C{cluster}")
-            bar["customdata"].append([cluster, size / total, aligned, name])
-    traces = [
-        bar
-        | {
-            "type": "bar",
-            "textposition": "inside",
-            "insidetextanchor": "middle",
-            "textangle": 0,
-            "textfont": {"color": text_on(cluster_colour(aligned, theme)), "size": 10},
-            "marker": {
-                "color": cluster_colour(aligned, theme),
-                "line": {"color": ink(theme).surface, "width": 1},
-            },
-            "hovertemplate": (
-                "<b>C%{customdata[0]}</b>, %{customdata[3]}"
-                "<br>%{y:,} tokens (%{customdata[1]:.1%})"
-                "<br>aligned cluster %{customdata[2]}<extra></extra>"
-            ),
-        }
-        for aligned, bar in sorted(bars.items())
-    ]
+        shown = _largest(sizes, aligned)
+        parts = [
+            (int(sizes[k]), cluster_colour(int(aligned[k]), theme), f"C{ids[k]}", str(aligned[k]))
+            for k in shown.tolist()
+        ]
+        if others := len(ids) - len(shown):
+            rest = total - sum(size for size, *_ in parts)
+            parts.append(
+                (rest, ink(theme).muted, f"{others:,} smaller clusters", "of each its own")
+            )
+        for size, colour, label, meaning in parts:
+            x.append(i)
+            y.append(size)
+            base.append(top)
+            colours.append(colour)
+            labels.append(label)
+            customdata.append([size / total, meaning, name])
+            top += size
+    trace = {
+        "type": "bar",
+        "x": x,
+        "y": y,
+        "base": base,
+        "text": labels,
+        "customdata": customdata,
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "textfont": {"color": [text_on(colour) for colour in colours], "size": 10},
+        "marker": {"color": colours, "line": {"color": ink(theme).surface, "width": 1}},
+        "hovertemplate": (
+            "<b>%{text}</b>, %{customdata[2]}<br>%{y:,} tokens (%{customdata[0]:.1%})"
+            "<br>aligned cluster %{customdata[1]}<extra></extra>"
+        ),
+    }
     return new_figure(
         "Cluster sizes",
         "same colour: same cluster, aligned across layers",
         theme,
-        traces,
-        barmode="stack",
+        [trace],
+        barmode="overlay",
         bargap=0.2,
         uniformtext={"minsize": 9, "mode": "hide"},
         xaxis=layer_axis(window.layers),

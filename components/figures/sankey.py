@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from html import unescape
 from typing import Any, Final
 
 import numpy as np
@@ -20,16 +21,19 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 COLOURED_ROUTES: Final = 8
-# What is more than this can't be told apart on a screen, and would only stop the browser.
+# What is more than this in a layer, or in the figure, can't be told apart and stops the browser.
 MOST_CLUSTERS: Final = 60
-MOST_BANDS: Final = 600
+MOST_BANDS: Final = 2000
 
 _HEIGHT: Final = 520
 _GAP: Final = 9
+_LEAST_LINE: Final = 9
 _EXAMPLES: Final = 4
 # A highlighted route is drawn at least this thick, as far as its band is: else nobody would see one
 # token among ten thousand. It takes the room from the rest of the band; hovers say true counts.
 _THINNEST_ROUTE: Final = 2.5
+# So many layers have room for their names; of more, only for what tells them apart.
+_MOST_NAMES: Final = 6
 _LEGEND_CHARACTERS: Final = 62
 _LEGEND_LINE: Final = 16
 
@@ -109,8 +113,8 @@ def token_sankey(
         colour_by: "cluster", a band has the colour of the cluster it leaves; or "path", the most
             frequent paths have a colour each and all others are grey.
         min_count: bands of fewer tokens are not drawn, but for what is highlighted in them. Nor are
-            bands beyond the `MOST_BANDS` largest between two layers, or of clusters beyond the
-            `MOST_CLUSTERS` largest of a layer.
+            bands of clusters beyond the `MOST_CLUSTERS` largest of a layer, or more than
+            `MOST_BANDS` in all: the largest between each two layers are.
         highlighted_tokens: indices of tokens whose routes stand out.
         highlighted_paths: paths, as raw ids, whose routes stand out.
         theme: "light" or "dark".
@@ -123,54 +127,41 @@ def token_sankey(
         )
         return SankeyView(empty_figure(sentence, theme), 0, 0)
     routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
-    highlights = any(route.is_highlight for route in routes)
-    route_of_token = np.full(analysis.num_tokens, len(routes))
-    for i, route in reversed(list(enumerate(routes))):
-        route_of_token[route.tokens] = i
     lines = _legend(routes)
-    margin = {"l": 24, "r": 24, "t": 80, "b": 14 + _LEGEND_LINE * len(lines)}
+    slanted = len(window.layers) > _MOST_NAMES and not layer_names(window.layers).numbered
+    margin = {
+        "l": 18,
+        "r": 56 if slanted else 34,
+        "t": 108 if slanted else 80,
+        "b": 14 + _LEGEND_LINE * len(lines),
+    }
     height = _HEIGHT - margin["t"] - margin["b"]
     orders = _orders(window)
-    offsets = np.cumsum([0, *(len(ids) for ids in window.cluster_ids)])
-    thinnest = int(np.ceil(_THINNEST_ROUTE * max(window.num_counted, 1) / height))
-    # What comes later is drawn above.
-    links, above, hidden_links, hidden_tokens = _Links(), _Links(), 0, 0
-    grey = highlights or colour_by == "path"
+    largest = [
+        _most(np.ones(len(sizes), dtype=bool), sizes, MOST_CLUSTERS)
+        for sizes in window.cluster_sizes
+    ]
+    painter = _Painter(
+        analysis,
+        window,
+        routes,
+        theme,
+        grey=bool(routes) or colour_by == "path",
+        thinnest=int(np.ceil(_THINNEST_ROUTE * max(window.num_counted, 1) / height)),
+    )
     for i, flow in enumerate(window.transitions):
-        bands = _Bands(analysis, window.first + i, flow)
-        counts = bands.counts_of(route_of_token, len(routes))
-        shown = _shown(flow, window.cluster_sizes[i], window.cluster_sizes[i + 1], min_count)
-        hidden = np.zeros_like(flow.num_tokens)
-        for band, total in enumerate(flow.num_tokens.tolist()):
-            mine = counts[band].tolist()
-            pieces = _pieces(mine, total, routes, thinnest, shown=bool(shown[band]))
-            hidden[band] = total - sum(width for _, width in pieces)
-            missing = 0 if shown[band] else total - sum(mine[r] for r, _ in pieces)
-            hidden_tokens += missing
-            hidden_links += not pieces
-            source, target = int(flow.source_indices[band]), int(flow.target_indices[band])
-            ends = int(offsets[i] + source), int(offsets[i + 1] + target)
-            hover = bands.hover(band) if pieces else ""
-            for r, width in pieces:
-                colour, opacity = ink(theme).muted, 0.35
-                if r < len(routes):
-                    colour, opacity = routes[r].colour, 0.95 if routes[r].is_highlight else 0.85
-                    says = f"{hover}<br>{mine[r]:,} of them: {routes[r].label}"
-                    above.add(ends, width, colour, opacity, [*bands.key(band), says])
-                    continue
-                if not grey:
-                    cluster = int(flow.source_ids[source])
-                    aligned = analysis.aligned.raw_to_aligned[window.first + i][cluster]
-                    colour, opacity = cluster_colour(aligned, theme), 0.4
-                links.add(ends, width, colour, opacity, [*bands.key(band), hover])
-        fillers = _fillers(flow, hidden, orders[i], orders[i + 1])
-        note = f"{int(hidden.sum()):,} tokens in bands that are hidden"
-        for source, target, width in fillers:
-            ends = int(offsets[i] + source), int(offsets[i + 1] + target)
-            layer = window.first + i
-            links.add(ends, width, ink(theme).muted, 0, ["hidden", layer, None, None, note])
-    links.extend(above)
-    nodes, positions = _nodes(analysis, window, orders, links, height, theme, dimmed=grey)
+        kept = largest[i][flow.source_indices] & largest[i + 1][flow.target_indices]
+        most = MOST_BANDS // len(window.transitions)
+        shown = _most(kept & (flow.num_tokens >= min_count), flow.num_tokens, most)
+        painter.paint(i, shown, kept, (orders[i], orders[i + 1]))
+    painter.links.extend(painter.above)
+    hidden = painter.hidden_links, painter.hidden_tokens
+    if not painter.links.source:
+        return SankeyView(empty_figure("All bands are too thin to draw", theme), *hidden)
+    nodes, positions = _nodes(
+        analysis, window, orders, painter.links, height, theme, dimmed=painter.grey
+    )
+    links = painter.links
     trace = {
         "type": "sankey",
         # Dragging would swallow clicks.
@@ -188,8 +179,79 @@ def token_sankey(
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": _halo(ink(theme).surface)},
         "valueformat": ",",
     }
-    figure = _figure(window, trace, lines, margin, theme)
-    return SankeyView(figure, hidden_links, hidden_tokens)
+    named = _names_at_the_end(nodes, window.last, height)
+    figure = _figure(window, trace, lines, named, margin, theme, slanted=slanted)
+    return SankeyView(figure, *hidden)
+
+
+class _Painter:
+    """Draws the bands between neighbouring layers and counts what it leaves out."""
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        window: LayerWindow,
+        routes: Sequence[_Route],
+        theme: str,
+        *,
+        grey: bool,
+        thinnest: int,
+    ) -> None:
+        self.links, self.above = _Links(), _Links()
+        self.hidden_links = self.hidden_tokens = 0
+        self.grey = grey
+        self._analysis = analysis
+        self._window = window
+        self._routes = routes
+        self._theme = theme
+        self._highlights = any(route.is_highlight for route in routes)
+        self._thinnest = thinnest if self._highlights else 0
+        self._route_of_token = np.full(analysis.num_tokens, len(routes))
+        for i, route in reversed(list(enumerate(routes))):
+            self._route_of_token[route.tokens] = i
+        self._offsets = np.cumsum([0, *(len(ids) for ids in window.cluster_ids)])
+
+    def paint(
+        self, i: int, shown: BoolArray, kept: BoolArray, orders: tuple[IntArray, IntArray]
+    ) -> None:
+        """Draw the bands that are `shown`, and what is highlighted in others."""
+        flow, layer = self._window.transitions[i], self._window.first + i
+        bands = _Bands(self._analysis, layer, flow)
+        counts = bands.counts_of(self._route_of_token, len(self._routes))
+        drawn = shown | counts.any(axis=1) if self._highlights else shown
+        # What of each band isn't drawn: tokens, and the width they would have.
+        missing = np.where(drawn, 0, flow.num_tokens)
+        gaps = missing.copy()
+        opacity = 0.95 if self._highlights else 0.85
+        for band in np.flatnonzero(drawn).tolist():
+            total, mine = int(flow.num_tokens[band]), counts[band].tolist()
+            ends = self._ends(i, int(flow.source_indices[band]), int(flow.target_indices[band]))
+            key, hover = bands.key(band), bands.hover(band)
+            widths = _widths(mine, total, self._thinnest)
+            rest = total - sum(widths)
+            for route, count, width in zip(self._routes, mine, widths, strict=True):
+                if count:
+                    says = f"{hover}<br>{count:,} of them: {route.label}"
+                    self.above.add(ends, width, route.colour, opacity, [*key, says])
+            if not shown[band]:
+                missing[band], gaps[band] = total - sum(mine), rest
+            elif rest:
+                self.links.add(ends, rest, *self._rest_colour(layer, key[2]), [*key, hover])
+        self.hidden_links += int((~drawn).sum())
+        self.hidden_tokens += int(missing.sum())
+        note = f"{int(missing.sum()):,} tokens in bands that are hidden"
+        for source, target, width in _fillers(flow, np.where(kept, gaps, 0), *orders):
+            hole = ["hidden", layer, None, None, note]
+            self.links.add(self._ends(i, source, target), width, ink(self._theme).muted, 0, hole)
+
+    def _ends(self, i: int, source: int, target: int) -> tuple[int, int]:
+        return int(self._offsets[i] + source), int(self._offsets[i + 1] + target)
+
+    def _rest_colour(self, layer: int, cluster: int) -> tuple[str, float]:
+        if self.grey:
+            return ink(self._theme).muted, 0.35
+        aligned = self._analysis.aligned.raw_to_aligned[layer][cluster]
+        return cluster_colour(aligned, self._theme), 0.4
 
 
 def _routes(
@@ -297,38 +359,24 @@ class _Bands:
         )
 
 
-def _shown(
-    flow: Transition, source_sizes: IntArray, target_sizes: IntArray, min_count: int
-) -> BoolArray:
-    """bool (N,): the bands that are drawn whether or not anything in them is highlighted."""
-    shown = flow.num_tokens >= min_count
-    for sizes, indices in (
-        (source_sizes, flow.source_indices),
-        (target_sizes, flow.target_indices),
-    ):
-        if len(sizes) > MOST_CLUSTERS:
-            shown &= np.isin(indices, np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS])
-    if shown.sum() > MOST_BANDS:
-        candidates = np.flatnonzero(shown)
-        by_size = np.argsort(-flow.num_tokens[candidates], kind="stable")
-        shown[candidates[by_size[MOST_BANDS:]]] = False
-    return shown
+def _most(candidates: BoolArray, sizes: IntArray, most: int) -> BoolArray:
+    """bool (N,): the `most` largest candidates."""
+    if candidates.sum() <= most:
+        return candidates
+    places = np.flatnonzero(candidates)
+    kept = np.zeros_like(candidates)
+    kept[places[np.argsort(-sizes[places], kind="stable")[:most]]] = True
+    return kept
 
 
-def _pieces(
-    counts: list[int], total: int, routes: Sequence[_Route], thinnest: int, *, shown: bool
-) -> list[tuple[int, int]]:
-    """Split a band: (route, width in tokens), the rest under the number of routes.
-
-    The widths of a band that is shown add up to `total`.
-    """
-    rest, pieces = total - sum(counts), []
-    for r, count in enumerate(counts):
-        if count and (shown or routes[r].is_highlight):
-            extra = min(max(thinnest - count, 0), rest) if routes[r].is_highlight else 0
-            rest -= extra
-            pieces.append((r, count + extra))
-    return [*pieces, (len(routes), rest)] if rest and shown else pieces
+def _widths(counts: Sequence[int], total: int, thinnest: int) -> list[int]:
+    """How wide the routes in a band are: as their counts, but `thinnest` where the rest allows."""
+    rest, widths = total - sum(counts), []
+    for count in counts:
+        extra = min(max(thinnest - count, 0), rest) if count else 0
+        rest -= extra
+        widths.append(count + extra)
+    return widths
 
 
 def _fillers(
@@ -431,8 +479,10 @@ def _nodes(
             x.append(min(max(i / last, 0.001), 0.999))
             y.append(min(max(round(top + high / 2, 5), 0.001), 0.999))
             colours.append(faded(cluster_colour(aligned, theme), 0.6 if dimmed else 1))
-            # A name needs the room of a line.
-            labels.append(f"C{cluster}" if (high + gap) * height >= 9 else "")
+            # A name needs the room of a line. Plotly would write the last ones to the left, where
+            # on a narrow page others stand: see `_names_at_the_end`.
+            named = (high + gap) * height >= _LEAST_LINE and i < last
+            labels.append(f"C{cluster}" if named else "")
             text = (
                 f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f} %)"
                 f"<br>aligned cluster {aligned}"
@@ -453,6 +503,31 @@ def _nodes(
     return nodes, positions
 
 
+def _names_at_the_end(nodes: dict[str, Any], last: int, height: int) -> list[dict[str, Any]]:
+    """The names of the last layer's clusters, to the right of their bars."""
+    ends = [
+        (y, cluster)
+        for y, (_, layer, cluster, _) in zip(nodes["y"], nodes["customdata"], strict=True)
+        if layer == last
+    ]
+    if not ends or height / len(ends) < _LEAST_LINE:
+        return []
+    return [
+        {
+            "text": f"C{cluster}",
+            "xref": "paper",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": nodes["thickness"] // 2,
+            "yref": "paper",
+            "y": 1 - y,
+            "yanchor": "middle",
+            "showarrow": False,
+        }
+        for y, cluster in ends
+    ]
+
+
 def _halo(colour: str) -> str:
     return ", ".join(f"{x}px {y}px 2px {colour}" for x in (-1, 1) for y in (-1, 1))
 
@@ -462,7 +537,7 @@ def _legend(routes: Sequence[_Route]) -> list[str]:
     if not routes:
         return []
     entries = [f'<span style="color:{route.colour}">■</span> {route.label}' for route in routes]
-    longest = max(len(route.label) for route in routes) + 3
+    longest = max(len(unescape(route.label)) for route in routes) + 3
     a_line = max(_LEGEND_CHARACTERS // longest, 1)
     return ["   ".join(entries[i : i + a_line]) for i in range(0, len(entries), a_line)]
 
@@ -471,37 +546,42 @@ def _figure(
     window: LayerWindow,
     trace: dict[str, Any],
     legend: Sequence[str],
+    named: Sequence[dict[str, Any]],
     margin: dict[str, int],
     theme: str,
+    *,
+    slanted: bool,
 ) -> go.Figure:
     first, last = plotly_text(window.layers[0], 24), plotly_text(window.layers[-1], 24)
-    short = layer_names(window.layers)
-    many = len(window.layers) > 6
-    ticks = short.ticks if many else [plotly_text(name, 14) for name in window.layers]
-    slanted = many and not short.numbered
-    places = np.linspace(0, 1, len(window.layers)).tolist()
+    many = len(window.layers) > _MOST_NAMES
+    thick = trace["node"]["thickness"] // 2
     in_paper = {"xref": "paper", "yref": "paper", "showarrow": False}
-    notes: list[dict[str, Any]] = [
-        in_paper
-        | {
-            "text": name,
-            "x": place,
-            "y": 1,
-            "yanchor": "bottom",
-            "yshift": 4,
-            "xanchor": "left" if slanted else "center",
-            "textangle": -30 if slanted else 0,
-            "font": {"size": 11, "color": ink(theme).soft},
-        }
-        for name, place in zip(ticks, places, strict=True)
-    ]
+    notes = [note | {"font": {"size": 11, "color": ink(theme).text}} for note in named]
+    names = layer_names(window.layers).ticks if many else window.layers
+    for i, name in enumerate(names):
+        # Outermost names are flush with their bars, so that a long one isn't cut.
+        side = 0 if many else -1 if i == 0 else 1 if i == len(names) - 1 else 0
+        notes.append(
+            in_paper
+            | {
+                "text": name if many else plotly_text(name, 14),
+                "x": i / (len(names) - 1),
+                "xanchor": "left" if slanted else ("left", "center", "right")[side + 1],
+                "xshift": side * thick,
+                "y": 1,
+                "yanchor": "bottom",
+                "yshift": 4,
+                "textangle": -30 if slanted else 0,
+                "font": {"size": 11, "color": ink(theme).soft},
+            }
+        )
     if legend:
         notes.append(
             in_paper
             | {
                 "text": "<br>".join(legend),
                 "x": 0,
-                "xshift": -14,
+                "xshift": -thick,
                 "xanchor": "left",
                 "y": 0,
                 "yshift": -6,
