@@ -61,7 +61,17 @@ def plotly_text(text: str, limit: int = 40) -> str:
     meaning: a template takes text from `customdata`. Text that runs from right to left is isolated,
     so that it can't turn around what stands beside it.
     """
-    shown = visible(text, limit)
+    return _escaped(visible(text, limit))
+
+
+def plotly_name(name: str, limit: int = 40) -> str:
+    """Return a layer's name like `plotly_text`, but with its words a space apart."""
+    words = [visible(word, limit) for word in name.split(" ") if word]
+    shown = " ".join(words) or _EMPTY
+    return _escaped(shown if len(shown) <= limit else f"{shown[:limit]}…")
+
+
+def _escaped(shown: str) -> str:
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         shown = f"{_ISOLATE}{shown}{_END_OF_ISOLATE}"
     return shown.translate(_ESCAPES)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from concept_fragmentation.components.text import plotly_text
+from concept_fragmentation.components.text import plotly_name
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _MOST_TICKS: Final = 16
@@ -37,11 +37,11 @@ def layer_names(names: Sequence[str]) -> LayerNames:
         ((before, after),) = frames
         title = f"{before}n{after}" if after else before.rstrip("_.-:/ ")
         return LayerNames(
-            plotly_text(title, 24) if title else "layer",
-            tuple(plotly_text(number, 6) for _, number, _ in parts),
+            plotly_name(title, 24) if title else "layer",
+            tuple(plotly_name(number, 6) for _, number, _ in parts),
             numbered=True,
         )
-    return LayerNames("layer", tuple(plotly_text(name, 14) for name in names), numbered=False)
+    return LayerNames("layer", tuple(plotly_name(name, 14) for name in names), numbered=False)
 
 
 def layer_axis(names: Sequence[str]) -> dict[str, Any]:

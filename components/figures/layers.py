@@ -13,7 +13,7 @@ from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import faded, ink
-from concept_fragmentation.components.text import plotly_text
+from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def _panels(
                 "x": list(range(len(analysis.layers))),
                 # A layer without a value is a gap, not a line drawn across it.
                 "y": [values.get(layer) for layer in analysis.layers],
-                "customdata": [[plotly_text(layer)] for layer in analysis.layers],
+                "customdata": [[plotly_name(layer)] for layer in analysis.layers],
                 "mode": "lines+markers",
                 "line": {"color": ink(theme).series, "width": 2.5},
                 "marker": {"size": 8, "line": {"color": ink(theme).surface, "width": 1}},

@@ -21,7 +21,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
-from concept_fragmentation.components.text import plotly_text
+from concept_fragmentation.components.text import plotly_name
 
 # More rows or columns than this can't be read; the largest clusters are shown.
 MOST_CLUSTERS: Final = 60
@@ -127,7 +127,7 @@ def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light")
     for i, (ids, sizes) in enumerate(zip(window.cluster_ids, window.cluster_sizes, strict=True)):
         aligned = _aligned(analysis, window.first + i, ids)
         total, top = max(int(sizes.sum()), 1), 0
-        name = plotly_text(window.layers[i])
+        name = plotly_name(window.layers[i])
         shown = _largest(sizes, aligned)
         parts = [
             (int(sizes[k]), cluster_colour(int(aligned[k]), theme), f"C{ids[k]}", str(aligned[k]))
@@ -185,7 +185,7 @@ def cluster_entropy(
     numbers = [len(ids) for ids in window.cluster_ids]
     most = np.log(np.maximum(numbers, 1))
     customdata = [
-        [plotly_text(name), number] for name, number in zip(window.layers, numbers, strict=True)
+        [plotly_name(name), number] for name, number in zip(window.layers, numbers, strict=True)
     ]
     places = list(range(len(window.layers)))
     evenly = {
@@ -246,7 +246,7 @@ def transition_heatmap(
     the largest are shown, with shares of all tokens of their row.
     """
     layers = (source_layer_index, target_layer_index)
-    here, there = (plotly_text(analysis.labelled_layers[index], 24) for index in layers)
+    here, there = (plotly_name(analysis.labelled_layers[index], 24) for index in layers)
     flow = transition(analysis.labels[:, layers[0]], analysis.labels[:, layers[1]])
     by_source = np.bincount(flow.source_indices, flow.num_tokens, len(flow.source_ids))
     by_target = np.bincount(flow.target_indices, flow.num_tokens, len(flow.target_ids))

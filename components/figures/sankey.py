@@ -15,7 +15,7 @@ from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, to
 from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
-from concept_fragmentation.components.text import plotly_text
+from concept_fragmentation.components.text import plotly_name, plotly_text
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -312,7 +312,7 @@ class _Bands:
         self._analysis = analysis
         self._layer = layer
         self._flow = flow
-        here, there = (plotly_text(name) for name in analysis.labelled_layers[layer : layer + 2])
+        here, there = (plotly_name(name) for name in analysis.labelled_layers[layer : layer + 2])
         self._layers = f"{here} → {there}"
         self._total = max(int(flow.num_tokens.sum()), 1)
         labels = analysis.labels[:, layer : layer + 2]
@@ -469,7 +469,7 @@ def _nodes(
         heights = values[offsets[i] + order] * scale
         layer = window.first + i
         total = max(int(sizes.sum()), 1)
-        name = plotly_text(window.layers[i])
+        name = plotly_name(window.layers[i])
         top = (1 - heights.sum() - gap * (len(order) - 1)) / 2
         for place, high in zip(order.tolist(), heights.tolist(), strict=True):
             positions[int(offsets[i] + place)] = len(positions)
@@ -552,7 +552,7 @@ def _figure(
     *,
     slanted: bool,
 ) -> go.Figure:
-    first, last = plotly_text(window.layers[0], 24), plotly_text(window.layers[-1], 24)
+    first, last = plotly_name(window.layers[0], 24), plotly_name(window.layers[-1], 24)
     many = len(window.layers) > _MOST_NAMES
     thick = trace["node"]["thickness"] // 2
     in_paper = {"xref": "paper", "yref": "paper", "showarrow": False}
@@ -564,7 +564,7 @@ def _figure(
         notes.append(
             in_paper
             | {
-                "text": name if many else plotly_text(name, 14),
+                "text": name if many else plotly_name(name, 14),
                 "x": i / (len(names) - 1),
                 "xanchor": "left" if slanted else ("left", "center", "right")[side + 1],
                 "xshift": side * thick,
