@@ -305,6 +305,12 @@ def _token(analysis: Analysis, index: int) -> str:
     return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
 
 
+def _listed(analysis: Analysis, examples: Sequence[int], count: int) -> str:
+    """Some of `count` tokens."""
+    more = ", …" if count > len(examples) else ""
+    return ", ".join(_token(analysis, index) for index in examples) + more
+
+
 class _Bands:
     """The bands between two neighbouring layers, in the order of `flow.num_tokens`."""
 
@@ -343,12 +349,11 @@ class _Bands:
         """What the band is, how many tokens it holds, and some of them."""
         source, target = self._clusters(band)
         count, end = int(self._flow.num_tokens[band]), int(self._ends[band])
-        examples = self._by_band[end - count : end - count + _EXAMPLES].tolist()
-        listed = ", ".join(_token(self._analysis, index) for index in examples)
-        more = ", …" if count > _EXAMPLES else ""
+        examples = self._by_band[end - count : end - count + min(count, _EXAMPLES)].tolist()
+        listed = _listed(self._analysis, examples, count)
         return (
             f"<b>C{source} → C{target}</b>, {self._layers}"
-            f"<br>{count:,} tokens ({100 * count / self._total:.1f} %)<br>{listed}{more}"
+            f"<br>{count:,} tokens ({100 * count / self._total:.1f} %)<br>{listed}"
         )
 
     def _clusters(self, band: int) -> tuple[int, int]:
@@ -470,6 +475,9 @@ def _nodes(
         layer = window.first + i
         total = max(int(sizes.sum()), 1)
         name = plotly_name(window.layers[i])
+        cluster_of_token = analysis.labels[:, layer]
+        by_cluster = np.argsort(cluster_of_token, kind="stable")
+        starts = np.searchsorted(cluster_of_token[by_cluster], ids)
         top = (1 - heights.sum() - gap * (len(order) - 1)) / 2
         for place, high in zip(order.tolist(), heights.tolist(), strict=True):
             positions[int(offsets[i] + place)] = len(positions)
@@ -483,9 +491,11 @@ def _nodes(
             # on a narrow page others stand: see `_names_at_the_end`.
             named = (high + gap) * height >= _LEAST_LINE and i < last
             labels.append(f"C{cluster}" if named else "")
+            start = int(starts[place])
+            examples = by_cluster[start : start + min(tokens, _EXAMPLES)].tolist()
             text = (
                 f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f} %)"
-                f"<br>aligned cluster {aligned}"
+                f"<br>aligned cluster {aligned}<br>{_listed(analysis, examples, tokens)}"
             )
             customdata.append(["node", layer, cluster, text])
             top += high + gap
