@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8050
 
-PACKAGES := concept_fragmentation $(addprefix concept_fragmentation.,app cli analysis persistence components callbacks)
+PACKAGES := $(addprefix concept_fragmentation.,app cli analysis persistence components callbacks)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench screenshots lock clean

@@ -238,7 +238,8 @@ def _is_json(kind: type[Any], values: list[Any]) -> bool:
     if kind is str:
         return _is_text("".join(values))
     if kind is int:
-        return _INT64[0] <= min(values) and max(values) <= _INT64[1]
+        lowest, highest = _INT64
+        return bool(lowest <= min(values) and max(values) <= highest)
     if kind is float:
         return bool(np.isfinite(np.array(values)).all())
     return kind is bool or values[0] is None

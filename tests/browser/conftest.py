@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
 
+from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.components import ids
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
-
-START_SECONDS = 60
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,30 +45,25 @@ class Server:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
-    """Start as many dashboards as wanted, each with an empty store, in processes of their own."""
-    started: list[subprocess.Popen[bytes]] = []
+    """Start as many dashboards as wanted, each with an empty store and a port of its own."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    started: list[tuple[BaseWSGIServer, threading.Thread]] = []
 
     def start() -> Server:
         base_dir = tmp_path_factory.mktemp("store")
-        port = _free_port()
-        command = [sys.executable, "-m", "concept_fragmentation.cli", "serve"]
-        with (base_dir.parent / f"server-{port}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "--port", str(port), "--dir", str(base_dir)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=base_dir,
-            )
-        started.append(process)
-        url = f"http://127.0.0.1:{port}/"
-        _wait_for(url, process, Path(log.name))
+        app = create_app(Settings(base_dir=base_dir))
+        running = make_server("127.0.0.1", 0, app.server, threaded=True)
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        started.append((running, thread))
+        url = f"http://127.0.0.1:{running.server_port}/"
         return Server(url, GPT2AnalysisPersistence(base_dir))
 
     yield start
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait(timeout=20)
+    for running, thread in started:
+        running.shutdown()
+        thread.join()
+        running.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +99,26 @@ class Watch:
             self.strangers.append(request.url)
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Return one profile for all pages, so that scripts are loaded and compiled once."""
+    context = browser.new_context(accept_downloads=True)
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
     """Open pages that are watched: a complaint in the console or a foreign request is a failure."""
     watch = Watch()
-    contexts = []
+    pages: list[Page] = []
 
-    def open_one(url: str, *, width: int = 1440, height: int = 900, dark: bool = False) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            accept_downloads=True,
-        )
-        contexts.append(context)
+    def open_one(url: str, *, width: int = 1440, height: int = 1000, dark: bool = False) -> Page:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
         page.on("console", watch.console)
         page.on("pageerror", lambda error: watch.complaints.append(str(error)))
         page.on("request", watch.request)
@@ -123,8 +127,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert watch.strangers == []
     assert watch.complaints == []
 
@@ -132,8 +136,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def settled(page: Page) -> None:
     """Wait until the token flow is drawn and nothing is being computed."""
     page.wait_for_selector(f"#{ids.SUMMARY} .cf-stat-value, #{ids.SUMMARY} .cf-empty")
-    page.wait_for_selector(f"#{ids.SANKEY} .js-plotly-plot .main-svg")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_selector(f"#{ids.SANKEY} .sankey-node, #{ids.SANKEY} .annotation")
+    page.wait_for_function("!document.querySelector('[data-dash-is-loading=true]')")
 
 
 def _chromium() -> str:
@@ -148,26 +152,6 @@ def _chromium() -> str:
     if found is None:
         pytest.fail("No Chromium was found; run tests/get_chromium.py.")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"The server ended at once:\n{log.read_text()}")
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"The server did not answer:\n{log.read_text()}")
 
 
 def real_analysis() -> dict[str, Any] | None:

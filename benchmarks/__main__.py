@@ -1,0 +1,22 @@
+"""Run the benchmarks, or those that are named: `python -m benchmarks store metrics`."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import figures, metrics, store
+
+SUITES = {"metrics": metrics.run, "figures": figures.run, "store": store.run}
+
+
+def main(names: list[str]) -> None:
+    if unknown := set(names) - set(SUITES):
+        sys.exit(f"No such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}.")
+    for name in names or SUITES:
+        print(f"\n{name}")
+        for what, figure in SUITES[name]():
+            print(f"  {what:<50} {figure}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
