@@ -16,6 +16,11 @@ Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unkno
 """
 
 from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
+from concept_fragmentation.analysis.attention import (
+    AttentionStatistics,
+    attention_rollout,
+    attention_statistics,
+)
 from concept_fragmentation.analysis.build import (
     analysis_from_labels,
     compute_token_paths,
@@ -47,6 +52,7 @@ __all__ = [
     "AlignedLabels",
     "Analysis",
     "ArchetypalPath",
+    "AttentionStatistics",
     "ConceptFragmentationError",
     "InvalidAnalysisError",
     "InvalidDataError",
@@ -56,6 +62,8 @@ __all__ = [
     "align_labels",
     "analysis_from_labels",
     "archetypal_paths",
+    "attention_rollout",
+    "attention_statistics",
     "check_analysis",
     "compute_token_paths",
     "find_problems",
