@@ -15,6 +15,12 @@ Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unkno
 `Analysis.from_dict` gives its columns, from which everything else is computed.
 """
 
+from concept_fragmentation.analysis.agreement import (
+    adjusted_mutual_information,
+    adjusted_rand_index,
+    ami_matrix,
+    cluster_stability,
+)
 from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
 from concept_fragmentation.analysis.attention import (
     AttentionStatistics,
@@ -26,6 +32,14 @@ from concept_fragmentation.analysis.build import (
     compute_token_paths,
     with_token_paths,
 )
+from concept_fragmentation.analysis.cluster_quality import (
+    SILHOUETTE_ALL,
+    SILHOUETTE_SAMPLE,
+    Purity,
+    Silhouette,
+    purity,
+    silhouette,
+)
 from concept_fragmentation.analysis.counting import NO_CLUSTER
 from concept_fragmentation.analysis.errors import (
     ConceptFragmentationError,
@@ -34,6 +48,7 @@ from concept_fragmentation.analysis.errors import (
 )
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
 from concept_fragmentation.analysis.windows import (
     ArchetypalPath,
@@ -48,7 +63,10 @@ from concept_fragmentation.analysis.windows import (
 )
 
 __all__ = [
+    "CKA_TOKENS",
     "NO_CLUSTER",
+    "SILHOUETTE_ALL",
+    "SILHOUETTE_SAMPLE",
     "AlignedLabels",
     "Analysis",
     "ArchetypalPath",
@@ -57,17 +75,27 @@ __all__ = [
     "InvalidAnalysisError",
     "InvalidDataError",
     "LayerWindow",
+    "Purity",
+    "Silhouette",
     "TokenPathMetrics",
     "Transition",
+    "adjusted_mutual_information",
+    "adjusted_rand_index",
     "align_labels",
+    "ami_matrix",
     "analysis_from_labels",
     "archetypal_paths",
     "attention_rollout",
     "attention_statistics",
     "check_analysis",
+    "cka_matrix",
+    "cluster_stability",
     "compute_token_paths",
     "find_problems",
     "layer_window",
+    "linear_cka",
+    "purity",
+    "silhouette",
     "token_path_metrics",
     "tokens_in_cluster",
     "tokens_in_transition",
