@@ -48,6 +48,13 @@ from concept_fragmentation.analysis.errors import (
 )
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.significance import (
+    CategoryAssociation,
+    PermutationTest,
+    WindowSignificance,
+    category_association,
+    window_significance,
+)
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
 from concept_fragmentation.analysis.windows import (
@@ -71,14 +78,17 @@ __all__ = [
     "Analysis",
     "ArchetypalPath",
     "AttentionStatistics",
+    "CategoryAssociation",
     "ConceptFragmentationError",
     "InvalidAnalysisError",
     "InvalidDataError",
     "LayerWindow",
+    "PermutationTest",
     "Purity",
     "Silhouette",
     "TokenPathMetrics",
     "Transition",
+    "WindowSignificance",
     "adjusted_mutual_information",
     "adjusted_rand_index",
     "align_labels",
@@ -87,6 +97,7 @@ __all__ = [
     "archetypal_paths",
     "attention_rollout",
     "attention_statistics",
+    "category_association",
     "check_analysis",
     "cka_matrix",
     "cluster_stability",
@@ -101,5 +112,6 @@ __all__ = [
     "tokens_in_transition",
     "tokens_on_path",
     "transition",
+    "window_significance",
     "with_token_paths",
 ]

@@ -179,10 +179,10 @@ def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         cluster_ids=cluster_ids,
         cluster_sizes=sizes,
         cluster_entropy=np.array([entropy(layer_sizes) for layer_sizes in sizes]),
-        fragmentation=entropy(counts) / float(np.log(num_counted)) if num_counted > 1 else np.nan,
-        concentration=float(counts[0]) / num_counted if num_counted else np.nan,
+        fragmentation=path_fragmentation(counts),
+        concentration=path_concentration(counts),
         stability=_stability(analysis.aligned.labels[:, first : last + 1]),
-        convergence=_convergence(_transition(columns[0], columns[-1])),
+        convergence=pair_convergence(_transition(columns[0], columns[-1])),
     )
 
 
@@ -194,6 +194,32 @@ def transition(labels_a: IntArray, labels_b: IntArray) -> Transition:
         labels_b: int64 (T,), likewise.
     """
     return _transition(compact(labels_a), compact(labels_b))
+
+
+def path_fragmentation(counts: IntArray) -> float:
+    """`LayerWindow.fragmentation` of paths that are taken by these numbers of tokens."""
+    total = int(counts.sum())
+    return entropy(counts) / float(np.log(total)) if total > 1 else np.nan
+
+
+def path_concentration(counts: IntArray) -> float:
+    """`LayerWindow.concentration` of paths that are taken by these numbers of tokens."""
+    total = int(counts.sum())
+    return int(counts.max()) / total if total else np.nan
+
+
+def pair_convergence(ends: Transition) -> float:
+    """`LayerWindow.convergence` of a window whose first layer leads to its last by `ends`."""
+
+    def pairs(numbers: IntArray) -> int:
+        return int((numbers * (numbers - 1) // 2).sum())
+
+    # Tokens of each cluster of the first and last layer, and of each pair of them.
+    first = np.bincount(ends.source_indices, ends.num_tokens).astype(np.int64)
+    last = np.bincount(ends.target_indices, ends.num_tokens).astype(np.int64)
+    apart_first = pairs(ends.num_tokens.sum()) - pairs(first)
+    together_now = pairs(last) - pairs(ends.num_tokens)
+    return together_now / apart_first if apart_first else np.nan
 
 
 def archetypal_paths(
@@ -294,15 +320,3 @@ def _stability(aligned: IntArray) -> float:
     pairs = (here != NO_CLUSTER) & (there != NO_CLUSTER)
     total = int(pairs.sum())
     return float(((here == there) & pairs).sum() / total) if total else np.nan
-
-
-def _convergence(ends: Transition) -> float:
-    def pairs(numbers: IntArray) -> int:
-        return int((numbers * (numbers - 1) // 2).sum())
-
-    # Tokens of each cluster of the first and last layer, and of each pair of them.
-    first = np.bincount(ends.source_indices, ends.num_tokens).astype(np.int64)
-    last = np.bincount(ends.target_indices, ends.num_tokens).astype(np.int64)
-    apart_first = pairs(ends.num_tokens.sum()) - pairs(first)
-    together_now = pairs(last) - pairs(ends.num_tokens)
-    return together_now / apart_first if apart_first else np.nan
