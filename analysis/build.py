@@ -21,7 +21,8 @@ def compute_token_paths(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     Returns:
         `{str(position): {"token_text", "position", "cluster_path" (raw ids), "aligned_path",
-        "path_length", "cluster_changes", "mobility_score", "path_entropy"}}` in plain Python types;
+        "path_length", "cluster_changes", "mobility_score", "path_entropy", and with hidden states
+        "path_length_scaled", "path_length_angular"}}` in plain Python types;
         see `token_path_metrics` for the formulas. Where positions repeat, keys are indices.
 
     Raises:
@@ -77,7 +78,7 @@ def analysis_from_labels(
             `layer_0`, `layer_1`, ...
         positions: (T,) by default 0, 1, 2, ...
         token_ids: (T,) ids in the model's vocabulary.
-        hidden_states: {layer: float (T, d)}; they are kept, and used for `path_length` and
+        hidden_states: {layer: float (T, d)}; they are kept, and used for the path lengths and
             `mobility_score`.
         attention_data: {layer: {"entropy", "head_agreement", "num_heads", "attention_probs"}}.
         cluster_metrics: {layer: {"purity", "silhouette", ...}}.

@@ -32,6 +32,7 @@ class Analysis:
         sequence_ids: int64 (T,), which sequence each token belongs to; zeros if there is one.
         labelled_layers: (L,) the declared layers that have labels, in declared order.
         labels: int64 (T, L), raw cluster ids; -1 is "no cluster" (padding).
+        padding: bool (T,), tokens that are none (their `attention_mask` is 0).
         hidden_states: {layer: float (T, d)}, of the type they came in; empty where the analysis has
             none.
         attention: `attention_data` as it was given.
@@ -46,6 +47,7 @@ class Analysis:
     sequence_ids: IntArray
     labelled_layers: tuple[str, ...]
     labels: IntArray
+    padding: npt.NDArray[np.bool_]
     hidden_states: Mapping[str, FloatArray] = field(default_factory=dict)
     attention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cluster_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -71,8 +73,8 @@ class Analysis:
         layers = tuple(map(str, data["layers"]))
         labelled, labels = _labels(data, layers, len(texts))
         mask = _numbers(metadata.get("attention_mask"))
-        if mask is not None:
-            labels[mask == 0] = NO_CLUSTER
+        padding = np.zeros(len(texts), dtype=bool) if mask is None else mask == 0
+        labels[padding] = NO_CLUSTER
         positions = _numbers(metadata.get("positions"))
         sequence_ids = _numbers(metadata.get("sequence_ids"))
         if sequence_ids is None:
@@ -88,6 +90,7 @@ class Analysis:
             sequence_ids=sequence_ids,
             labelled_layers=labelled,
             labels=labels,
+            padding=padding,
             hidden_states={
                 layer: _floats(data["hidden_states"][layer])
                 for layer in layers
@@ -118,7 +121,9 @@ class Analysis:
         states = [self.hidden_states.get(layer) for layer in self.labelled_layers]
         known = [state for state in states if state is not None]
         return token_path_metrics(
-            self.aligned.labels, known if known and len(known) == len(states) else None
+            self.aligned.labels,
+            known if known and len(known) == len(states) else None,
+            self.padding,
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 
+# Tokens whose hidden states are looked at together.
+_CHUNK: Final = 4_096
+
 
 @dataclass(frozen=True, eq=False)
 class TokenPathMetrics:
@@ -20,7 +23,10 @@ class TokenPathMetrics:
 
     Attributes:
         cluster_changes: int64 (T,).
-        path_length: float64 (T,), in the unit of the hidden states; None without hidden states.
+        path_length: float64 (T,), in the unit of the hidden states; None without hidden states, NaN
+            for padding.
+        path_length_scaled: float64 (T,), in typical norms of a layer; None or NaN likewise.
+        path_length_angular: float64 (T,), radians; None or NaN likewise.
         mobility_score: float64 (T,), in [0, 1].
         path_entropy: float64 (T,), nats.
         cluster_ids_used: which ids were compared across layers.
@@ -28,13 +34,17 @@ class TokenPathMetrics:
 
     cluster_changes: IntArray
     path_length: Floats | None
+    path_length_scaled: Floats | None
+    path_length_angular: Floats | None
     mobility_score: Floats
     path_entropy: Floats
     cluster_ids_used: str = "aligned"
 
 
 def token_path_metrics(
-    aligned: IntArray, hidden_states: Sequence[npt.NDArray[Any]] | None = None
+    aligned: IntArray,
+    hidden_states: Sequence[npt.NDArray[Any]] | None = None,
+    padding: npt.NDArray[np.bool_] | None = None,
 ) -> TokenPathMetrics:
     """Metrics of each token's path through L layers.
 
@@ -44,8 +54,14 @@ def token_path_metrics(
     - cluster_changes: the number of counted pairs with c(l) != c(l + 1), the Hamming distance
       (Hamming 1950) of the path to itself, one layer on.
     - path_length: sum over l of ||h(l + 1) - h(l)||, the Euclidean length of the way through hidden
-      space. The residual stream's norm grows with depth, so late layers weigh more. None without
-      hidden states, or where their dimensions differ between layers.
+      space. The residual stream's norm grows with depth, so late layers weigh more, and lengths
+      of windows at different depths do not compare: the next two do. None without hidden states,
+      or where their dimensions differ between layers, as the next two.
+    - path_length_scaled: the same of h(l) / m(l), with m(l) the median over tokens of ||h(l)||, so
+      that a typical token has norm 1 in every layer; the median, since a few tokens (the first
+      position in GPT-2) have norms of a hundred times the others'. Ours, as is the next.
+    - path_length_angular: sum over l of arccos(cos(h(l), h(l + 1))), the length of the way on the
+      unit sphere: of direction alone.
     - mobility_score: how much a token moves, from 0 (never) to 1. Without hidden states
       cluster_changes / P (0 where P is 0): the rate of changing clusters. With hidden states the
       mean of that and of the mean angular distance arccos(cos(h(l), h(l + 1))) / pi, which does not
@@ -61,7 +77,10 @@ def token_path_metrics(
     Args:
         aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".
         hidden_states: L arrays float (T, d), in the order of the layers; any float type, computed
-            with as float64. Tokens without a cluster have hidden states like any other.
+            with as float64, some thousand tokens at a time. Tokens without a cluster have hidden
+            states like any other.
+        padding: bool (T,), tokens that are padding; by default none. They have no length, and do
+            not count for m(l).
 
     Returns:
         TokenPathMetrics.
@@ -74,27 +93,45 @@ def token_path_metrics(
     changes = ((aligned[:, 1:] != aligned[:, :-1]) & counted).sum(axis=1)
     pairs = counted.sum(axis=1)
     mobility = np.divide(changes, pairs, out=np.zeros(len(aligned)), where=pairs > 0)
-    length = None
+    length = scaled = angular = None
     if hidden_states is not None:
         _check_states(hidden_states, aligned.shape)
     if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
-        length = np.zeros(len(aligned))
-        angles = np.zeros(len(aligned))
-        for before, after in pairwise(hidden_states):
-            # Half precision holds no sum of squares.
-            length += np.linalg.norm(np.subtract(after, before, dtype=np.float64), axis=1)
-            angles += _angular_distance(np.asarray(before), np.asarray(after))
-        mobility = (mobility + angles / max(len(hidden_states) - 1, 1)) / 2
-    return TokenPathMetrics(changes, length, mobility, _path_entropy(aligned))
+        known = np.ones(len(aligned), dtype=bool) if padding is None else ~padding
+        states = [np.asarray(state) for state in hidden_states]
+        length, scaled, angular = _path_lengths(states, known)
+        turned = np.where(known, angular, 0) / np.pi
+        mobility = (mobility + turned / max(len(states) - 1, 1)) / 2
+    return TokenPathMetrics(changes, length, scaled, angular, mobility, _path_entropy(aligned))
 
 
-def _angular_distance(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Floats:
-    norms = _norms(before) * _norms(after)
-    products = np.einsum("td,td->t", before, after, dtype=np.float64, casting="same_kind")
-    # A zero vector has no direction; it counts as not having turned.
-    cosines = np.divide(products, norms, out=np.ones(len(before)), where=norms > 0)
-    angles: Floats = np.arccos(np.clip(cosines, -1, 1)) / np.pi
-    return angles
+def _path_lengths(
+    states: Sequence[npt.NDArray[Any]], known: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Euclidean, scaled and angular lengths (T,), NaN for tokens that are not known."""
+    norms = [_norms(state) for state in states]
+    scales = [float(np.median(norm[known])) if known.any() else 0.0 for norm in norms]
+    lengths = np.full((3, len(known)), np.nan)
+    for start in range(0, len(known), _CHUNK):
+        chunk = np.flatnonzero(known[start : start + _CHUNK]) + start
+        lengths[:, chunk] = 0
+        # Half precision holds no sum of squares.
+        before = states[0][chunk].astype(np.float64)
+        for i in range(1, len(states)):
+            after = states[i][chunk].astype(np.float64)
+            products = np.einsum("td,td->t", before, after)
+            sizes = norms[i - 1][chunk] * norms[i][chunk]
+            lengths[0, chunk] += np.linalg.norm(after - before, axis=1)
+            # A layer that is zero throughout stays at the origin.
+            lengths[1, chunk] += np.linalg.norm(
+                after / (scales[i] or 1.0) - before / (scales[i - 1] or 1.0), axis=1
+            )
+            # A zero vector has no direction; it counts as not having turned.
+            cosines = np.divide(products, sizes, out=np.ones(len(chunk)), where=sizes > 0)
+            lengths[2, chunk] += np.arccos(np.clip(cosines, -1, 1))
+            before = after
+    euclidean, scaled, angular = lengths
+    return euclidean, scaled, angular
 
 
 def _norms(states: npt.NDArray[Any]) -> Floats:
@@ -152,21 +189,32 @@ def token_path_records(
     """The `token_paths` entry of an analysis dict, in plain Python types.
 
     Keys are positions, as text; where positions repeat (several sequences) they are the tokens'
-    indices.
+    indices. The scaled and angular lengths are there where they are known for any token.
     """
     places = positions.tolist()
     keys = places if len(set(places)) == len(places) else range(len(places))
-    lengths = [None] * len(places) if metrics.path_length is None else metrics.path_length.tolist()
     rows = zip(
         tokens,
         places,
         labels.tolist(),
         aligned.tolist(),
-        lengths,
+        _known(metrics.path_length, len(places)),
         metrics.cluster_changes.tolist(),
         metrics.mobility_score.tolist(),
         metrics.path_entropy.tolist(),
         strict=True,
     )
-    records = (dict(zip(_FIELDS, row, strict=True)) for row in rows)
+    records = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+    for name in ("path_length_scaled", "path_length_angular"):
+        values = getattr(metrics, name)
+        if values is not None:
+            for record, value in zip(records, _known(values, len(places)), strict=True):
+                record[name] = value
     return dict(zip(map(str, keys), records, strict=True))
+
+
+def _known(values: Floats | None, num_tokens: int) -> list[float | None]:
+    """Numbers in plain Python, None for those that are not known."""
+    if values is None:
+        return [None] * num_tokens
+    return [None if math.isnan(value) else value for value in values.tolist()]

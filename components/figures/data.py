@@ -14,8 +14,9 @@ from concept_fragmentation.analysis.cells import escape_cell
 from concept_fragmentation.components.figures.layers import attention_entropies, layer_numbers
 from concept_fragmentation.components.figures.metrics import window_metrics
 
+_PATH_LENGTHS: Final = ("path_length", "path_length_scaled", "path_length_angular")
 _OTHER_COLUMNS: Final = frozenset(
-    ("token", "position", "cluster_changes", "mobility_score", "path_entropy", "path_length")
+    ("token", "position", "cluster_changes", "mobility_score", "path_entropy", *_PATH_LENGTHS)
 )
 
 
@@ -74,8 +75,10 @@ def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     columns["cluster_changes"] = metrics.cluster_changes
     columns["mobility_score"] = metrics.mobility_score
     columns["path_entropy"] = metrics.path_entropy
-    if metrics.path_length is not None:
-        columns["path_length"] = metrics.path_length
+    for name in _PATH_LENGTHS:
+        values = getattr(metrics, name)
+        if values is not None:
+            columns[name] = values
     return pd.DataFrame(columns)
 
 

@@ -33,7 +33,9 @@ def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
     states = [analysis.hidden_states.get(name) for name in window.layers]
     known = [state for state in states if state is not None]
     return token_path_metrics(
-        analysis.aligned.labels[:, layers], known if len(known) == len(states) else None
+        analysis.aligned.labels[:, layers],
+        known if len(known) == len(states) else None,
+        analysis.padding,
     )
 
 

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import math
 import time
+import tracemalloc
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -178,6 +179,73 @@ def test_hidden_states_give_length_and_angles() -> None:
         angle = np.mean([math.acos(1 - cosine(a, b)) / math.pi for a, b in steps])
         rate = np.mean(array[i, 1:] != array[i, :-1])
         assert metrics.mobility_score[i] == pytest.approx((angle + rate) / 2)
+        assert metrics.path_length_angular is not None
+        assert metrics.path_length_angular[i] == pytest.approx(3 * math.pi * angle)
+        scales = [np.median([np.linalg.norm(state[j]) for j in range(7)]) for state in states]
+        scaled = [
+            euclidean(a / scales[layer], b / scales[layer + 1])
+            for layer, (a, b) in enumerate(steps)
+        ]
+        assert metrics.path_length_scaled is not None
+        assert metrics.path_length_scaled[i] == pytest.approx(sum(scaled))
+
+
+def test_norms_that_grow_with_depth_lengthen_the_euclidean_path_alone() -> None:
+    rng = np.random.default_rng(2)
+    same = rng.normal(size=(50, 8))
+    grown = token_path_metrics(
+        np.zeros((50, 4), dtype=int), [same * 2**layer for layer in range(4)]
+    )
+    assert grown.path_length == pytest.approx(7 * np.linalg.norm(same, axis=1))
+    assert grown.path_length_scaled == pytest.approx(np.zeros(50), abs=1e-12)
+    assert grown.path_length_angular == pytest.approx(np.zeros(50), abs=1e-6)
+    # One token a thousand times as long decides no scale.
+    outlier = [np.vstack([same, 1000 * same[:1]]) * 2**layer for layer in range(4)]
+    with_outlier = token_path_metrics(np.zeros((51, 4), dtype=int), outlier)
+    assert with_outlier.path_length_scaled == pytest.approx(np.zeros(51), abs=1e-9)
+
+
+def test_a_quarter_turn_a_layer_is_a_path_of_half_pi_each() -> None:
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    states = [
+        np.array([[3.0, 0.0], [0.0, 1.0]]) @ np.linalg.matrix_power(turn, i) for i in range(5)
+    ]
+    metrics = token_path_metrics(np.zeros((2, 5), dtype=int), states)
+    assert metrics.path_length_angular == pytest.approx([2 * math.pi] * 2)
+
+
+def test_padding_has_no_length_and_moves_no_scale() -> None:
+    rng = np.random.default_rng(3)
+    tokens = [f"t{i}" for i in range(9)]
+    states = {f"layer_{i}": rng.normal(size=(9, 4)) for i in range(3)}
+    for state in states.values():
+        state[5:] *= 1e6
+    labels = rng.integers(0, 3, (9, 3))
+    alone = analysis_from_labels(
+        tokens[:5], labels[:5], hidden_states={name: state[:5] for name, state in states.items()}
+    )
+    padded = analysis_from_labels(tokens, labels, hidden_states=states)
+    padded["token_metadata"]["attention_mask"] = [1] * 5 + [0] * 4
+    paths, expected = compute_token_paths(padded), compute_token_paths(alone)
+    for position in map(str, range(5)):
+        assert list(paths[position]) == list(expected[position])
+        for name in ("path_length", "path_length_scaled", "path_length_angular", "mobility_score"):
+            assert paths[position][name] == pytest.approx(expected[position][name])
+    for position in map(str, range(5, 9)):
+        assert paths[position]["path_length"] is None
+        assert paths[position]["path_length_scaled"] is None
+        assert paths[position]["mobility_score"] == 0
+
+
+def test_hidden_states_of_many_tokens_take_the_memory_of_some_thousand() -> None:
+    states = [np.ones((50_000, 64), dtype=np.float32) for _ in range(3)]
+    tracemalloc.start()
+    metrics = token_path_metrics(np.zeros((50_000, 3), dtype=int), states)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert metrics.path_length == pytest.approx(np.zeros(50_000))
+    # One layer as float64 is 26 MB.
+    assert peak < 26e6
 
 
 def test_mobility_does_not_depend_on_norms_and_stays_within_0_and_1() -> None:
@@ -222,12 +290,27 @@ def test_hidden_states_of_other_tokens_or_layers_are_refused(states: Any, proble
 def test_states_of_different_dimensions_give_no_length() -> None:
     metrics = token_path_metrics(np.array([[0, 1]]), [np.ones((1, 2)), np.ones((1, 3))])
     assert metrics.path_length is None
+    assert metrics.path_length_scaled is None
+    assert metrics.path_length_angular is None
 
 
 # Examples
 
 
-@pytest.mark.parametrize("name", ["alignment", "build", "paths", "validation", "windows"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agreement",
+        "alignment",
+        "attention",
+        "build",
+        "cluster_quality",
+        "paths",
+        "similarity",
+        "validation",
+        "windows",
+    ],
+)
 def test_the_examples_in_docstrings_are_true(name: str) -> None:
     module = importlib.import_module(f"concept_fragmentation.analysis.{name}")
     result = doctest.testmod(module)

@@ -73,6 +73,8 @@ def test_path_length_is_a_column_where_it_is_known() -> None:
     analysis = Analysis.from_dict(made)
     frame = token_paths_frame(analysis, layer_window(analysis, 0, 1))
     assert np.allclose(frame.path_length, np.sqrt(2))
+    assert np.allclose(frame.path_length_scaled, 1)
+    assert np.allclose(frame.path_length_angular, 0)
 
 
 def test_a_layer_named_like_another_column_hides_nothing(build: Build) -> None:
