@@ -48,6 +48,10 @@ from concept_fragmentation.analysis.errors import (
 )
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.shared_paths import (
+    PathCorrelation,
+    attention_path_correlation,
+)
 from concept_fragmentation.analysis.significance import (
     CategoryAssociation,
     PermutationTest,
@@ -83,6 +87,7 @@ __all__ = [
     "InvalidAnalysisError",
     "InvalidDataError",
     "LayerWindow",
+    "PathCorrelation",
     "PermutationTest",
     "Purity",
     "Silhouette",
@@ -95,6 +100,7 @@ __all__ = [
     "ami_matrix",
     "analysis_from_labels",
     "archetypal_paths",
+    "attention_path_correlation",
     "attention_rollout",
     "attention_statistics",
     "category_association",
