@@ -61,6 +61,13 @@ from concept_fragmentation.analysis.significance import (
 )
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
+from concept_fragmentation.analysis.window_grid import (
+    LayerSteps,
+    WindowGrid,
+    layer_steps,
+    pair_divergence,
+    window_grid,
+)
 from concept_fragmentation.analysis.windows import (
     ArchetypalPath,
     LayerWindow,
@@ -86,6 +93,7 @@ __all__ = [
     "ConceptFragmentationError",
     "InvalidAnalysisError",
     "InvalidDataError",
+    "LayerSteps",
     "LayerWindow",
     "PathCorrelation",
     "PermutationTest",
@@ -93,6 +101,7 @@ __all__ = [
     "Silhouette",
     "TokenPathMetrics",
     "Transition",
+    "WindowGrid",
     "WindowSignificance",
     "adjusted_mutual_information",
     "adjusted_rand_index",
@@ -109,8 +118,10 @@ __all__ = [
     "cluster_stability",
     "compute_token_paths",
     "find_problems",
+    "layer_steps",
     "layer_window",
     "linear_cka",
+    "pair_divergence",
     "purity",
     "silhouette",
     "token_path_metrics",
@@ -118,6 +129,7 @@ __all__ = [
     "tokens_in_transition",
     "tokens_on_path",
     "transition",
+    "window_grid",
     "window_significance",
     "with_token_paths",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_me
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+_KNOWN_COLUMNS: Final = frozenset(
+    ("tokens", "positions", "token_ids", "attention_mask", "sequence_ids")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class Analysis:
             none.
         attention: `attention_data` as it was given.
         cluster_metrics: as they were given.
+        token_columns: what else `token_metadata` says of each token, such as its part of speech:
+            (T,) values by name, as they were given; nested sequences one after the other.
     """
 
     model_type: str
@@ -51,6 +57,7 @@ class Analysis:
     hidden_states: Mapping[str, FloatArray] = field(default_factory=dict)
     attention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cluster_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    token_columns: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
@@ -98,6 +105,7 @@ class Analysis:
             },
             attention=data.get("attention_data") or {},
             cluster_metrics=data.get("cluster_metrics") or {},
+            token_columns=_columns(metadata, lengths, len(texts)),
         )
 
     @property
@@ -125,6 +133,21 @@ class Analysis:
             known if known and len(known) == len(states) else None,
             self.padding,
         )
+
+
+def _columns(
+    metadata: Mapping[str, Any], lengths: list[int] | None, num_tokens: int
+) -> dict[str, tuple[Any, ...]]:
+    """What is one value a token and has no meaning of its own here."""
+    columns = {}
+    for name, values in metadata.items():
+        if name in _KNOWN_COLUMNS or not isinstance(name, str) or not is_list(values):
+            continue
+        nested = lengths is not None and sequence_lengths(values) == lengths
+        flat = tuple(chain.from_iterable(values) if nested else values)
+        if len(flat) == num_tokens:
+            columns[name] = flat
+    return columns
 
 
 def _labels(

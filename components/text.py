@@ -43,6 +43,9 @@ def visible(text: str, limit: int = 40) -> str:
     letter stands on `◌`; the empty text is `∅`. What would be shown longer than `limit` characters
     is cut and ends in `…`.
     """
+    if text.isascii() and text.isprintable() and 0 < len(text) <= limit:
+        # Most tokens; a figure may name ten thousand.
+        return text.replace(" ", "·")
     shown = ""
     for character in text[: limit + 1]:
         mark = _visible(character)
@@ -72,7 +75,9 @@ def plotly_name(name: str, limit: int = 40) -> str:
 
 
 def _escaped(shown: str) -> str:
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
+    if not shown.replace("·", "").isascii() and any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown
+    ):
         shown = f"{_ISOLATE}{shown}{_END_OF_ISOLATE}"
     return shown.translate(_ESCAPES)
 
