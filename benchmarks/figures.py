@@ -21,6 +21,13 @@ from concept_fragmentation.components.figures.metrics import (
     transition_heatmap,
 )
 from concept_fragmentation.components.figures.sankey import token_sankey
+from concept_fragmentation.components.figures.token_comparison import compared_tokens
+from concept_fragmentation.components.figures.trajectories import trajectory_lines
+from concept_fragmentation.components.figures.windows import (
+    convergence_by_step,
+    path_map,
+    window_fragmentation,
+)
 
 WINDOWS = ((0, 3), (4, 7), (8, 11), (0, 11))
 MIN_COUNTS = (1, 50)
@@ -47,6 +54,19 @@ def run() -> list[Row]:
                 analysis, wide, highlighted_tokens=(0, 5), highlighted_paths=(path,)
             ).figure
         ),
+        "Sankey 4-7 by path entropy": lambda: (
+            token_sankey(
+                analysis, layer_window(analysis, 4, 7), colour_by="metric.path_entropy"
+            ).figure
+        ),
+        "trajectories 0-11, two tokens traced": lambda: trajectory_lines(
+            analysis, wide, highlighted_tokens=(0, 5)
+        ),
+        "trajectories 0-3": lambda: trajectory_lines(analysis, layer_window(analysis, 0, 3)),
+        "map of all paths": lambda: path_map(analysis),
+        "fragmentation of every window": lambda: window_fragmentation(analysis),
+        "convergence by step": lambda: convergence_by_step(analysis),
+        "five tokens compared 0-11": lambda: compared_tokens(analysis, wide, (0, 5, 17, 99, 200)),
         "path metrics 0-11": lambda: path_metric_distributions(analysis, wide),
         "cluster sizes 0-11": lambda: cluster_sizes(analysis, wide),
         "cluster entropy 0-11": lambda: cluster_entropy(analysis, wide),

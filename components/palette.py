@@ -95,8 +95,13 @@ def ink(theme: str) -> Ink:
 
 def cluster_colour(aligned_id: int, theme: str = "light") -> str:
     """Return a cluster's colour, by its aligned id; ids beyond sixteen begin again."""
-    colours = _CLUSTERS["dark" if theme == "dark" else "light"]
+    colours = cluster_colours(theme)
     return colours[aligned_id % len(colours)]
+
+
+def cluster_colours(theme: str = "light") -> tuple[str, ...]:
+    """Return the colours of clusters; that of aligned id i is at i modulo their number."""
+    return _CLUSTERS["dark" if theme == "dark" else "light"]
 
 
 def path_colour(rank: int, theme: str = "light") -> str:

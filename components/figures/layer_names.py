@@ -52,6 +52,7 @@ def layer_axis(names: Sequence[str]) -> dict[str, Any]:
         "title": {"text": shown.title},
         "showgrid": False,
         "zeroline": False,
+        "ticks": "",
         "tickmode": "array",
         "tickvals": list(range(0, len(names), step)),
         "ticktext": shown.ticks[::step],

@@ -19,7 +19,7 @@ from concept_fragmentation.analysis import (
     transition,
 )
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import colour_scale, new_figure
+from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
 from concept_fragmentation.components.text import plotly_name
 
@@ -283,13 +283,7 @@ def transition_heatmap(
             "<b>%{customdata[0]} → %{customdata[1]}</b><br>%{customdata[2]:,} tokens, "
             "%{z:.1%} of the row<extra></extra>"
         ),
-        "colorbar": {
-            "thickness": 8,
-            "outlinewidth": 0,
-            "tickformat": ".0%",
-            "tickvals": [0, 0.5, 1],
-            "tickfont": {"size": 11, "color": ink(theme).soft},
-        },
+        "colorbar": colour_bar(theme, tickformat=".0%", tickvals=[0, 0.5, 1]),
     }
     cut = len(rows) < len(by_source) or len(columns) < len(by_target)
     largest = f" (the {MOST_CLUSTERS} largest clusters)" if cut else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from html import unescape
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +11,14 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
+from concept_fragmentation.components.figures.colouring import colouring_name, token_groups
 from concept_fragmentation.components.figures.layer_names import layer_names
+from concept_fragmentation.components.figures.legends import (
+    LEGEND_LINE,
+    legend_below,
+    legend_lines,
+)
+from concept_fragmentation.components.figures.ordering import cluster_orders
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
@@ -34,8 +40,6 @@ _EXAMPLES: Final = 4
 _THINNEST_ROUTE: Final = 2.5
 # So many layers have room for their names; of more, only for what tells them apart.
 _MOST_NAMES: Final = 6
-_LEGEND_CHARACTERS: Final = 62
-_LEGEND_LINE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,9 @@ def token_sankey(
     Args:
         analysis: the analysis that the window is of.
         window: of two layers or more; of one there is no flow, and the figure says so.
-        colour_by: "cluster", a band has the colour of the cluster it leaves; or "path", the most
-            frequent paths have a colour each and all others are grey.
+        colour_by: "cluster", a band has the colour of the cluster it leaves; "path", the most
+            frequent paths have a colour each and all others are grey; or what `colourings` has:
+            each band is divided by a metric, or by a column of the tokens.
         min_count: bands of fewer tokens are not drawn, but for what is highlighted in them. Nor are
             bands of clusters beyond the `MOST_CLUSTERS` largest of a layer, or more than
             `MOST_BANDS` in all: the largest between each two layers are.
@@ -127,16 +132,16 @@ def token_sankey(
         )
         return SankeyView(empty_figure(sentence, theme), 0, 0)
     routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
-    lines = _legend(routes)
+    lines = legend_lines([(route.label, route.colour) for route in routes])
     slanted = len(window.layers) > _MOST_NAMES and not layer_names(window.layers).numbered
     margin = {
         "l": 18,
         "r": 56 if slanted else 34,
         "t": 108 if slanted else 80,
-        "b": 14 + _LEGEND_LINE * len(lines),
+        "b": 14 + LEGEND_LINE * len(lines),
     }
     height = _HEIGHT - margin["t"] - margin["b"]
-    orders = _orders(window)
+    orders = cluster_orders(window)
     largest = [
         _most(np.ones(len(sizes), dtype=bool), sizes, MOST_CLUSTERS)
         for sizes in window.cluster_sizes
@@ -146,7 +151,7 @@ def token_sankey(
         window,
         routes,
         theme,
-        grey=bool(routes) or colour_by == "path",
+        grey=bool(routes) or colour_by != "cluster",
         thinnest=int(np.ceil(_THINNEST_ROUTE * max(window.num_counted, 1) / height)),
     )
     for i, flow in enumerate(window.transitions):
@@ -180,7 +185,8 @@ def token_sankey(
         "valueformat": ",",
     }
     named = _names_at_the_end(nodes, window.last, height)
-    figure = _figure(window, trace, lines, named, margin, theme, slanted=slanted)
+    meaning = f", by {colouring_name(colour_by)}" if "." in colour_by and lines else ""
+    figure = _figure(window, trace, lines, named, margin, theme, meaning, slanted=slanted)
     return SankeyView(figure, *hidden)
 
 
@@ -281,6 +287,11 @@ def _routes(
                 is_highlight=False,
             )
             for rank in range(min(COLOURED_ROUTES, len(window.paths)))
+        ]
+    if not members and colour_by != "cluster":
+        return [
+            _Route(group.label, group.colour, group.tokens, is_highlight=False)
+            for group in token_groups(analysis, window, colour_by, theme)
         ]
     if len(members) == 1:
         label, found = members[0]
@@ -404,38 +415,6 @@ def _fillers(
     return fillers
 
 
-def _orders(window: LayerWindow) -> list[IntArray]:
-    """For each layer, its clusters from top to bottom, so that few bands cross (barycentres)."""
-    places = [np.arange(len(ids), dtype=np.float64) for ids in window.cluster_ids]
-    for _ in range(4):
-        for i, flow in enumerate(window.transitions):
-            there = _barycentres(
-                places[i], flow.source_indices, flow.target_indices, flow.num_tokens, places[i + 1]
-            )
-            places[i + 1] = there
-        for i, flow in reversed(list(enumerate(window.transitions))):
-            places[i] = _barycentres(
-                places[i + 1], flow.target_indices, flow.source_indices, flow.num_tokens, places[i]
-            )
-    return [np.argsort(place, kind="stable") for place in places]
-
-
-def _barycentres(
-    places: npt.NDArray[np.float64],
-    here: IntArray,
-    there: IntArray,
-    weights: IntArray,
-    old: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """The ranks of clusters by the mean place of those that their tokens come from, or go to."""
-    totals = np.bincount(there, weights, len(old))
-    sums = np.bincount(there, weights * places[here], len(old))
-    means = np.divide(sums, totals, out=old.copy(), where=totals > 0)
-    ranks = np.empty(len(means))
-    ranks[np.argsort(means, kind="stable")] = np.arange(len(means))
-    return ranks
-
-
 def _nodes(
     analysis: Analysis,
     window: LayerWindow,
@@ -542,16 +521,6 @@ def _halo(colour: str) -> str:
     return ", ".join(f"{x}px {y}px 2px {colour}" for x in (-1, 1) for y in (-1, 1))
 
 
-def _legend(routes: Sequence[_Route]) -> list[str]:
-    """What the colours of routes mean, in lines that fit a narrow page."""
-    if not routes:
-        return []
-    entries = [f'<span style="color:{route.colour}">■</span> {route.label}' for route in routes]
-    longest = max(len(unescape(route.label)) for route in routes) + 3
-    a_line = max(_LEGEND_CHARACTERS // longest, 1)
-    return ["   ".join(entries[i : i + a_line]) for i in range(0, len(entries), a_line)]
-
-
 def _figure(
     window: LayerWindow,
     trace: dict[str, Any],
@@ -559,6 +528,7 @@ def _figure(
     named: Sequence[dict[str, Any]],
     margin: dict[str, int],
     theme: str,
+    meaning: str,
     *,
     slanted: bool,
 ) -> go.Figure:
@@ -586,23 +556,10 @@ def _figure(
             }
         )
     if legend:
-        notes.append(
-            in_paper
-            | {
-                "text": "<br>".join(legend),
-                "x": 0,
-                "xshift": -thick,
-                "xanchor": "left",
-                "y": 0,
-                "yshift": -6,
-                "yanchor": "top",
-                "align": "left",
-                "font": {"size": 11, "color": ink(theme).text},
-            }
-        )
+        notes.append(legend_below(legend, theme, shift=-thick))
     return new_figure(
         f"Token flow, {first} to {last}",
-        f"{window.num_counted:,} tokens on {len(window.paths):,} paths",
+        f"{window.num_counted:,} tokens on {len(window.paths):,} paths{meaning}",
         theme,
         [trace],
         annotations=notes,

@@ -94,3 +94,9 @@ def colour_scale(theme: str) -> list[list[Any]]:
     """Return a scale of one hue, from the surface to full strength: readable in print and greys."""
     colours = ink(theme).scale
     return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
+
+
+def colour_bar(theme: str, **differs: Any) -> dict[str, Any]:
+    """Return a narrow bar that says what the colours of a scale stand for."""
+    bar = {"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 11, "color": ink(theme).soft}}
+    return bar | differs

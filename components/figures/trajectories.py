@@ -1,0 +1,341 @@
+"""Trajectories as lines: layers from left to right, each path a line through its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis, LayerWindow, tokens_on_path
+from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.legends import (
+    LEGEND_LINE,
+    legend_below,
+    legend_lines,
+)
+from concept_fragmentation.components.figures.ordering import cluster_orders
+from concept_fragmentation.components.figures.theme import empty_figure, new_figure
+from concept_fragmentation.components.palette import (
+    cluster_colour,
+    faded,
+    ink,
+    path_colour,
+    text_on,
+)
+from concept_fragmentation.components.text import plotly_name, plotly_text
+
+IntArray = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+MOST_LINES: Final = 100
+# Beyond those, so many are drawn as hairlines: as the grain of the rest.
+MOST_HAIRLINES: Final = 300
+MOST_TRACED: Final = 8
+
+_HEIGHT: Final = 460
+_MARGIN: Final = {"l": 12, "r": 12, "t": 66, "b": 44}
+# The share of the height that stays free between the clusters of the layer that has most.
+_GAPS: Final = 0.2
+_EXAMPLES: Final = 4
+# Lines of one colour and about one width are one trace: Plotly draws few traces fast.
+_WIDTHS: Final = (1.0, 1.5, 2.2, 3.2, 4.7, 6.8, 10.0, 14.5, 21.0, 31.0, 45.0, 66.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lanes:
+    """Where paths and clusters stand in each layer of a window, in tokens from the top.
+
+    Attributes:
+        middles: float64 (P, W), the middle of each path in each layer.
+        cluster_tops: for each layer float64 (K,), by the place of the cluster.
+        cluster_sizes: for each layer int64 (K,), counted tokens.
+        height: of the whole.
+    """
+
+    middles: Floats
+    cluster_tops: tuple[Floats, ...]
+    cluster_sizes: tuple[IntArray, ...]
+    height: float
+
+
+def trajectory_lines(
+    analysis: Analysis,
+    window: LayerWindow,
+    *,
+    highlighted_tokens: Sequence[int] = (),
+    highlighted_paths: Sequence[tuple[int, ...]] = (),
+    theme: str = "light",
+) -> go.Figure:
+    """Draw the paths of a window as lines through their clusters, as wide as tokens take them.
+
+    A line has the colour of the cluster in which it begins. The `MOST_LINES` most frequent paths
+    have lines, the next `MOST_HAIRLINES` hairlines; all others take their room, so that a bar is as
+    high as its cluster has counted tokens. Highlighted paths and single tokens (the first
+    `MOST_TRACED`) are drawn on top, in the colours that they have in the token Sankey.
+    """
+    if len(window.layers) < 2 or not len(window.paths):
+        sentence = (
+            "No token has a cluster in every layer of the window"
+            if len(window.layers) > 1
+            else "A trajectory needs two layers: widen the window"
+        )
+        return empty_figure(sentence, theme)
+    lanes = _lanes(window)
+    traced = _traced(analysis, window, highlighted_tokens, highlighted_paths, theme)
+    scale = (_HEIGHT - _MARGIN["t"] - _MARGIN["b"]) / lanes.height
+    drawn = min(len(window.paths), MOST_LINES)
+    bar = 0.24 if len(window.layers) > 6 else 0.14
+    traces = [_hairlines(lanes, drawn, bar, theme)]
+    traces += _lines(analysis, window, lanes, range(drawn), scale, bar, theme, dimmed=bool(traced))
+    traces.append(_bars(analysis, window, lanes, bar, theme))
+    traces += [_on_top(lanes, line, scale, bar) for line in traced]
+    lines = legend_lines([(line.label, line.colour) for line in traced])
+    margin = _MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)}
+    share = window.counts[:drawn].sum() / window.num_counted
+    paths = (
+        f"all {len(window.paths):,} paths"
+        if drawn == len(window.paths)
+        else f"the {drawn} most frequent of {len(window.paths):,} paths, {share:.0%} of the tokens"
+    )
+    first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
+    return new_figure(
+        f"Trajectories, {first} to {last}",
+        paths if traced else f"{paths}; colour: where it begins",
+        theme,
+        traces,
+        annotations=[legend_below(lines, theme, below=_MARGIN["b"])] if lines else [],
+        margin=margin,
+        height=_HEIGHT + LEGEND_LINE * len(lines),
+        hovermode="closest",
+        hoverdistance=12,
+        barmode="overlay",
+        uniformtext={"minsize": 9, "mode": "hide"},
+        xaxis=layer_axis(window.layers)
+        | {"range": [-bar / 2 - 0.02, len(window.layers) - 1 + bar / 2 + 0.02]},
+        yaxis={"range": [lanes.height, 0], "visible": False},
+    )
+
+
+def _lanes(window: LayerWindow) -> _Lanes:
+    orders = cluster_orders(window)
+    codes = [np.searchsorted(ids, window.paths[:, i]) for i, ids in enumerate(window.cluster_ids)]
+    ranks = [np.argsort(order) for order in orders]
+    ranked = [rank[code] for rank, code in zip(ranks, codes, strict=True)]
+    sizes = [
+        np.bincount(code, window.counts, len(ids)).astype(np.int64)
+        for code, ids in zip(codes, window.cluster_ids, strict=True)
+    ]
+    # A cluster whose tokens all lack one in another layer is not drawn.
+    most = max(int((size > 0).sum()) for size in sizes)
+    gap = _GAPS * window.num_counted / max(most - 1, 1)
+    height = window.num_counted + gap * (most - 1)
+    middles = np.empty(window.paths.shape)
+    # Within a cluster, paths keep the order in which they come from the layer before.
+    order = np.lexsort(tuple(reversed(ranked)))
+    tops: list[Floats] = []
+    for i, (rank, size) in enumerate(zip(ranks, sizes, strict=True)):
+        if i:
+            order = np.lexsort((middles[:, i - 1], ranked[i]))
+        drawn = size > 0
+        by_rank = np.argsort(rank)
+        above: IntArray = np.cumsum(drawn[by_rank])[rank] - drawn
+        lead = (height - window.num_counted - gap * (int(drawn.sum()) - 1)) / 2
+        ends = np.cumsum(window.counts[order])
+        middles[order, i] = ends - window.counts[order] / 2
+        middles[:, i] += lead + gap * above[codes[i]]
+        tops.append(lead + gap * above + (np.cumsum(size[by_rank]) - size[by_rank])[rank])
+    return _Lanes(middles, tuple(tops), tuple(sizes), float(height))
+
+
+def _points(middles: Floats, bar: float) -> tuple[Floats, Floats]:
+    """The corners of some lines, straight through bars, with a gap after each line."""
+    num_lines, num_layers = middles.shape
+    places = np.repeat(np.arange(num_layers, dtype=np.float64), 2)
+    places += np.tile([-bar / 2, bar / 2], num_layers)
+    gap = np.full((num_lines, 1), np.nan)
+    x = np.hstack([np.tile(places, (num_lines, 1)), gap])
+    y = np.hstack([np.repeat(middles, 2, axis=1), gap])
+    return x.ravel(), np.round(y.ravel(), 1)
+
+
+def _hairlines(lanes: _Lanes, after: int, bar: float, theme: str) -> dict[str, Any]:
+    x, y = _points(lanes.middles[after : after + MOST_HAIRLINES], bar)
+    return {
+        "type": "scatter",
+        "x": x.astype(np.float32),
+        "y": y.astype(np.float32),
+        "mode": "lines",
+        "line": {"width": 0.5, "color": faded(ink(theme).soft, 0.35)},
+        "hoverinfo": "skip",
+    }
+
+
+def _lines(
+    analysis: Analysis,
+    window: LayerWindow,
+    lanes: _Lanes,
+    ranks: Sequence[int],
+    scale: float,
+    bar: float,
+    theme: str,
+    *,
+    dimmed: bool,
+) -> list[dict[str, Any]]:
+    """The lines of some paths, those of one colour and about one width together."""
+    mapping = analysis.aligned.raw_to_aligned[window.first]
+    groups: dict[tuple[str, float], list[int]] = {}
+    for rank in ranks:
+        aligned = mapping[int(window.paths[rank, 0])]
+        colour = ink(theme).muted if dimmed else cluster_colour(aligned, theme)
+        groups.setdefault((colour, _width(window.counts[rank] * scale)), []).append(rank)
+    by_path = np.argsort(window.path_of_token, kind="stable")
+    starts = np.searchsorted(window.path_of_token[by_path], np.arange(len(ranks) + 1))
+    traces = []
+    # Wide lines below thin ones.
+    for (colour, width), members in sorted(groups.items(), key=lambda item: -item[0][1]):
+        x, y = _points(lanes.middles[members], bar)
+        says: list[list[str] | None] = []
+        for rank in members:
+            found = by_path[starts[rank] : starts[rank + 1]][:_EXAMPLES].tolist()
+            count = int(window.counts[rank])
+            examples = ", ".join(_named(analysis, index) for index in found)
+            more = ", …" if count > len(found) else ""
+            said = (
+                f"<b>{_path(window.paths[rank].tolist())}</b><br>{count:,} tokens "
+                f"({100 * count / window.num_counted:.1f} %)<br>{examples}{more}"
+            )
+            says += [[said]] * (2 * len(window.layers))
+            says.append(None)
+        traces.append(
+            {
+                "type": "scatter",
+                "x": x.astype(np.float32),
+                "y": y.astype(np.float32),
+                "mode": "lines",
+                "line": {"width": width, "color": faded(colour, 0.45 if dimmed else 0.6)},
+                "customdata": says,
+                "hovertemplate": "%{customdata[0]}<extra></extra>",
+            }
+        )
+    return traces
+
+
+def _bars(
+    analysis: Analysis, window: LayerWindow, lanes: _Lanes, bar: float, theme: str
+) -> dict[str, Any]:
+    x, base, sizes, colours, labels, customdata = [], [], [], [], [], []
+    for i, ids in enumerate(window.cluster_ids):
+        name = plotly_name(window.layers[i])
+        mapping = analysis.aligned.raw_to_aligned[window.first + i]
+        for cluster, top, size in zip(
+            ids.tolist(),
+            lanes.cluster_tops[i].tolist(),
+            lanes.cluster_sizes[i].tolist(),
+            strict=True,
+        ):
+            if size:
+                x.append(i)
+                base.append(round(top, 1))
+                sizes.append(size)
+                colours.append(cluster_colour(mapping[cluster], theme))
+                labels.append(str(cluster))
+                customdata.append([name, size / window.num_counted, mapping[cluster]])
+    return {
+        "type": "bar",
+        "x": x,
+        "y": sizes,
+        "base": base,
+        "width": bar,
+        "marker": {"color": colours, "line": {"width": 0}},
+        "text": labels,
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "textfont": {"size": 10, "color": [text_on(colour) for colour in colours]},
+        "customdata": customdata,
+        "hovertemplate": (
+            "<b>C%{text}</b>, %{customdata[0]}<br>%{y:,} tokens (%{customdata[1]:.1%})"
+            "<br>aligned cluster %{customdata[2]}<extra></extra>"
+        ),
+        # Bars are drawn below lines otherwise.
+        "zorder": 1,
+    }
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """A line on top of the others: of a path, or of a token on it."""
+
+    rank: int
+    label: str
+    colour: str
+    count: int
+    stops: list[list[str]]
+
+
+def _traced(
+    analysis: Analysis,
+    window: LayerWindow,
+    tokens: Sequence[int],
+    paths: Sequence[tuple[int, ...]],
+    theme: str,
+) -> list[_Traced]:
+    members = [
+        (int(window.path_of_token[index]), _named(analysis, index), 1)
+        for index in dict.fromkeys(tokens)
+        if 0 <= index < analysis.num_tokens and window.path_of_token[index] >= 0
+    ]
+    for path in dict.fromkeys(tuple(map(int, path)) for path in paths):
+        found = tokens_on_path(window, path)
+        if len(found):
+            label = f"path {_path(path)}, {len(found):,} tokens"
+            members.append((int(window.path_of_token[found[0]]), label, len(found)))
+    chosen = members[:MOST_TRACED]
+    names = [plotly_name(name) for name in window.layers]
+    return [
+        _Traced(
+            rank,
+            label,
+            ink(theme).accent if len(chosen) == 1 else path_colour(i, theme),
+            count,
+            [
+                [label, name, f"C{cluster}"]
+                for name, cluster in zip(names, window.paths[rank].tolist(), strict=True)
+            ],
+        )
+        for i, (rank, label, count) in enumerate(chosen)
+    ]
+
+
+def _on_top(lanes: _Lanes, line: _Traced, scale: float, bar: float) -> dict[str, Any]:
+    x, y = _points(lanes.middles[line.rank : line.rank + 1], bar)
+    return {
+        "type": "scatter",
+        "x": x[:-1],
+        "y": y[:-1],
+        "mode": "lines+markers",
+        "line": {"color": line.colour, "width": max(_width(line.count * scale), 3.0)},
+        # One on the right of each bar, where its number isn't.
+        "marker": {"size": [0, 7] * len(line.stops), "line": {"width": 0}, "opacity": 1},
+        "customdata": [stop for stop in line.stops for _ in range(2)],
+        "hovertemplate": (
+            "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]}<extra></extra>"
+        ),
+        "zorder": 2,
+    }
+
+
+def _width(pixels: float) -> float:
+    return min(_WIDTHS, key=lambda width: abs(width - pixels))
+
+
+def _path(path: Sequence[int]) -> str:
+    return "→".join(map(str, path))
+
+
+def _named(analysis: Analysis, index: int) -> str:
+    return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"

@@ -1,0 +1,257 @@
+"""Figures of all layers at once: every window's fragmentation, every token's path, every step."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
+from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
+from concept_fragmentation.components.palette import cluster_colours, ink
+from concept_fragmentation.components.text import plotly_name, plotly_text
+
+IntArray = npt.NDArray[np.int64]
+
+MOST_ROWS: Final = 500
+# Numbers in more cells than of so many layers can't be read.
+_MOST_WRITTEN: Final = 14
+
+
+def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
+    """Draw every token's path through all labelled layers: a row a token, a column a layer.
+
+    A sequence index plot (Scherer 2001), with tokens in the order of the cluster that they are in
+    most, then of their paths; of more than `MOST_ROWS` tokens every so many-th is drawn. Below it,
+    the share of tokens that change their aligned cluster from each layer to the next.
+    """
+    layers = analysis.labelled_layers
+    order = tokens_by_path(analysis)
+    step = -(-len(order) // MOST_ROWS) or 1
+    rows = order[step // 2 :: step]
+    aligned, raw = analysis.aligned.labels[rows], analysis.labels[rows]
+    colours = cluster_colours(theme)
+    names = [plotly_name(layer) for layer in layers]
+    tokens = [f"“{plotly_text(analysis.tokens[i], 20)}” at {analysis.positions[i]}" for i in rows]
+    cells = {
+        "type": "heatmap",
+        "z": np.where(aligned >= 0, aligned % len(colours), np.nan).astype(np.float32),
+        "zmin": -0.5,
+        "zmax": len(colours) - 0.5,
+        "colorscale": [
+            [place, colour]
+            for i, colour in enumerate(colours)
+            for place in (i / len(colours), (i + 1) / len(colours))
+        ],
+        "showscale": False,
+        "xgap": 1,
+        "hoverongaps": False,
+        "text": [
+            [
+                f"<b>{token}</b><br>{name}, C{cluster}"
+                for name, cluster in zip(names, row, strict=True)
+            ]
+            for token, row in zip(tokens, raw.tolist(), strict=True)
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    steps = layer_steps(analysis)
+    moved = {
+        "type": "bar",
+        "x": np.arange(len(steps.moved)) + 0.5,
+        "y": steps.moved,
+        "width": 0.62,
+        "xaxis": "x",
+        "yaxis": "y2",
+        "marker": {"color": ink(theme).series, "line": {"width": 0}},
+        "customdata": [
+            [f"{here} → {there}", count]
+            for (here, there), count in zip(
+                pairwise(names), steps.num_counted.tolist(), strict=True
+            )
+        ],
+        "hovertemplate": (
+            "%{customdata[0]}<br>%{y:.1%} of %{customdata[1]:,} tokens change cluster"
+            "<extra></extra>"
+        ),
+    }
+    which = "every token" if step == 1 else f"every {_nth(step)} of {len(order):,} tokens"
+    return new_figure(
+        "All paths at a glance",
+        f"{which} a row; same colour: same cluster, aligned across layers",
+        theme,
+        [cells, moved],
+        margin={"l": 12},
+        xaxis=layer_axis(layers) | {"anchor": "y2"},
+        yaxis={
+            "domain": [0.27, 1],
+            "range": [len(rows) - 0.5, -0.5],
+            "showticklabels": False,
+            "showgrid": False,
+            "ticks": "",
+            "title": {"text": "tokens, by path"},
+        },
+        yaxis2={
+            "domain": [0, 0.2],
+            "anchor": "x",
+            "range": [0, 1],
+            "tickvals": [0, 0.5, 1],
+            "tickformat": ".0%",
+            "title": {"text": "moved"},
+        },
+    )
+
+
+def tokens_by_path(analysis: Analysis) -> IntArray:
+    """Return the tokens that have a cluster anywhere, alike paths beside each other.
+
+    By the aligned cluster that a token is in most (the lowest of several), then by its aligned
+    path.
+    """
+    aligned = analysis.aligned.labels
+    tokens = np.flatnonzero((aligned >= 0).any(axis=1))
+    mine = aligned[tokens]
+    # For each place of a path, how many places of it hold the same cluster.
+    same = sum(
+        ((mine == mine[:, i : i + 1]) & (mine >= 0)).astype(np.int64) for i in range(mine.shape[1])
+    )
+    often = np.where(same == np.max(same, axis=1, keepdims=True), mine, np.iinfo(np.int64).max)
+    return tokens[np.lexsort((*reversed(mine.T), often.min(axis=1)))] if len(tokens) else tokens
+
+
+def window_fragmentation(
+    analysis: Analysis, theme: str = "light", *, window: tuple[int, int] | None = None
+) -> go.Figure:
+    """Draw the fragmentation of every window: its first layer a row, its last a column.
+
+    `window`, the first and last labelled layer of the one that is shown elsewhere, is framed.
+    """
+    layers = analysis.labelled_layers
+    grid = window_grid(analysis)
+    names = [plotly_name(layer) for layer in layers]
+    written = len(layers) <= _MOST_WRITTEN
+    cells = {
+        "type": "heatmap",
+        "z": grid.fragmentation,
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "colorscale": colour_scale(theme),
+        "text": _two_decimals(grid.fragmentation) if written else None,
+        "texttemplate": "%{text}" if written else None,
+        "textfont": {"size": 10},
+        "customdata": [
+            [
+                [
+                    f"{names[i]} to {names[j]}",
+                    int(grid.num_paths[i, j]),
+                    int(grid.num_counted[i, j]),
+                ]
+                for j in range(len(layers))
+            ]
+            for i in range(len(layers))
+        ],
+        "hovertemplate": (
+            "<b>%{customdata[0]}</b><br>fragmentation %{z:.3f}"
+            "<br>%{customdata[1]:,} paths of %{customdata[2]:,} tokens<extra></extra>"
+        ),
+        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
+    }
+    axis = layer_axis(layers)
+    what = axis["title"]["text"]
+    frame = [] if window is None else [_frame(*window, theme)]
+    return new_figure(
+        "Path fragmentation of every window",
+        "0: all tokens on one path; 1: each on its own",
+        theme,
+        [cells],
+        shapes=frame,
+        xaxis=axis | {"title": {"text": f"last {what}"}},
+        yaxis=axis | {"title": {"text": f"first {what}"}, "range": axis["range"][::-1]},
+    )
+
+
+def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
+    """Draw how much tokens come together and come apart from each layer to the next."""
+    steps, names = layer_steps(analysis), [plotly_name(name) for name in analysis.labelled_layers]
+    places = np.arange(len(steps.moved)) + 0.5
+    between = [[f"{here} → {there}"] for here, there in pairwise(names)]
+    colours = ink(theme)
+    lines = (
+        ("come apart", steps.divergence, colours.accent, "solid", "of pairs that were together"),
+        ("come together", steps.convergence, colours.series, "dash", "of pairs that were apart"),
+    )
+    traces = [
+        {
+            "type": "scatter",
+            "x": places,
+            "y": values,
+            "mode": "lines+markers",
+            "line": {"color": colour, "width": 2.5, "dash": dash},
+            "marker": {"size": 7, "symbol": "circle" if dash == "solid" else "square"},
+            "customdata": between,
+            "hovertemplate": f"%{{customdata[0]}}<br>%{{y:.1%}} {of} {name}<extra></extra>",
+        }
+        for name, values, colour, dash, of in lines
+    ]
+    notes = []
+    for name, values, colour, _, _ in lines:
+        if np.isfinite(values).any():
+            top = int(np.nanargmax(values))
+            notes.append(
+                {
+                    "text": name,
+                    "x": float(places[top]),
+                    "y": float(values[top]),
+                    "yanchor": "bottom",
+                    "yshift": 6,
+                    "xanchor": _anchor(top, len(values)),
+                    "showarrow": False,
+                    "font": {"size": 11, "color": colour},
+                }
+            )
+    return new_figure(
+        "Where paths part and join",
+        "share (%) of pairs of tokens, from each layer to the next",
+        theme,
+        traces,
+        annotations=notes,
+        xaxis=layer_axis(analysis.labelled_layers) | {"showgrid": True},
+        yaxis={
+            "title": {"text": "pairs of tokens"},
+            "tickformat": ".0%",
+            "range": [-0.03, 1.08],
+            "nticks": 6,
+        },
+    )
+
+
+def _frame(first: int, last: int, theme: str) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": last - 0.5,
+        "x1": last + 0.5,
+        "y0": first - 0.5,
+        "y1": first + 0.5,
+        "line": {"color": ink(theme).accent, "width": 2.5},
+    }
+
+
+def _anchor(place: int, number: int) -> str:
+    return "left" if place == 0 else "right" if place == number - 1 else "center"
+
+
+def _two_decimals(values: npt.NDArray[np.float64]) -> list[list[str]]:
+    return [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values.tolist()]
+
+
+def _nth(number: int) -> str:
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    teen = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teen else endings.get(number % 10, 'th')}"
