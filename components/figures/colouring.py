@@ -24,6 +24,8 @@ _METRICS: Final = {
     "mobility_score": "mobility score",
     "path_entropy": "path entropy (nats)",
     "path_length": "path length (L2)",
+    "path_length_scaled": "path length (norms of the layer)",
+    "path_length_angular": "path length (radians)",
 }
 # The lightest of a scale's colours is that of the page.
 _STEPS: Final = 5
@@ -48,7 +50,7 @@ def colourings(analysis: Analysis) -> dict[str, str]:
     """
     found = {"cluster": "cluster", "path": "path"}
     for name, label in _METRICS.items():
-        if name != "path_length" or analysis.token_metrics.path_length is not None:
+        if getattr(analysis.token_metrics, name) is not None:
             found[f"metric.{name}"] = label
     for name, values in analysis.token_columns.items():
         if _numbers(values) is not None or len(_kinds(values)) <= _MOST_VALUES:
