@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
@@ -19,7 +18,6 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
-    sync_playwright,
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -70,17 +68,6 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Ser
 def server(serve: Callable[[], Server]) -> Server:
     """Return a dashboard with an empty store, shared by the tests of one file."""
     return serve()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = _chromium()
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield running
-        running.close()
 
 
 @dataclass
@@ -138,20 +125,6 @@ def settled(page: Page) -> None:
     page.wait_for_selector(f"#{ids.SUMMARY} .cf-stat-value, #{ids.SUMMARY} .cf-empty")
     page.wait_for_selector(f"#{ids.SANKEY} .sankey-node, #{ids.SANKEY} .annotation")
     page.wait_for_function("!document.querySelector('[data-dash-is-loading=true]')")
-
-
-def _chromium() -> str:
-    """Return the Chromium that tests/get_chromium.py finds."""
-    path = Path(__file__).parent.parent / "get_chromium.py"
-    spec = importlib.util.spec_from_file_location("get_chromium", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: str | None = module.find_chromium()
-    if found is None:
-        pytest.fail("No Chromium was found; run tests/get_chromium.py.")
-    return found
 
 
 def real_analysis() -> dict[str, Any] | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
 from concept_fragmentation.components.figures.metrics import cluster_sizes, transition_heatmap
@@ -32,16 +30,10 @@ LAYERS = ["<i>h</i>0", "%{x} &lt;1", "%{customdata[0]}2"]
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    with sync_playwright() as playwright:
-        # Without a path, the one that tests/get_chromium.py installs.
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser.new_page(viewport={"width": 900, "height": 560})
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 900, "height": 560})
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

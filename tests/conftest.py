@@ -1,0 +1,36 @@
+"""What tests of several folders need."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start one Chromium for all tests; Playwright can't be started twice in one process."""
+    path = _chromium()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield running
+        running.close()
+
+
+def _chromium() -> str:
+    """Return the Chromium that tests/get_chromium.py finds."""
+    path = Path(__file__).with_name("get_chromium.py")
+    spec = importlib.util.spec_from_file_location("get_chromium", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: str | None = module.find_chromium()
+    if found is None:
+        pytest.fail("No Chromium was found; run tests/get_chromium.py.")
+    return found
