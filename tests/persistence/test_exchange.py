@@ -339,7 +339,7 @@ class Call:
         (eval, ("open('{}', 'w')",), "eval"),
         (Path, ("{}",), "Path"),
         (np.load, ("{}",), "load"),
-        (np.ndarray, ((2**40,),), "ndarray"),
+        (np.ndarray, ((2**40,),), "neither a JSON"),
         (bytearray, (2**40,), "bytearray"),
         (getattr, ({}, "pop"), "getattr"),
         (np.dtype, ("O",), "dtype"),
