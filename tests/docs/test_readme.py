@@ -1,0 +1,156 @@
+"""What the documents say is true: their Python runs, their commands, files and links exist.
+
+In a document's Python, `print(...)  # this` promises that line of output, and a block of text right
+after a block of Python promises all that the block prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from concept_fragmentation.cli import main
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
+]
+
+PRINTED = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def promised_output(document: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    pairs = re.findall(
+        r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", text, re.DOTALL | re.MULTILINE
+    )
+    lines = []
+    for code, output in pairs:
+        comments = PRINTED.findall(code)
+        assert output or len(comments) == code.count("print("), code
+        lines += output.splitlines() or comments
+    return lines
+
+
+def commands(document: str) -> list[list[str]]:
+    """Return the shell commands of a document, from its blocks and from code in its text."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    without_blocks = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks(document, "sh") for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", without_blocks)
+    known = re.compile(r"(make|concept-fragmentation|python|gunicorn|pip) ")
+    return [shlex.split(line, comments=True) for line in lines if known.match(line)]
+
+
+def named(program: str) -> list[tuple[str, list[str]]]:
+    return [
+        (document, command[1:])
+        for document in DOCUMENTS
+        for command in commands(document)
+        if command[0] == program
+    ]
+
+
+def test_the_readme_shows_python_commands_and_json() -> None:
+    """Guard the other tests: they would pass on documents in which they find nothing."""
+    assert len(blocks("README.md", "python")) >= 5
+    assert len(blocks("README.md", "json")) == 1
+    programs = {command[0] for command in commands("README.md")}
+    assert programs == {"make", "concept-fragmentation", "python", "gunicorn", "pip"}
+    assert {"run", "test", "check", "bench"} <= {
+        command[1] for command in commands("README.md") if command[0] == "make"
+    }
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")])
+def test_the_python_of_a_document_runs_and_prints_what_it_says(
+    document: str, tmp_path: Path
+) -> None:
+    code = "\n".join(blocks(document, "python"))
+    environment = {k: v for k, v in os.environ.items() if k != "CONCEPT_FRAGMENTATION_DIR"}
+    script = tmp_path / "document.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=tmp_path,
+        env=environment | {"PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == promised_output(document)
+
+
+def test_the_json_of_the_readme_is_an_analysis_that_can_be_imported(tmp_path: Path) -> None:
+    (text,) = blocks("README.md", "json")
+    store = GPT2AnalysisPersistence(tmp_path / "store")
+    analysis_id = store.import_bytes("mine.json", text.encode())
+    assert store.load_analysis_results(analysis_id)["analysis_data"] == json.loads(text)
+
+
+def test_every_make_target_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document, (target, *_) in named("make"):
+        assert target in targets, f"{document}: make {target}"
+
+
+def test_every_subcommand_and_option_is_in_the_command_line() -> None:
+    for document, (name, *arguments) in named("concept-fragmentation"):
+        where = f"{document}: concept-fragmentation {name}"
+        assert name in main.commands, where
+        parameters = main.commands[name].params
+        options = {option for p in parameters for option in (*p.opts, *p.secondary_opts)}
+        given = {argument.partition("=")[0] for argument in arguments if argument[0] == "-"}
+        assert given <= options | {"--help"}, where
+        if "--help" not in arguments:
+            main.commands[name].make_context(name, list(arguments))
+
+
+def test_every_subcommand_is_in_the_readme() -> None:
+    assert isinstance(main, click.Group)
+    said = {arguments[0] for _, arguments in named("concept-fragmentation")}
+    assert said == set(main.commands)
+
+
+def test_every_script_exists() -> None:
+    for document, (script, *_) in named("python"):
+        assert (ROOT / script).is_file(), f"{document}: python {script}"
+
+
+def test_every_wsgi_application_exists() -> None:
+    for document, arguments in named("gunicorn"):
+        module, _, call = arguments[-1].partition(":")
+        assert callable(getattr(import_module(module), call.removesuffix("()"))), document
+
+
+def test_every_extra_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for document, arguments in named("pip"):
+        for extra in re.findall(r"\[(\w+)\]", " ".join(arguments)):
+            assert extra in project["optional-dependencies"], document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (ROOT / document).parent.joinpath(target).exists(), target
