@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -19,7 +20,7 @@ from concept_fragmentation import callbacks
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
-from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 
 TITLE = "Concept Fragmentation"
 HOST = "127.0.0.1"
@@ -56,8 +57,8 @@ class Settings:
     base_dir: Path | None = None
 
 
-class PortTakenError(OSError):
-    """Something else listens on the address the dashboard should be served at."""
+class AddressError(OSError):
+    """The dashboard can't be served at the address that was asked for."""
 
 
 def create_app(settings: Settings | None = None) -> Dash:
@@ -98,28 +99,36 @@ def serve(
 ) -> None:
     """Serve the dashboard until it is interrupted.
 
-    Raises PortTakenError when something else listens there.
+    Raises AddressError when that can't be, such as when something else listens there.
     """
     # With --debug, Werkzeug starts this again in a child while the parent holds the port.
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
-        check_port(host, port)
+        check_address(host, port)
     create_app(settings).run(host=host, port=port, debug=debug)
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise PortTakenError unless the address is free."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def check_address(host: str, port: int) -> None:
+    """Raise AddressError unless one can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-        except OSError as error:
-            raise PortTakenError(
-                f"Cannot serve at {host}:{port} ({error.strerror}). "
-                "Stop what listens there, or choose another with --port."
-            ) from error
+    except (OSError, UnicodeError) as error:
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "something else listens there" if in_use else _reason(error)
+        way_out = "Stop that, or choose another" if in_use else "Choose another"
+        raise AddressError(
+            f"Cannot serve at {host}:{port}: {reason}. {way_out} with "
+            "concept-fragmentation serve --host HOST --port PORT."
+        ) from error
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or "that is no name of a host").lower()
 
 
 def demo_analysis() -> dict[str, Any]:
@@ -132,5 +141,5 @@ def demo_analysis() -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         serve()
-    except PortTakenError as error:
+    except (AddressError, ConceptFragmentationError) as error:
         sys.exit(str(error))

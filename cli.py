@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from concept_fragmentation import app
+from concept_fragmentation.persistence import ConceptFragmentationError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,7 +30,7 @@ def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
     """Serve the dashboard."""
     try:
         app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
-    except app.PortTakenError as error:
+    except (app.AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error
 
 

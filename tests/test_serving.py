@@ -1,0 +1,174 @@
+"""Every way to serve the dashboard serves it, and what can go wrong is one clear sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from concept_fragmentation.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = Path(sys.executable).with_name("concept-fragmentation")
+GUNICORN = Path(sys.executable).with_name("gunicorn")
+APPLICATION = "concept_fragmentation.app:create_server()"
+
+FOLDERS = ["analysis_results", "cache", "exports", "metadata", "sessions", "visualizations"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Start servers in an empty folder; stop them when the test is over."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start_one(*command: str | Path, **environment: str) -> None:
+        log = (tmp_path / "log").open("wb")
+        with log:
+            running.append(
+                subprocess.Popen(
+                    command, cwd=tmp_path, env=os.environ | environment, stdout=log, stderr=log
+                )
+            )
+
+    yield start_one
+    for process in running:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Return a port at which something listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def default_port_taken() -> Iterator[None]:
+    """Listen at the default port, unless someone does already."""
+    try:
+        listening = socket.create_server(("127.0.0.1", 8050))
+    except OSError:
+        yield
+        return
+    with closing(listening):
+        yield
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def get(port: int, path: str) -> str:
+    """Read a page, once a server answers."""
+    deadline = time.monotonic() + 60
+    while True:
+        with closing(HTTPConnection("127.0.0.1", port)) as connection:
+            try:
+                connection.request("GET", path)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+                continue
+            answer = connection.getresponse()
+            assert answer.status == 200, path
+            return answer.read().decode(errors="replace")
+
+
+def check_served(port: int) -> None:
+    """Check the page and everything that it refers to."""
+    page = get(port, "/")
+    assert "<title>Concept Fragmentation</title>" in page
+    files = re.findall(r'(?:href|src)="(/[^"]+)"', page)
+    assert len(files) > 10
+    for file in files:
+        get(port, file)
+    assert "GPT-2 Metrics Dashboard" in get(port, "/_dash-layout")
+
+
+def fail(*arguments: str | Path, cwd: Path) -> str:
+    """Run a command that must fail; return what it says."""
+    done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr
+
+
+def test_the_command_serves_with_the_store_where_it_is_told(
+    start: Callable[..., None], tmp_path: Path
+) -> None:
+    port = free_port()
+    start(COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--dir", "somewhere/else")
+    check_served(port)
+    assert sorted(path.name for path in (tmp_path / "somewhere" / "else").iterdir()) == FOLDERS
+
+
+def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_path: Path) -> None:
+    port = free_port()
+    start(
+        *(GUNICORN, "--no-control-socket", "--workers", "2", "--bind", f"127.0.0.1:{port}"),
+        APPLICATION,
+        CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "chosen"),
+    )
+    check_served(port)
+    assert sorted(path.name for path in (tmp_path / "chosen").iterdir()) == FOLDERS
+
+
+def test_app_py_serves_at_the_default_address(start: Callable[..., None], tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8050)) == 0:
+            pytest.skip("something else listens at 127.0.0.1:8050")
+    start(sys.executable, ROOT / "app.py")
+    check_served(8050)
+    assert sorted(path.name for path in (tmp_path / "data" / "gpt2_analysis").iterdir()) == FOLDERS
+
+
+def test_a_taken_port_is_one_sentence(taken: int, tmp_path: Path) -> None:
+    assert fail(COMMAND, "serve", "--port", str(taken), cwd=tmp_path) == (
+        f"Error: Cannot serve at 127.0.0.1:{taken}: something else listens there. Stop that, or "
+        "choose another with concept-fragmentation serve --host HOST --port PORT.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("default_port_taken")
+def test_app_py_says_so_too(tmp_path: Path) -> None:
+    said = fail(sys.executable, ROOT / "app.py", cwd=tmp_path)
+    assert said.startswith("Cannot serve at 127.0.0.1:8050: something else listens there.")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no-such-host.invalid", "a" * 300])
+def test_a_host_that_is_none_is_one_sentence(host: str) -> None:
+    result = CliRunner().invoke(main, ["serve", "--host", host])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: Cannot serve at {host}:8050: ")
+    assert result.output.count("\n") == 1
+
+
+def test_a_store_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "store"
+    result = CliRunner().invoke(main, ["serve", "--port", str(free_port()), "--dir", str(folder)])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: Could not make '{folder}': ")
+    assert result.output.count("\n") == 1
+
+
+def test_the_command_says_its_version_and_its_commands() -> None:
+    version = CliRunner().invoke(main, ["--version"]).output
+    assert re.fullmatch(r".*, version \d+\.\d+\.\d+\n", version)
+    shown = CliRunner().invoke(main, ["--help"]).output
+    assert "Serve the dashboard." in shown
