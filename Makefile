@@ -59,7 +59,7 @@ lock: ## Write constraints.txt anew from the newest versions that fit
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	{ echo '# The versions that were tested together. Written by `make lock`.'; \
-	  .lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	  .lock/bin/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.txt
 	rm -rf .lock
 
 clean: ## Remove everything that make made
