@@ -271,10 +271,58 @@ def _attention_problems(
         ):
             yield f"{path}.num_heads: a whole number from 1 is needed, not {_shown(heads)}"
             heads = None
+        yield from _statistic_problems(path, values, heads, layers)
         if values.get("attention_probs") is not None:
             yield from _weight_problems(
                 f"{path}.attention_probs", values["attention_probs"], heads, num_tokens, lengths
             )
+
+
+def _statistic_problems(
+    path: str, values: Mapping[Any, Any], heads: Any, layers: list[str] | None
+) -> Iterator[str]:
+    """What `AttentionStatistics` gives for a layer; `entropy` and `head_agreement` may be of more
+    than the heads where others made them.
+    """
+    for name in ("entropy", "head_agreement"):
+        if not (values.get(name) is None or _is_number(values[name]) or is_list(values[name])):
+            found = _shown(values[name])
+            yield f"{path}.{name}: a number or a list of numbers is needed, not {found}"
+    for name in ("entropy_normalised", "first_token_weight"):
+        value = values.get(name)
+        if value is None or _is_number(value):
+            continue
+        array = _as_numbers(value)
+        if array is None or array.ndim != 1:
+            yield f"{path}.{name}: a number, or one for each head, is needed"
+        elif heads is not None and len(array) != heads:
+            yield f"{path}.{name}: {len(array)} numbers where num_heads is {_shown(heads)}"
+    chance = values.get("head_agreement_chance")
+    if not (chance is None or _is_number(chance)):
+        yield f"{path}.head_agreement_chance: a number is needed, not {_shown(chance)}"
+    yield from _layer_agreement_problems(path, values, layers)
+    without = values.get("without_first_token")
+    if isinstance(without, Mapping):
+        # Once: a dict that holds itself has no end.
+        inner = {key: value for key, value in without.items() if key != "without_first_token"}
+        yield from _statistic_problems(f"{path}.without_first_token", inner, heads, layers)
+    elif without is not None:
+        yield f"{path}.without_first_token: a dict is needed, not {_shown(without)}"
+
+
+def _layer_agreement_problems(
+    path: str, values: Mapping[Any, Any], layers: list[str] | None
+) -> Iterator[str]:
+    for name in ("layer_agreement", "layer_agreement_chance"):
+        yield from _by_layer_problems(f"{path}.{name}", values.get(name), layers)
+        if isinstance(values.get(name), Mapping):
+            for other, value in values[name].items():
+                if not _is_number(value):
+                    yield f"{path}.{name}.{_key(other)}: a number is needed, not {_shown(value)}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def _weight_problems(

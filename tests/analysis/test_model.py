@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from concept_fragmentation.analysis import (
     Analysis,
     InvalidAnalysisError,
+    attention_statistics,
     check_analysis,
     find_problems,
     layer_window,
@@ -106,6 +107,47 @@ def test_a_consistent_analysis_has_no_problems() -> None:
             [["x"]],
             "attention_data.layer_0.attention_probs: an array of numbers",
         ),
+        (
+            "attention_data/layer_0/entropy",
+            "high",
+            "attention_data.layer_0.entropy: a number or a list of numbers is needed, not 'high'",
+        ),
+        ("attention_data/layer_0/head_agreement", {}, "head_agreement: a number or a list"),
+        (
+            "attention_data/layer_0/entropy_normalised",
+            [0.5],
+            "attention_data.layer_0.entropy_normalised: 1 numbers where num_heads is 2",
+        ),
+        (
+            "attention_data/layer_0/first_token_weight",
+            [[0.5, 0.5]],
+            "attention_data.layer_0.first_token_weight: a number, or one for each head",
+        ),
+        (
+            "attention_data/layer_0/head_agreement_chance",
+            [0.5],
+            "attention_data.layer_0.head_agreement_chance: a number is needed, not a list",
+        ),
+        (
+            "attention_data/layer_0/layer_agreement",
+            {"layer_9": 0.5},
+            "attention_data.layer_0.layer_agreement.layer_9: no layer of that name",
+        ),
+        (
+            "attention_data/layer_0/layer_agreement_chance",
+            {"layer_1": None},
+            "attention_data.layer_0.layer_agreement_chance.layer_1: a number is needed, not None",
+        ),
+        (
+            "attention_data/layer_0/without_first_token",
+            {"entropy_normalised": [0.5]},
+            "attention_data.layer_0.without_first_token.entropy_normalised: 1 numbers",
+        ),
+        (
+            "attention_data/layer_0/without_first_token",
+            [0.5],
+            "attention_data.layer_0.without_first_token: a dict is needed, not a list",
+        ),
         ("cluster_metrics/layer_0", 3, "cluster_metrics.layer_0: a dict is needed, not 3"),
         ("token_metadata/positions", [[0, 1, 2]], "token_metadata.positions: nested by sequence"),
         (
@@ -127,6 +169,15 @@ def test_each_problem_is_named_by_its_path(path: str, value: Any, problem: str) 
         check_analysis(data)
     assert list(caught.value.problems) == problems
     assert all(found in str(caught.value) for found in problems)
+
+
+def test_statistics_of_attention_are_part_of_a_consistent_analysis() -> None:
+    weights = np.tri(3)[np.newaxis] / np.arange(1, 4)[:, np.newaxis]
+    found = attention_statistics({"layer_0": np.repeat(weights, 2, axis=0), "layer_1": weights})
+    assert find_problems({**GOOD, "attention_data": found}) == []
+    loop: dict[str, Any] = {}
+    loop["without_first_token"] = loop
+    assert find_problems(changed("attention_data/layer_0/without_first_token", loop)) == []
 
 
 def test_a_number_too_long_to_write_out_is_a_problem_too() -> None:
@@ -216,6 +267,11 @@ PLACES = [
     "attention_data/layer_0",
     "attention_data/layer_0/num_heads",
     "attention_data/layer_0/attention_probs",
+    "attention_data/layer_0/entropy",
+    "attention_data/layer_0/entropy_normalised",
+    "attention_data/layer_0/head_agreement_chance",
+    "attention_data/layer_0/layer_agreement",
+    "attention_data/layer_0/without_first_token",
     "cluster_metrics/layer_0",
     "hidden_states/layer_0",
 ]
