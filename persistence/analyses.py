@@ -36,6 +36,7 @@ from concept_fragmentation.persistence.errors import (
     UnsupportedFormatError,
     not_found_sentence,
 )
+from concept_fragmentation.persistence.filters import Filters
 from concept_fragmentation.persistence.identifiers import folder_name
 from concept_fragmentation.persistence.locks import Locks
 from concept_fragmentation.persistence.records import delete_states
@@ -192,21 +193,10 @@ class AnalysisFiles:
         if not self.exists(analysis_id):
             raise self._not_found(analysis_id, None)
 
-    def summaries(
-        self,
-        *,
-        model_name: str | None,
-        search: str | None,
-        tag: str | None,
-        limit: int | None,
-        offset: int,
-    ) -> list[dict[str, Any]]:
+    def summaries(self, filters: Filters) -> list[dict[str, Any]]:
         """What `list_analyses` returns, from the catalog alone."""
         self._heal()
-        found = self._catalog.summaries(
-            model_name=model_name, search=search, tag=tag, limit=limit, offset=offset
-        )
-        return [_from_text(summary) for summary in found]
+        return [_from_text(summary) for summary in self._catalog.summaries(filters)]
 
     def versions(self, analysis_id: str) -> list[dict[str, Any]]:
         """What `list_versions` returns, newest first."""
@@ -524,8 +514,11 @@ def _entry(folder: str, change: _Change) -> Entry:
     return Entry(
         folder=folder,
         analysis_id=newest["analysis_id"],
+        name=newest["name"],
         model_name=newest["model_name"],
         timestamp=newest["timestamp"],
+        num_tokens=newest["num_tokens"],
+        num_layers=newest["num_layers"],
         labels_text="\n".join([*words, *newest["tags"]]),
         input_text=change.input_text,
         tags=tuple(newest["tags"]),

@@ -1,5 +1,10 @@
 """The catalog: an index over the files, for listing and searching. It can be deleted at any time.
 
+An analysis's key is the moment of its newest version, in microseconds: the newest first is the
+order of the keys, every index holds them in that order, and a list ends after its first page.
+
+Words are found by their trigrams (SQLite's FTS5), so that a part of a word is found too.
+
 Every change of an analysis is announced here first (`announce`) and recorded after the files were
 changed (`record`); an announcement left behind tells that a process died in between, and that the
 analysis must be looked at again.
@@ -11,18 +16,20 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
+from concept_fragmentation.persistence.filters import Filters, microseconds
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _BUSY_SECONDS: Final = 60
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -34,27 +41,25 @@ _tables = sa.MetaData()
 _analyses = sa.Table(
     "analyses",
     _tables,
-    sa.Column("folder", sa.Text, primary_key=True),
-    sa.Column("analysis_id", sa.Text, nullable=False, unique=True),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("folder", sa.Text, nullable=False, unique=True),
+    sa.Column("analysis_id", sa.Text, nullable=False),
     sa.Column("model_name", sa.Text, nullable=False),
-    sa.Column("timestamp", sa.Text, nullable=False),
-    # What is searched, case-folded: id, name, model, notes and tags; and the whole input text.
-    sa.Column("labels_text", sa.Text, nullable=False),
-    sa.Column("input_text", sa.Text, nullable=False),
+    sa.Column("num_tokens", sa.Integer, nullable=False),
+    sa.Column("num_layers", sa.Integer, nullable=False),
     # The answer of `list_analyses`, encoded.
     sa.Column("summary", sa.Text, nullable=False),
-    sa.Index("analyses_newest", "timestamp", "analysis_id"),
-    sa.Index("analyses_of_model", "model_name", "timestamp"),
+    sa.Index("analyses_of_model", "model_name", "id"),
+    # Small, and in the order of the list: going through all of it takes a few milliseconds.
+    sa.Index("analyses_numbers", "id", "num_tokens", "num_layers"),
 )
 
 _tags = sa.Table(
     "tags",
     _tables,
-    sa.Column(
-        "folder", sa.Text, sa.ForeignKey("analyses.folder", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("id", sa.ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.Text, primary_key=True),
-    sa.Index("tags_of_analyses", "tag"),
+    sa.Index("tags_of_analyses", "tag", "id"),
 )
 
 _versions = sa.Table(
@@ -67,6 +72,24 @@ _versions = sa.Table(
     sa.Column("summary", sa.Text, nullable=False),
 )
 
+# Case-folded: the name; id, name, model, notes and tags; the whole input text.
+_texts = sa.table("texts", *map(sa.column, ("rowid", "texts", "name", "labels_text", "input_text")))
+_terms = sa.table("terms", sa.column("term"))
+
+_DROP_TEXTS: Final = ("DROP TABLE IF EXISTS terms", "DROP TABLE IF EXISTS texts")
+_CREATE_TEXTS: Final = (
+    "CREATE VIRTUAL TABLE texts USING fts5("
+    "name, labels_text, input_text, tokenize='trigram case_sensitive 1')",
+    "CREATE VIRTUAL TABLE terms USING fts5vocab(texts, row)",
+)
+
+# Before each name and after each text: the fewest characters are the beginning of a trigram then.
+# No word that is searched for holds whitespace.
+_PADDING: Final = "\n\n"
+_TRIGRAM: Final = 3
+_SAMPLE: Final = 500
+_LAST_CHARACTER: Final = "\U0010ffff"
+
 _pending = sa.Table("pending", _tables, sa.Column("folder", sa.Text, primary_key=True))
 
 
@@ -75,8 +98,11 @@ class Entry(NamedTuple):
 
     folder: str
     analysis_id: str
+    name: str
     model_name: str
     timestamp: str
+    num_tokens: int
+    num_layers: int
     labels_text: str
     input_text: str | None  # None: as it was
     tags: tuple[str, ...]
@@ -121,10 +147,14 @@ class Catalog:
         def run(connection: sa.Connection) -> None:
             nonlocal entry
             this = _analyses.c.folder == folder
-            if entry is not None and entry.input_text is None:
-                text = connection.scalar(sa.select(_analyses.c.input_text).where(this))
-                entry = entry._replace(input_text=text)
-            connection.execute(sa.delete(_analyses).where(this))
+            key = connection.scalar(sa.select(_analyses.c.id).where(this))
+            if key is not None:
+                texts = _texts.c.rowid == key
+                if entry is not None and entry.input_text is None:
+                    text = connection.scalar(sa.select(_texts.c.input_text).where(texts))
+                    entry = entry._replace(input_text=text)
+                connection.execute(sa.delete(_texts).where(texts))
+                connection.execute(sa.delete(_analyses).where(this))
             if entry is not None:
                 _insert(connection, entry)
             connection.execute(sa.delete(_pending).where(_pending.c.folder == folder))
@@ -135,37 +165,49 @@ class Catalog:
         """The folders whose change was announced and not recorded yet."""
         return self._read(lambda connection: list(connection.scalars(sa.select(_pending.c.folder))))
 
-    def summaries(
-        self,
-        *,
-        model_name: str | None = None,
-        search: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[str]:
+    def summaries(self, filters: Filters) -> list[str]:
         """The summaries of the analyses that fit, newest first."""
-        columns = _analyses.c
-        query = sa.select(columns.summary).order_by(
-            columns.timestamp.desc(), columns.analysis_id.desc()
-        )
-        if model_name is not None:
-            query = query.where(columns.model_name == index_text(model_name))
-        for word in index_text(search or "").casefold().split():
-            query = query.where(
-                columns.labels_text.contains(word, autoescape=True)
-                | columns.input_text.contains(word, autoescape=True)
-            )
-        if tag is not None:
-            with_tag = sa.select(_tags.c.folder).where(_tags.c.tag == index_text(tag))
-            query = query.where(columns.folder.in_(with_tag))
-        query = query.limit(-1 if limit is None else limit).offset(offset)
-        return self._read(lambda connection: list(connection.scalars(query)))
+
+        def run(connection: sa.Connection) -> list[str]:
+            columns = _analyses.c
+            # The keys first, from the indices alone; summaries are read of those only.
+            key: sa.ColumnElement[int] = columns.id
+            keys = sa.select(key)
+            match, common = _asked_of_texts(connection, filters)
+            if match is not None or common:
+                key = _texts.c.rowid
+                keys = keys.join_from(_texts, _analyses, columns.id == _texts.c.rowid)
+            if match is not None:
+                keys = keys.where(_texts.c.texts.op("MATCH")(match))
+            for word in common:
+                keys = keys.where(_holds(word))
+            if filters.tag is not None:
+                with_tag = _tags.c.tag == index_text(filters.tag)
+                keys = keys.join(_tags, _tags.c.id == columns.id).where(with_tag)
+                if key is columns.id:
+                    key = _tags.c.id
+            if filters.model_name is not None:
+                keys = keys.where(columns.model_name == index_text(filters.model_name))
+            for column, least, most in (
+                (columns.num_tokens, filters.min_tokens, filters.max_tokens),
+                (columns.num_layers, filters.min_layers, filters.max_layers),
+                (key, filters.first_moment, filters.last_moment),
+            ):
+                if least is not None:
+                    keys = keys.where(column >= least)
+                if most is not None:
+                    keys = keys.where(column <= most)
+            limit = -1 if filters.limit is None else filters.limit
+            keys = keys.order_by(key.desc()).limit(limit).offset(filters.offset)
+            query = sa.select(columns.summary).where(columns.id.in_(keys))
+            return list(connection.scalars(query.order_by(columns.id.desc())))
+
+        return self._read(run)
 
     def newest_ids(self, limit: int) -> list[str]:
         """The ids of the `limit` newest analyses."""
         columns = _analyses.c
-        query = sa.select(columns.analysis_id).order_by(columns.timestamp.desc()).limit(limit)
+        query = sa.select(columns.analysis_id).order_by(columns.id.desc()).limit(limit)
         return self._read(lambda connection: list(connection.scalars(query)))
 
     def versions(self, folder: str) -> dict[int, str]:
@@ -180,7 +222,11 @@ class Catalog:
     def _fill(self, connection: sa.Connection) -> None:
         # Announcements stay: whoever made one may still be at work.
         _tables.drop_all(connection, tables=[_tags, _versions, _analyses])
+        for statement in _DROP_TEXTS:
+            connection.exec_driver_sql(statement)
         _tables.create_all(connection)
+        for statement in _CREATE_TEXTS:
+            connection.exec_driver_sql(statement)
         for entry in self._read_entries():
             _insert(connection, entry)
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -236,21 +282,83 @@ def index_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
+def _asked_of_texts(connection: sa.Connection, filters: Filters) -> tuple[str | None, list[str]]:
+    """What FTS5 is asked for (None for nothing), and the words that each text is searched for.
+
+    FTS5 gets quoted strings, in which it interprets nothing.
+    """
+    parts, common = [], []
+    for word in dict.fromkeys(_folded(filters.search or "").split()):
+        if len(word) >= _TRIGRAM:
+            parts.append(_quoted(word))
+        elif _is_common(connection, word):
+            # Too many trigrams hold it; but the first page is soon full without an index.
+            common.append(word)
+        else:
+            holding = sa.select(_terms.c.term).where(
+                _terms.c.term >= word, _terms.c.term < word + _LAST_CHARACTER
+            )
+            found = " OR ".join(map(_quoted, connection.scalars(holding)))
+            parts.append(found or _quoted(word + _PADDING))
+    parts = [f"{{labels_text input_text}} : ({part})" for part in parts]
+    if filters.name_prefix:
+        parts.append(f"name : ^ {_quoted(_PADDING + _folded(filters.name_prefix))}")
+    return " AND ".join(parts) or None, common
+
+
+def _is_common(connection: sa.Connection, word: str) -> bool:
+    """Whether one in twenty of the newest texts holds `word`."""
+    newest = sa.select(_texts).order_by(_texts.c.rowid.desc()).limit(_SAMPLE).subquery()
+    holding = sa.select(sa.func.count()).select_from(newest).where(_holds(word, newest.c))
+    return connection.scalars(holding).one() * 20 >= _SAMPLE
+
+
+def _holds(word: str, columns: Any = _texts.c) -> sa.ColumnElement[bool]:
+    found_in = (sa.func.instr(text, word) > 0 for text in (columns.labels_text, columns.input_text))
+    return sa.or_(*found_in)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _folded(text: str) -> str:
+    return index_text(text).casefold()
+
+
+def _free_key(connection: sa.Connection, moment: int) -> int:
+    """`moment`, or the next one that no analysis has."""
+    taken = sa.select(_analyses.c.id).where(_analyses.c.id >= moment).order_by(_analyses.c.id)
+    for key in connection.scalars(taken):
+        if key > moment:
+            break
+        moment += 1
+    return moment
+
+
 def _insert(connection: sa.Connection, entry: Entry) -> None:
+    key = _free_key(connection, microseconds(datetime.fromisoformat(entry.timestamp)))
     connection.execute(
         sa.insert(_analyses).values(
+            id=key,
             folder=entry.folder,
             analysis_id=entry.analysis_id,
             model_name=index_text(entry.model_name),
-            timestamp=entry.timestamp,
-            labels_text=index_text(entry.labels_text).casefold(),
-            input_text=index_text(entry.input_text or "").casefold(),
+            num_tokens=entry.num_tokens,
+            num_layers=entry.num_layers,
             summary=entry.summary,
         )
     )
+    connection.execute(
+        sa.insert(_texts).values(
+            rowid=key,
+            name=_PADDING + _folded(entry.name),
+            labels_text=_folded(entry.labels_text) + _PADDING,
+            input_text=_folded(entry.input_text or "") + _PADDING,
+        )
+    )
     if entry.tags:
-        tags = {index_text(tag) for tag in entry.tags}
-        rows = [{"folder": entry.folder, "tag": tag} for tag in sorted(tags)]
+        rows = [{"id": key, "tag": tag} for tag in sorted(set(map(index_text, entry.tags)))]
         connection.execute(sa.insert(_tags), rows)
     connection.execute(
         sa.insert(_versions),

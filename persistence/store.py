@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
 from concept_fragmentation.persistence.errors import NotFoundError
+from concept_fragmentation.persistence.filters import Filters
 from concept_fragmentation.persistence.identifiers import (
     check_identifier,
     folder_name,
@@ -195,16 +197,35 @@ class GPT2AnalysisPersistence:
         *,
         search: str | None = None,
         tag: str | None = None,
+        name_prefix: str | None = None,
+        min_tokens: int | None = None,
+        max_tokens: int | None = None,
+        min_layers: int | None = None,
+        max_layers: int | None = None,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
         """The metadata of the stored analyses, newest first, without opening one.
 
+        All filters are answered by the catalog's indices, and all of those given must hold.
+
         Args:
             model_name: only those of this model.
-            search: only those that hold every word of this in their id, name, model, notes, tags or
-                input text, whatever the case.
+            search: only those that hold every word of this (what whitespace separates, at most
+                10,000 characters in all) in their id, name, model, notes, tags or input text: as a
+                word or a part of one, whatever the case. No character has a meaning of its own.
             tag: only those with this tag.
+            name_prefix: only those whose name begins with this, whatever the case.
+            min_tokens: only those with so many tokens or more.
+            max_tokens: only those with so many tokens or fewer.
+            min_layers: only those with so many layers or more.
+            max_layers: only those with so many layers or fewer.
+            since: only those whose newest version was saved then or later: a date, a time, or the
+                ISO 8601 text of one, in UTC where it names no time zone.
+            until: only those whose newest version was saved then or earlier; a date alone means its
+                whole day.
             limit: how many at most.
             offset: how many to skip.
 
@@ -212,18 +233,25 @@ class GPT2AnalysisPersistence:
             The metadata of each one's newest version, with `num_versions`, `num_tokens`,
             `num_layers`, `input_length` and `size_bytes` (all versions). `input_text` is cut after
             1,000 characters.
+
+        Raises:
+            InvalidDataError: a filter is of the wrong type or out of range.
         """
-        problems: list[str] = []
-        for what, number in (("limit", 0 if limit is None else limit), ("offset", offset)):
-            if type(number) is not int or number < 0:
-                problems.append(f"{what}: a whole number from 0 is needed, not {number!r}")
-        _need_text("model_name", model_name, problems, optional=True)
-        _need_text("search", search, problems, optional=True)
-        _need_text("tag", tag, problems, optional=True)
-        _refuse(problems)
-        return self._analyses.summaries(
-            model_name=model_name, search=search, tag=tag, limit=limit, offset=offset
+        filters = Filters(
+            model_name=model_name,
+            search=search,
+            tag=tag,
+            name_prefix=name_prefix,
+            min_tokens=min_tokens,
+            max_tokens=max_tokens,
+            min_layers=min_layers,
+            max_layers=max_layers,
+            since=since,
+            until=until,
+            limit=limit,
+            offset=offset,
         )
+        return self._analyses.summaries(filters)
 
     def list_versions(self, analysis_id: str) -> list[dict[str, Any]]:
         """The metadata of an analysis's versions, newest first, without opening one.
