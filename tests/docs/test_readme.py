@@ -6,6 +6,7 @@ after a block of Python promises all that the block prints.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -14,11 +15,13 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 
 import click
 import pytest
 
+from concept_fragmentation import analysis
 from concept_fragmentation.cli import main
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
@@ -146,6 +149,14 @@ def test_every_extra_exists() -> None:
     for document, arguments in named("pip"):
         for extra in re.findall(r"\[(\w+)\]", " ".join(arguments)):
             assert extra in project["optional-dependencies"], document
+
+
+def test_every_public_function_of_analysis_and_metric_of_a_path_is_explained() -> None:
+    text = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    functions = {name for name in analysis.__all__ if isfunction(getattr(analysis, name))}
+    metrics = {field.name for field in dataclasses.fields(analysis.TokenPathMetrics)}
+    missing = (functions | metrics) - set(re.findall(r"\w+", text))
+    assert missing == set(), "write about these in docs/analysis.md"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
