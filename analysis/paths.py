@@ -59,7 +59,7 @@ def token_path_metrics(
       or where their dimensions differ between layers, as the next two.
     - path_length_scaled: the same of h(l) / m(l), with m(l) the median over tokens of ||h(l)||, so
       that a typical token has norm 1 in every layer; the median, since a few tokens (the first
-      position in GPT-2) have norms of a hundred times the others'. Ours, as is the next.
+      position in GPT-2) have norms of many times the others'. Ours, as is the next.
     - path_length_angular: sum over l of arccos(cos(h(l), h(l + 1))), the length of the way on the
       unit sphere: of direction alone.
     - mobility_score: how much a token moves, from 0 (never) to 1. Without hidden states

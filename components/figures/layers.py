@@ -103,7 +103,7 @@ def attention_entropies(analysis: Analysis) -> dict[str, Floats]:
     """The attention entropy of each head (nats), by layer in declared order.
 
     Where a layer gives `entropy`, one number or one a head, it is that; else it is computed from
-    `attention_probs` as the mean over queries of -sum over keys of a ln a.
+    `attention_probs` as the mean over queries, without padding, of -sum over keys of a ln a.
     """
     found = {}
     for layer in analysis.layers:
@@ -113,9 +113,9 @@ def attention_entropies(analysis: Analysis) -> dict[str, Floats]:
             found[layer] = np.atleast_1d(given)
         elif (weights := _array(values.get("attention_probs"))) is not None and weights.ndim >= 3:
             logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-            by_query = -(weights * logarithms).sum(axis=-1)
-            by_head = by_query.mean(axis=-1).reshape(-1, weights.shape[-3]).mean(axis=0)
-            found[layer] = by_head
+            by_query = -(weights * logarithms).sum(axis=-1).reshape(-1, *weights.shape[-3:-1])
+            real = ~analysis.padding.reshape(len(by_query), 1, -1)
+            found[layer] = (by_query * real).sum(axis=(0, 2)) / max(int(real.sum()), 1)
     return found
 
 

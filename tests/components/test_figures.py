@@ -185,6 +185,24 @@ def test_attention_entropy_is_computed_where_only_weights_are_given() -> None:
     assert np.allclose(figure.data[-1].y, [np.log(2) / 4, 1.5])
 
 
+def test_padded_queries_do_not_count_for_the_entropy() -> None:
+    weights = np.tri(3)[np.newaxis] / np.arange(1, 4)[:, np.newaxis]
+    data = {
+        "model_type": "gpt2",
+        "layers": ["a"],
+        "token_metadata": {"tokens": ["x", "y", "<pad>"], "attention_mask": [1, 1, 0]},
+        "attention_data": {"a": {"attention_probs": weights}},
+    }
+    assert np.allclose(attention_entropies(Analysis.from_dict(data))["a"], np.log(2) / 2)
+    data["token_metadata"] = {
+        "tokens": [["x", "y", "z"], ["x", "y", "<pad>"]],
+        "attention_mask": [[1, 1, 1], [1, 1, 0]],
+    }
+    data["attention_data"] = {"a": {"attention_probs": np.stack([weights, weights])}}
+    expected = (2 * np.log(2) + np.log(3)) / 5
+    assert np.allclose(attention_entropies(Analysis.from_dict(data))["a"], expected)
+
+
 def test_a_layer_without_a_value_is_a_gap() -> None:
     analysis = with_layers({"h.1": {"head_agreement": 0.5}}, {"h.0": {"purity": 0.9}})
     attention, concepts = attention_by_layer(analysis), concept_metrics(analysis)
