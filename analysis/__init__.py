@@ -51,6 +51,7 @@ from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_me
 from concept_fragmentation.analysis.shared_paths import (
     PathCorrelation,
     attention_path_correlation,
+    query_path_correlations,
 )
 from concept_fragmentation.analysis.significance import (
     CategoryAssociation,
@@ -123,6 +124,7 @@ __all__ = [
     "linear_cka",
     "pair_divergence",
     "purity",
+    "query_path_correlations",
     "silhouette",
     "token_path_metrics",
     "tokens_in_cluster",

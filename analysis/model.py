@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
+from concept_fragmentation.analysis.attention import attention_statistics
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
+from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+MOST_WEIGHTS: Final = 20_000_000
 
 _KNOWN_COLUMNS: Final = frozenset(
     ("tokens", "positions", "token_ids", "attention_mask", "sequence_ids")
@@ -117,6 +121,28 @@ class Analysis:
     def num_layers(self) -> int:
         """How many layers are declared, labelled or not."""
         return len(self.layers)
+
+    @cached_property
+    def attention_figures(self) -> Mapping[str, Mapping[str, Any]]:
+        """`attention`, and what its weights say by head and layer where it is not given.
+
+        See `AttentionStatistics`. Nothing is computed of more than `MOST_WEIGHTS` weights, which
+        would take seconds, or of weights that are not causal.
+        """
+        given = {layer: self.attention.get(layer, {}) for layer in self.layers}
+        weights = {
+            layer: np.asarray(values["attention_probs"])
+            for layer, values in given.items()
+            if values.get("attention_probs") is not None
+        }
+        known = all("head_agreement_chance" in self.attention[layer] for layer in weights)
+        if known or sum(array.size for array in weights.values()) > MOST_WEIGHTS:
+            return self.attention
+        try:
+            found = attention_statistics(weights)
+        except InvalidDataError:
+            return self.attention
+        return {layer: {**found.get(layer, {}), **values} for layer, values in given.items()}
 
     @cached_property
     def aligned(self) -> AlignedLabels:

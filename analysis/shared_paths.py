@@ -90,16 +90,9 @@ def attention_path_correlation(
     null = [_Mean() for _ in range(permutations)]
     num_pairs = 0
     for weights, path, mask in _sequences(attentions, paths, masks):
-        attention = mean_of_heads(weights if weights.ndim == 3 else weights[np.newaxis], mask)
-        if len(path) != len(attention) or path.ndim != 2:
-            raise InvalidDataError(
-                [f"paths: shape {path.shape} where attention has {len(attention)} tokens"]
-            )
-        keys = np.ones(len(path), dtype=bool) if mask is None else np.asarray(mask).astype(bool)
-        keys[np.argmax(keys) if len(keys) else []] = False
+        attention, keys, pairs = _pairs(weights, path, mask)
         shared, comparable = _shared(path)
-        pairs = np.tri(len(path), k=-1, dtype=bool) & keys & keys[:, np.newaxis]
-        counted, found, given_distance = _correlations(attention, shared, pairs & comparable)
+        _, counted, found, given_distance = _correlations(attention, shared, pairs & comparable)
         plain.add(found, counted)
         partial.add(given_distance, counted)
         num_pairs += int(counted.sum())
@@ -108,7 +101,9 @@ def attention_path_correlation(
             order = np.arange(len(path))
             order[tokens] = generator.permutation(tokens)
             dealt = np.ix_(order, order)
-            counted, found, _ = _correlations(attention, shared[dealt], pairs & comparable[dealt])
+            _, counted, found, _ = _correlations(
+                attention, shared[dealt], pairs & comparable[dealt]
+            )
             mean.add(found, counted)
     correlation = plain.mean()
     larger = sum(abs(mean.mean()) >= abs(correlation) - _ROUNDING for mean in null)
@@ -120,6 +115,33 @@ def attention_path_correlation(
         num_queries=plain.number,
         num_pairs=num_pairs,
     )
+
+
+def query_path_correlations(
+    attention: npt.NDArray[Any], paths: IntArray, mask: npt.ArrayLike | None = None
+) -> Floats:
+    """The correlation between attention and shared paths of each query of one sequence.
+
+    The figures of which `attention_path_correlation` gives the mean.
+
+    Args:
+        attention: float (heads, S, S) or (S, S), causal.
+        paths: int (S, L), the tokens' clusters; -1 is "no cluster".
+        mask: (S,), 0 for padding.
+
+    Returns:
+        float64 (S,), NaN for queries that are not counted.
+
+    Raises:
+        InvalidDataError: attention is not causal, or does not fit the paths.
+    """
+    path = np.asarray(paths)
+    weights, _, pairs = _pairs(np.asarray(attention), path, mask)
+    shared, comparable = _shared(path)
+    rows, _, found, _ = _correlations(weights, shared, pairs & comparable)
+    by_query = np.full(len(path), np.nan)
+    by_query[rows] = found
+    return by_query
 
 
 class _Mean:
@@ -152,6 +174,20 @@ def _sequences(*columns: Iterable[Any] | None) -> Iterator[tuple[Any, Any, Any]]
         yield weights, path, items[2] if len(items) > 2 else None
 
 
+def _pairs(
+    weights: npt.NDArray[Any], path: IntArray, mask: npt.ArrayLike | None
+) -> tuple[Floats, Bools, Bools]:
+    """The mean of the heads, which tokens count as keys, and which pairs (query, key) count."""
+    attention = mean_of_heads(weights if weights.ndim == 3 else weights[np.newaxis], mask)
+    if len(path) != len(attention) or path.ndim != 2:
+        raise InvalidDataError(
+            [f"paths: shape {path.shape} where attention has {len(attention)} tokens"]
+        )
+    keys = np.ones(len(path), dtype=bool) if mask is None else np.asarray(mask).astype(bool)
+    keys[np.argmax(keys) if len(keys) else []] = False
+    return attention, keys, np.tri(len(path), k=-1, dtype=bool) & keys & keys[:, np.newaxis]
+
+
 def _shared(path: IntArray) -> tuple[Floats, Bools]:
     """For each pair of tokens the share of layers they share a cluster in, and if there is any."""
     same, both = np.zeros((2, len(path), len(path)))
@@ -165,8 +201,8 @@ def _shared(path: IntArray) -> tuple[Floats, Bools]:
 
 def _correlations(
     attention: Floats, shared: Floats, pairs: Bools
-) -> tuple[IntArray, Floats, Floats]:
-    """For the rows that count: their number of keys, and the plain and partial correlation."""
+) -> tuple[IntArray, IntArray, Floats, Floats]:
+    """The rows that count, their number of keys, and the plain and partial correlation."""
     rows = np.flatnonzero(pairs.sum(axis=1) >= _FEWEST_KEYS)
     pairs = pairs[rows]
     distance = rows[:, np.newaxis] - np.arange(len(attention))
@@ -183,7 +219,7 @@ def _correlations(
         out=partial,
         where=rest > _ROUNDING,
     )
-    return pairs[known].sum(axis=1), of_shared, partial
+    return rows[known], pairs[known].sum(axis=1), of_shared, partial
 
 
 def _ranks(values: npt.NDArray[Any], pairs: Bools) -> Floats:

@@ -5,20 +5,35 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 
+import numpy as np
 import plotly.graph_objects as go
 
 from benchmarks.timing import Row, median, milliseconds, real_analysis
-from concept_fragmentation.analysis import Analysis, layer_window
+from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
+from concept_fragmentation.components.figures.attention import (
+    attention_matrix,
+    rollout_matrix,
+    token_rollout,
+)
+from concept_fragmentation.components.figures.attention_flow import (
+    attention_flow,
+    attention_flow_sankey,
+)
 from concept_fragmentation.components.figures.data import (
     to_csv,
     token_paths_frame,
     window_links_frame,
 )
+from concept_fragmentation.components.figures.heads import head_entropy
 from concept_fragmentation.components.figures.metrics import (
     cluster_entropy,
     cluster_sizes,
     path_metric_distributions,
     transition_heatmap,
+)
+from concept_fragmentation.components.figures.path_attention import (
+    path_attention,
+    path_attention_by_token,
 )
 from concept_fragmentation.components.figures.sankey import token_sankey
 from concept_fragmentation.components.figures.token_comparison import compared_tokens
@@ -31,6 +46,19 @@ from concept_fragmentation.components.figures.windows import (
 
 WINDOWS = ((0, 3), (4, 7), (8, 11), (0, 11))
 MIN_COUNTS = (1, 50)
+
+
+def with_attention(num_tokens: int, num_layers: int, num_heads: int) -> Analysis:
+    """Random causal attention, with random clusters."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, (num_tokens, num_layers))
+    data = analysis_from_labels([f" t{i % 400}" for i in range(num_tokens)], labels)
+    for layer in data["layers"]:
+        weights = np.tril(rng.random((num_heads, num_tokens, num_tokens), dtype=np.float32) ** 20)
+        weights += 1e-6 * np.eye(num_tokens, dtype=np.float32)
+        weights /= weights.sum(axis=-1, keepdims=True)
+        data.setdefault("attention_data", {})[layer] = {"attention_probs": weights}
+    return Analysis.from_dict(data)
 
 
 def run() -> list[Row]:
@@ -72,6 +100,24 @@ def run() -> list[Row]:
         "cluster entropy 0-11": lambda: cluster_entropy(analysis, wide),
         "transitions 0-1": lambda: transition_heatmap(analysis, 0, 1),
     }
+    long, short = with_attention(1024, 12, 12), with_attention(128, 12, 12)
+    last = long.layers[-1]
+    found = path_attention(short)
+    assert found is not None
+    drawn |= {
+        "attention of a head, 1,024 tokens": lambda: attention_matrix(long, last, 3),
+        "attention of 12 heads, 1,024 tokens": lambda: attention_matrix(long, last),
+        "attention flow, 128 tokens x 12 layers": lambda: attention_flow_sankey(
+            short, attention_flow(short, 127)
+        ),
+        "attention flow, 1,024 tokens x 12 layers": lambda: attention_flow_sankey(
+            long, attention_flow(long, 1023)
+        ),
+        "rollout of a token, 128 tokens x 12 layers": lambda: token_rollout(short, 127),
+        "rollout matrix, 128 tokens x 12 layers": lambda: rollout_matrix(short, last),
+        "head entropy, 12 heads x 12 layers": lambda: head_entropy(short),
+        "attention and paths by token, 128 x 12": lambda: path_attention_by_token(short, found),
+    }
     rows = []
     for name, draw in drawn.items():
         built = median(draw)
@@ -86,6 +132,7 @@ def run() -> list[Row]:
             )
         )
     tables = {
+        "correlate attention and paths, 128 tokens x 12 layers": lambda: path_attention(short),
         "table of token paths 0-11": lambda: token_paths_frame(analysis, wide),
         "CSV of token paths 0-11": lambda: to_csv(token_paths_frame(analysis, wide)),
         "table of bands 0-11": lambda: window_links_frame(analysis, wide),

@@ -87,6 +87,11 @@ _CLUSTERS: Final = {
     ),
 }
 
+_DIVERGING: Final = {
+    "light": ("#7a3a00", "#c96f12", "#f2b877", "#f7f8fa", "#93bfe0", "#3a83bb", "#0b3a6b"),
+    "dark": ("#ffd9a8", "#e08a2e", "#7a4a17", "#20262f", "#1f4f7d", "#3f8fca", "#c8e4fb"),
+}
+
 
 def ink(theme: str) -> Ink:
     """Return the colours of text, lines and scales; anything but "dark" is light."""
@@ -107,6 +112,16 @@ def cluster_colours(theme: str = "light") -> tuple[str, ...]:
 def path_colour(rank: int, theme: str = "light") -> str:
     """Return the colour of the path that is the `rank`-th most frequent, from 0."""
     return cluster_colour(rank, theme)
+
+
+def diverging_scale(theme: str = "light") -> list[list[float | str]]:
+    """Return a scale from orange (least) through the surface to blue (most).
+
+    Of the two hues that differ most to eyes that lack red or green cones; both ends are as far from
+    the surface in lightness, so that in grey the sign is lost but not the strength.
+    """
+    colours = _DIVERGING["dark" if theme == "dark" else "light"]
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -19,7 +19,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
-from concept_fragmentation.components.figures.theme import empty_figure, new_figure
+from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
 
@@ -181,7 +181,7 @@ def token_sankey(
             "customdata": links.customdata,
             "hovertemplate": "%{customdata[4]}<extra></extra>",
         },
-        "textfont": {"size": 11, "color": ink(theme).text, "shadow": _halo(ink(theme).surface)},
+        "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},
         "valueformat": ",",
     }
     named = _names_at_the_end(nodes, window.last, height)
@@ -515,10 +515,6 @@ def _names_at_the_end(nodes: dict[str, Any], last: int, height: int) -> list[dic
         }
         for y, cluster in ends
     ]
-
-
-def _halo(colour: str) -> str:
-    return ", ".join(f"{x}px {y}px 2px {colour}" for x in (-1, 1) for y in (-1, 1))
 
 
 def _figure(

@@ -100,3 +100,8 @@ def colour_bar(theme: str, **differs: Any) -> dict[str, Any]:
     """Return a narrow bar that says what the colours of a scale stand for."""
     bar = {"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 11, "color": ink(theme).soft}}
     return bar | differs
+
+
+def halo(theme: str) -> str:
+    """Return the shadow that sets text off from what it is written on."""
+    return ", ".join(f"{x}px {y}px 2px {ink(theme).surface}" for x in (-1, 1) for y in (-1, 1))

@@ -1,0 +1,252 @@
+"""Figures of attention heads: how widely each attends, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
+from concept_fragmentation.components.palette import ink
+from concept_fragmentation.components.text import plotly_name
+
+Floats = npt.NDArray[np.float64]
+
+# Numbers in more cells can't be read.
+_MOST_WRITTEN: Final = 200
+
+
+def head_entropy(
+    analysis: Analysis, theme: str = "light", *, normalised: bool = False
+) -> go.Figure | None:
+    """Draw the attention entropy of each head of each layer; None without it.
+
+    In nats, or `normalised`: divided by what the causal mask allows a query, the logarithm of the
+    number of keys it can reach.
+    """
+    nats, shares = head_values(analysis, "entropy"), head_values(analysis, "entropy_normalised")
+    firsts = head_values(analysis, "first_token_weight")
+    values = shares if normalised else nats
+    if values is None:
+        return None
+    names = [plotly_name(layer) for layer in analysis.layers]
+    num_heads = values.shape[1]
+    largest = float(np.nanmax(values))
+    top = 1.0 if normalised else max(largest, 1e-9)
+    cells = {
+        "type": "heatmap",
+        "z": values.T,
+        "zmin": 0,
+        "zmax": top,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "colorscale": colour_scale(theme),
+        "text": _written(values.T) if values.size <= _MOST_WRITTEN else None,
+        "texttemplate": "%{text}" if values.size <= _MOST_WRITTEN else None,
+        "textfont": {"size": 9},
+        "customdata": [
+            [
+                [f"<b>{name}, head {head}</b><br>" + _said(nats, shares, firsts, (i, head))]
+                for i, name in enumerate(names)
+            ]
+            for head in range(num_heads)
+        ],
+        "hovertemplate": "%{customdata[0]}<extra></extra>",
+        "colorbar": colour_bar(theme, nticks=4),
+    }
+    return new_figure(
+        "Attention entropy by head",
+        "share of its largest possible value; 0: one key, 1: all alike"
+        if normalised
+        else "nats; 0: all weight on one key",
+        theme,
+        [cells],
+        xaxis=layer_axis(analysis.layers),
+        yaxis={
+            "title": {"text": "head"},
+            "showgrid": False,
+            "zeroline": False,
+            "ticks": "",
+            "dtick": -(-num_heads // 16),
+            "range": [num_heads - 0.5, -0.5],
+        },
+    )
+
+
+def head_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None:
+    """Draw how far the heads of a layer agree, and would by chance; None without it."""
+    values = _layer_values(analysis, "head_agreement")
+    chances = _layer_values(analysis, "head_agreement_chance")
+    if np.isnan(values).all():
+        return None
+    colours, names = ink(theme), [[plotly_name(layer)] for layer in analysis.layers]
+    places = list(range(len(analysis.layers)))
+    lines = [
+        ("heads of a layer", values, colours.series, "solid"),
+        ("by chance", chances, colours.soft, "dash"),
+    ]
+    drawn = [line for line in lines if not np.isnan(line[1]).all()]
+    traces = [
+        {
+            "type": "scatter",
+            "x": places,
+            "y": y,
+            "customdata": names,
+            "mode": "lines+markers" if dash == "solid" else "lines",
+            "line": {"color": colour, "width": 2.5 if dash == "solid" else 1.5, "dash": dash},
+            "marker": {"size": 8, "line": {"color": colours.surface, "width": 1}},
+            "hovertemplate": f"%{{customdata[0]}}: {label} %{{y:.3f}}<extra></extra>",
+        }
+        for label, y, colour, dash in drawn
+    ]
+    has_chance = len(drawn) > 1
+    return new_figure(
+        "Head agreement within layers",
+        "1: alike; dashed: of the same weights in random order"
+        if has_chance
+        else "of the weights of a layer's heads",
+        theme,
+        traces,
+        xaxis=layer_axis(analysis.layers),
+        yaxis={"title": {"text": "agreement"}, "range": [0, 1.03], "nticks": 6},
+    )
+
+
+def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None:
+    """Draw how far the heads of each layer agree with those of each other; None without it."""
+    values, chances = agreement_between(analysis)
+    if values is None:
+        return None
+    names = [plotly_name(layer) for layer in analysis.layers]
+    written = values.size <= _MOST_WRITTEN
+    cells = {
+        "type": "heatmap",
+        "z": values,
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "colorscale": colour_scale(theme),
+        "text": _written(values) if written else None,
+        "texttemplate": "%{text}" if written else None,
+        "textfont": {"size": 10},
+        "customdata": [
+            [[f"{here} and {there}", _chance(chances, i, j)] for j, there in enumerate(names)]
+            for i, here in enumerate(names)
+        ],
+        "hovertemplate": (
+            "<b>%{customdata[0]}</b><br>agreement %{z:.3f}%{customdata[1]}<extra></extra>"
+        ),
+        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
+    }
+    axis = layer_axis(analysis.layers)
+    return new_figure(
+        "Head agreement between layers",
+        "1: a head of the one attends like a head of the other",
+        theme,
+        [cells],
+        xaxis=axis,
+        yaxis=axis | {"range": axis["range"][::-1]},
+    )
+
+
+def missing_heads(analysis: Analysis, what: str) -> str:
+    """Say that `what` ("normalised entropy", "agreement between layers") is missing, and why."""
+    have = "has no attention data" if not analysis.attention else f"has no {what}"
+    return (
+        f"This analysis {have}. Analyze the text again, or give attention_data as "
+        "attention_statistics returns it, or with attention_probs for its layers."
+    )
+
+
+def head_values(analysis: Analysis, name: str) -> Floats | None:
+    """Return one number a head, float64 (L, heads), NaN where a layer has none; None without any.
+
+    L are all declared layers. Where a layer gives one number for all heads, all have it.
+    """
+    by_layer = analysis.attention_figures
+    rows = [_numbers(by_layer.get(layer, {}).get(name)) for layer in analysis.layers]
+    most = max((len(row) for row in rows if row is not None), default=0)
+    if not most:
+        return None
+    values = np.full((len(rows), most), np.nan)
+    for i, row in enumerate(rows):
+        if row is not None:
+            values[i, : most if len(row) == 1 else len(row)] = row
+    return None if np.isnan(values).all() else values
+
+
+def agreement_between(analysis: Analysis) -> tuple[Floats | None, Floats | None]:
+    """Return the agreement of the heads of each two layers, and by chance: float64 (L, L) each.
+
+    Within a layer it is that of its own heads. NaN where it is not known, None where nothing is.
+    """
+    return (
+        _between_layers(analysis, "layer_agreement", "head_agreement"),
+        _between_layers(analysis, "layer_agreement_chance", "head_agreement_chance"),
+    )
+
+
+def _layer_values(analysis: Analysis, name: str) -> Floats:
+    found = [
+        _numbers(analysis.attention_figures.get(layer, {}).get(name)) for layer in analysis.layers
+    ]
+    return np.array([np.nan if row is None else row.mean() for row in found])
+
+
+def _between_layers(analysis: Analysis, name: str, within: str) -> Floats | None:
+    size = len(analysis.layers)
+    values = np.full((size, size), np.nan)
+    for i, layer in enumerate(analysis.layers):
+        others = analysis.attention_figures.get(layer, {}).get(name)
+        for j, other in enumerate(analysis.layers):
+            number = _numbers(others.get(other)) if isinstance(others, Mapping) else None
+            if number is not None:
+                values[i, j] = values[j, i] = number[0]
+    if np.isnan(values).all():
+        return None
+    np.fill_diagonal(values, _layer_values(analysis, within))
+    return values
+
+
+def _numbers(value: Any) -> Floats | None:
+    if value is None or isinstance(value, str | bool | Mapping):
+        return None
+    try:
+        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+    return array if array.ndim == 1 and array.size else None
+
+
+def _said(
+    nats: Floats | None, shares: Floats | None, firsts: Floats | None, place: tuple[int, int]
+) -> str:
+    """What is known of a head."""
+    parts = (
+        ("entropy", nats, ".3f", " nats"),
+        ("of the largest possible", shares, ".1%", ""),
+        ("weight on the first token", firsts, ".1%", ""),
+    )
+    return "<br>".join(
+        f"{label} {values[place]:{form}}{unit}"
+        for label, values, form, unit in parts
+        if values is not None and not np.isnan(values[place])
+    )
+
+
+def _chance(chances: Floats | None, i: int, j: int) -> str:
+    if chances is None or np.isnan(chances[i, j]):
+        return ""
+    return f"<br>by chance {chances[i, j]:.3f}"
+
+
+def _written(values: Floats) -> list[list[str]]:
+    return [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values.tolist()]

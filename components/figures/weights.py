@@ -1,0 +1,102 @@
+"""The attention weights of one sequence of an analysis, and its tokens as an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.text import plotly_text
+
+IntArray = npt.NDArray[np.int64]
+
+# A matrix of more tokens is more than a screen has pixels, and than a browser should be sent.
+MOST_TOKENS: Final = 1024
+
+# So many labels can stand beside each other; of more, every so many-th is written.
+_MOST_LABELS: Final = 48
+
+
+def weight_layers(analysis: Analysis) -> tuple[str, ...]:
+    """Return the layers that have attention weights, in declared order."""
+    return tuple(
+        layer
+        for layer in analysis.layers
+        if analysis.attention.get(layer, {}).get("attention_probs") is not None
+    )
+
+
+def sequence_tokens(analysis: Analysis, sequence: int = 0) -> IntArray:
+    """Return the indices of the tokens of the `sequence`-th sequence, none if there is no such."""
+    ids = np.unique(analysis.sequence_ids)
+    if not 0 <= sequence < len(ids):
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(analysis.sequence_ids == ids[sequence])
+
+
+def sequence_of(analysis: Analysis, token: int) -> int:
+    """Return which sequence a token belongs to, counted from 0."""
+    return int(np.searchsorted(np.unique(analysis.sequence_ids), analysis.sequence_ids[token]))
+
+
+def attention_weights(analysis: Analysis, layer: str, sequence: int = 0) -> npt.NDArray[Any]:
+    """Return the weights of a layer within a sequence of S tokens: float (heads, S, S).
+
+    Args:
+        analysis: with `attention_probs` of the layer, (heads, T, T) or (B, heads, S, S).
+        layer: one of `weight_layers`.
+        sequence: counted from 0.
+    """
+    weights = np.asarray(analysis.attention[layer]["attention_probs"])
+    if weights.ndim == 4:
+        found: npt.NDArray[Any] = weights[sequence]
+        return found
+    tokens = sequence_tokens(analysis, sequence)
+    if len(tokens) == weights.shape[-1]:
+        return weights
+    return weights[:, tokens[:, np.newaxis], tokens]
+
+
+def missing_weights(analysis: Analysis) -> str:
+    """Say what is missing for the figures of attention weights, and how to get it."""
+    have = "keeps no attention weights" if analysis.attention else "has no attention data"
+    return (
+        f"This analysis {have}. Analyze the text again with attention “full”, or give "
+        "attention_data with attention_probs, an array (heads, tokens, tokens) for each layer."
+    )
+
+
+def too_many_tokens(analysis: Analysis, sequence: int = 0) -> str | None:
+    """Say that a sequence is too long for a matrix of its weights; None if it is not."""
+    number = len(sequence_tokens(analysis, sequence))
+    if number <= MOST_TOKENS:
+        return None
+    return (
+        f"This sequence has {number:,} tokens; a matrix shows up to {MOST_TOKENS:,}. Analyze a "
+        "shorter text, or cut it into sequences."
+    )
+
+
+def token_names(analysis: Analysis, tokens: Sequence[int] | IntArray) -> list[str]:
+    """Return a name for each token, no two alike: its text and its position, as Plotly text."""
+    names = [f"{plotly_text(analysis.tokens[i], 16)} {analysis.positions[i]}" for i in tokens]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({place})" for place, name in enumerate(names)]
+
+
+def token_axis(names: Sequence[str]) -> dict[str, Any]:
+    """Return an axis of categories, one a token, that writes as many names as there is room for."""
+    return {
+        "type": "category",
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+        "tickmode": "linear",
+        "tick0": 0,
+        "dtick": -(-len(names) // _MOST_LABELS) or 1,
+        "tickfont": {"size": 9},
+    }
