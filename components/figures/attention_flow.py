@@ -156,7 +156,7 @@ def attention_flow_sankey(
 
 
 def _mean_row(weights: npt.NDArray[Any], place: int) -> Floats:
-    """The weights of one query on the keys up to itself, mean of the heads: float64 (place + 1,)."""
+    """The weights of a query on the keys up to itself, mean of the heads, as (place + 1,)."""
     if weights[:, place, place + 1 :].any():
         raise InvalidDataError(["attention: weights on later tokens; it must be causal"])
     mean: Floats = weights[:, place, : place + 1].mean(axis=0, dtype=np.float64)

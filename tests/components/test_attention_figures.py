@@ -214,7 +214,7 @@ def test_weights_on_later_tokens_are_refused_in_one_sentence() -> None:
     analysis = Analysis.from_dict(data | {"attention_data": {"h.0": {"attention_probs": weights}}})
     for draw in (
         lambda: rollout_matrix(analysis, "h.0"),
-        lambda: attention_flow(analysis, 1),
+        lambda: attention_flow(analysis, 0),
         lambda: path_attention(analysis),
     ):
         with pytest.raises(InvalidDataError, match="causal"):
