@@ -27,6 +27,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.run
 
+# MLflow, which a benchmark compares with, pins older packages than ours: it lives apart.
+.bench/.ready: pyproject.toml
+	$(PYTHON) -m venv .bench
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
 # A static type checker does not follow the editable install of root-level folders; this link does.
 .typecheck/concept_fragmentation:
 	@mkdir -p .typecheck && ln -sfn .. $@
@@ -48,7 +54,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Run the benchmarks
+bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.dev ## Make the README's pictures again
@@ -63,4 +69,4 @@ lock: ## Write constraints.txt anew from the newest versions that fit
 	rm -rf .lock
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .lock .typecheck .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) .bench .lock .typecheck .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist

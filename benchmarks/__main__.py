@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import figures, metrics, store
+from benchmarks import figures, finding, metrics, store
 
-SUITES = {"metrics": metrics.run, "figures": figures.run, "store": store.run}
+SUITES = {
+    "metrics": metrics.run,
+    "figures": figures.run,
+    "store": store.run,
+    "finding": finding.run,
+}
 
 
 def main(names: list[str]) -> None:
