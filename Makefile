@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8050
+# A newer torch is several GB larger where pip finds only its CUDA build.
+TORCH  ?= 2.13.0
 
 PACKAGES := $(addprefix concept_fragmentation.,app cli analysis persistence components callbacks)
 
@@ -63,9 +65,9 @@ screenshots: $(VENV)/.dev ## Make the README's pictures again
 
 lock: ## Write constraints.txt anew from the newest versions that fit
 	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	.lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'torch==$(TORCH)'
 	{ echo '# The versions that were tested together. Written by `make lock`.'; \
-	  .lock/bin/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.txt
+	  .lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
 	rm -rf .lock
 
 clean: ## Remove everything that make made
