@@ -45,9 +45,15 @@ from concept_fragmentation.analysis.errors import (
     ConceptFragmentationError,
     InvalidAnalysisError,
     InvalidDataError,
+    MissingExtraError,
+    ModelUnavailableError,
 )
+from concept_fragmentation.analysis.extraction import layer_names
+from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again
+from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.provenance import saving_arguments
 from concept_fragmentation.analysis.shared_paths import (
     PathCorrelation,
     attention_path_correlation,
@@ -86,6 +92,8 @@ __all__ = [
     "NO_CLUSTER",
     "SILHOUETTE_ALL",
     "SILHOUETTE_SAMPLE",
+    "STAGES",
+    "TINY",
     "AlignedLabels",
     "Analysis",
     "ArchetypalPath",
@@ -96,6 +104,8 @@ __all__ = [
     "InvalidDataError",
     "LayerSteps",
     "LayerWindow",
+    "MissingExtraError",
+    "ModelUnavailableError",
     "PathCorrelation",
     "PermutationTest",
     "Purity",
@@ -109,6 +119,8 @@ __all__ = [
     "align_labels",
     "ami_matrix",
     "analysis_from_labels",
+    "analyze",
+    "analyze_again",
     "archetypal_paths",
     "attention_path_correlation",
     "attention_rollout",
@@ -119,12 +131,14 @@ __all__ = [
     "cluster_stability",
     "compute_token_paths",
     "find_problems",
+    "layer_names",
     "layer_steps",
     "layer_window",
     "linear_cka",
     "pair_divergence",
     "purity",
     "query_path_correlations",
+    "saving_arguments",
     "silhouette",
     "token_path_metrics",
     "tokens_in_cluster",

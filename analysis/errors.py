@@ -20,3 +20,11 @@ class InvalidDataError(ConceptFragmentationError, ValueError):
 
 class InvalidAnalysisError(InvalidDataError):
     """An analysis dict that contradicts itself."""
+
+
+class MissingExtraError(ConceptFragmentationError, ImportError):
+    """What running a language model needs is not installed."""
+
+
+class ModelUnavailableError(ConceptFragmentationError, LookupError):
+    """A language model can't be had, or is none that can be analysed."""

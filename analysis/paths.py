@@ -76,9 +76,9 @@ def token_path_metrics(
 
     Args:
         aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".
-        hidden_states: L arrays float (T, d), in the order of the layers; any float type, computed
-            with as float64, some thousand tokens at a time. Tokens without a cluster have hidden
-            states like any other.
+        hidden_states: L arrays float (T, d), in the order of the layers, or what gives rows by
+            index as arrays do; any float type, computed with as float64, some thousand tokens at a
+            time. Tokens without a cluster have hidden states like any other.
         padding: bool (T,), tokens that are padding; by default none. They have no length, and do
             not count for m(l).
 
@@ -98,10 +98,9 @@ def token_path_metrics(
         _check_states(hidden_states, aligned.shape)
     if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
         known = np.ones(len(aligned), dtype=bool) if padding is None else ~padding
-        states = [np.asarray(state) for state in hidden_states]
-        length, scaled, angular = _path_lengths(states, known)
+        length, scaled, angular = _path_lengths(hidden_states, known)
         turned = np.where(known, angular, 0) / np.pi
-        mobility = (mobility + turned / max(len(states) - 1, 1)) / 2
+        mobility = (mobility + turned / max(len(hidden_states) - 1, 1)) / 2
     return TokenPathMetrics(changes, length, scaled, angular, mobility, _path_entropy(aligned))
 
 
@@ -135,9 +134,18 @@ def _path_lengths(
 
 
 def _norms(states: npt.NDArray[Any]) -> Floats:
-    squares = np.einsum("td,td->t", states, states, dtype=np.float64, casting="same_kind")
-    norms: Floats = np.sqrt(squares)
-    return norms
+    squares: Floats = np.empty(len(states))
+    for start in range(0, len(states), _CHUNK):
+        part = states[start : start + _CHUNK]
+        np.einsum(
+            "td,td->t",
+            part,
+            part,
+            dtype=np.float64,
+            casting="same_kind",
+            out=squares[start : start + _CHUNK],
+        )
+    return np.sqrt(squares)
 
 
 def _check_states(states: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> None:

@@ -1,0 +1,425 @@
+"""`analyze`: from a text to an analysis, by running a language model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from concept_fragmentation.analysis.alignment import align_labels
+from concept_fragmentation.analysis.clustering import Clusterer, Clustering, NumClusters
+from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
+from concept_fragmentation.analysis.extraction import (
+    Attention,
+    Extraction,
+    check_attention_size,
+    check_window,
+    choose_layers,
+    layer_names,
+)
+from concept_fragmentation.analysis.hidden_states import (
+    IN_MEMORY_BYTES,
+    LayerStates,
+    hidden_state_store,
+)
+from concept_fragmentation.analysis.language_models import LanguageModel, ModelSource, open_model
+from concept_fragmentation.analysis.layer_measures import (
+    cluster_measures,
+    path_measures,
+    purity_measures,
+    similarity_measures,
+)
+from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.paths import token_path_metrics, token_path_records
+from concept_fragmentation.analysis.provenance import describe_model, describe_surroundings
+from concept_fragmentation.analysis.sequences import Sequences, Text, Words, read_input
+
+# What `progress` is told, in this order.
+STAGES: Final = ("load", "extract", "cluster", "measure")
+
+Stage = Literal["load", "extract", "cluster", "measure"]
+Progress = Callable[[str, float], object]
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options of `analyze`, as they are kept; see there."""
+
+    layers: Sequence[str | int] | None
+    n_clusters: NumClusters
+    clusterer: Any
+    seed: int
+    attention: Attention
+    batch_size: int | None
+    device: str
+    words: Words | None
+    standardise: bool
+    pca: int | float | None
+    align: bool
+    window: int | None
+    overlap: int | None
+    keep_hidden_states: bool
+    revision: str | None
+
+    @property
+    def clustering(self) -> Clusterer:
+        """The part that says how layers are clustered."""
+        return Clusterer(self.n_clusters, self.clusterer, self.standardise, self.pca, self.seed)
+
+
+def analyze(
+    text: Text,
+    model: ModelSource = "gpt2",
+    *,
+    layers: Sequence[str | int] | None = None,
+    n_clusters: NumClusters = 10,
+    clusterer: Any = "kmeans",
+    seed: int = 0,
+    attention: Attention = "metrics",
+    batch_size: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    words: Words | None = None,
+    categories: Mapping[str, Sequence[Hashable]] | None = None,
+    standardise: bool = False,
+    pca: int | float | None = None,
+    align: bool = True,
+    window: int | None = None,
+    overlap: int | None = None,
+    keep_hidden_states: bool = True,
+    revision: str | None = None,
+) -> dict[str, Any]:
+    """Run a language model over a text, cluster what it holds of each token, and measure it.
+
+    Args:
+        text: one text, a list of texts (boundaries are kept: `token_metadata.sequence_ids`), token
+            ids, or a list of them; with `words`, a list of words.
+        model: the name of a checkpoint on the hub (`gpt2`, `gpt2-medium`, `distilgpt2`, ...), the
+            path of a local folder, a pair (model, tokenizer) that is loaded, or `tiny`, a very
+            small model that ships (trained on made-up stories; it is not GPT-2 small). Other causal
+            decoders of transformers that give hidden states and attentions do too. With
+            `HF_HUB_OFFLINE=1` the hub is not asked. Weights are computed with as float32; those of
+            a loaded model as they are.
+        layers: names (`embedding`, `block_1`, ...) or indices into transformers' `hidden_states`,
+            -1 for the last; by default all. See `extraction.layer_names`.
+        n_clusters: of every layer; "auto": chosen by layer by the mean silhouette, whose curve is
+            in `cluster_metrics` (`silhouette_by_k`); or one number by layer.
+        clusterer: "kmeans" (by mini-batches above 20,000 tokens), or a scikit-learn clusterer,
+            which has its own number of clusters; labels of -1 are tokens without a cluster.
+        seed: of everything that is drawn. The same seed, input, machine and versions of the
+            libraries give the same analysis to the last bit.
+        attention: "metrics": statistics of each head (`AttentionStatistics`); "full": the weights
+            too, of texts for which they take up to 1 GiB (GPT-2: 1,365 tokens); "none".
+        batch_size: how many windows are run at once; by default as many as have 1,024 tokens.
+        device: as torch names it, or "auto".
+        progress: called with a stage (`STAGES`) and the share of it that is done, at least once for
+            each window of text and each layer. What it raises ends the work, and nothing of it is
+            left: that is how to cancel.
+        words: None; "skip" or "average": `text` is a list of words, each read alone with a space
+            before it; those of several tokens are skipped and listed in
+            `token_metadata.skipped_words`, or are the mean of their tokens. There is no attention
+            to speak of then, and none is given.
+        categories: {name: one category for each token, or for each text or word given}, part of
+            speech say; for purity and for the association of categories with paths. Kept in
+            `token_metadata.categories`.
+        standardise: scale each dimension to mean 0 and variance 1 before clustering.
+        pca: reduce to as many principal components before clustering, or to as many as explain a
+            share of the variance (a float below 1).
+        align: give clusters of neighbouring layers that share most tokens the same id (see
+            `align_labels`); otherwise ids are the estimator's.
+        window: how many tokens of a longer text are read at once; by default what the model's
+            context holds, at most 1,024.
+        overlap: how many tokens of a window at least were read before and only give context; by
+            default half of the window. Every token counts once: where it has most context.
+        keep_hidden_states: keep them in the analysis, where they take up to 512 MiB together.
+        revision: a commit, branch or tag of a model on the hub.
+
+    Returns:
+        An analysis dict (see `concept_fragmentation.analysis`) with `token_paths`,
+        `cluster_labels`, `hidden_states` float32 (T, d) by layer, `attention_data`,
+        `cluster_metrics`, and besides:
+        `layer_similarity` {"layers", "cka", "adjusted_mutual_information"}, `significance`,
+        `category_association` (see `layer_measures`), and `provenance`: model, input, options,
+        libraries, platform, time.
+
+    Raises:
+        MissingExtraError: torch, transformers or scikit-learn is not installed.
+        ModelUnavailableError: the model can't be had, or gives no hidden states.
+        InvalidDataError: an argument is wrong; every problem is listed with its name.
+    """
+    options = _Options(
+        layers=layers,
+        n_clusters=n_clusters,
+        clusterer=clusterer,
+        seed=seed,
+        attention=attention,
+        batch_size=batch_size,
+        device=device,
+        words=words,
+        standardise=standardise,
+        pca=pca,
+        align=align,
+        window=window,
+        overlap=overlap,
+        keep_hidden_states=keep_hidden_states,
+        revision=revision,
+    )
+    return _Run(options, progress).analyze(text, model, categories or {}, None)
+
+
+def analyze_again(
+    analysis: Mapping[str, Any], *, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Run again what an analysis of `analyze` was made by, from its provenance.
+
+    Args:
+        analysis: with `provenance`.
+        progress: as in `analyze`.
+
+    Raises:
+        InvalidDataError: it has no provenance, or a loaded model or an estimator was handed over,
+            which no provenance holds.
+        ModelUnavailableError: the model can't be had, or its weights are others by now.
+        MissingExtraError: as in `analyze`.
+    """
+    provenance = analysis.get("provenance")
+    if not isinstance(provenance, Mapping) or not {"model", "input", "options"} <= set(provenance):
+        raise InvalidDataError(
+            ["provenance: not there; only what analyze made can be made again from itself"]
+        )
+    made_by, given, kept = (provenance[name] for name in ("model", "input", "options"))
+    if made_by["was_loaded"]:
+        raise InvalidDataError(
+            [
+                f"provenance.model: {made_by['name']!r} was handed over in memory; call analyze "
+                "with it"
+            ]
+        )
+    if kept["clusterer"] != "kmeans":
+        raise InvalidDataError(
+            ["provenance.options.clusterer: an estimator was handed over; call analyze with it"]
+        )
+    options = _Options(**{**kept, "revision": made_by["revision"] or kept["revision"]})
+    return _Run(options, progress).analyze(
+        given["text"], made_by["name"], given["categories"], made_by["weights_blake3"]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Extracted:
+    """What is known once the model has run."""
+
+    layers: tuple[str, ...]
+    states: Sequence[LayerStates]
+    model_type: str
+    model: dict[str, Any]
+    token_metadata: dict[str, Any]
+    attention_data: dict[str, dict[str, Any]]
+
+
+class _Run:
+    """One analysis in the making: its options, and how far it is."""
+
+    def __init__(self, options: _Options, progress: Progress | None) -> None:
+        self._options = options
+        self._progress = progress
+        self._started = datetime.now(UTC)
+        self._seconds: dict[str, float] = {}
+        self._stage: Stage = "load"
+        self._stage_began = 0.0
+
+    def analyze(
+        self,
+        text: Text,
+        source: ModelSource,
+        categories: Mapping[str, Sequence[Hashable]],
+        checksum: str | None,
+    ) -> dict[str, Any]:
+        with ExitStack() as scratch:
+            extracted = self._extract(text, source, categories, checksum, scratch)
+            data = self._describe(extracted)
+            states = extracted.states
+            size = len(states) * states[0].dtype.itemsize * states[0].shape[0] * states[0].shape[1]
+            if self._options.keep_hidden_states and size <= IN_MEMORY_BYTES:
+                data["hidden_states"] = {
+                    layer: state[:] for layer, state in zip(extracted.layers, states, strict=True)
+                }
+        self._finish_stage()
+        data["provenance"] = {
+            "model": extracted.model,
+            "input": {"text": _plain(text), "categories": _plain_categories(categories)},
+            "options": self._kept_options(),
+            **describe_surroundings(self._started, self._seconds),
+        }
+        return data
+
+    def _extract(
+        self,
+        text: Text,
+        source: ModelSource,
+        categories: Mapping[str, Sequence[Hashable]],
+        checksum: str | None,
+        scratch: ExitStack,
+    ) -> _Extracted:
+        """Read the text with the model, which is let go of before anything is clustered."""
+        options = self._options
+        self._begin("load")
+        with open_model(
+            source,
+            revision=options.revision,
+            device=options.device,
+            attentions=options.attention != "none" and options.words is None,
+        ) as language_model:
+            described = describe_model(language_model)
+            if checksum not in (None, described["weights_blake3"]):
+                raise ModelUnavailableError(
+                    f"The weights of {language_model.name!r} are not those that the analysis was "
+                    "made with (their checksums differ); call analyze to make a new one."
+                )
+            sequences = read_input(text, options.words, language_model)
+            metadata = sequences.metadata(language_model)
+            if categories:
+                metadata["categories"] = {
+                    str(name): sequences.per_row(_plain(values), f"categories.{name}")
+                    for name, values in categories.items()
+                }
+            extraction = self._prepare(language_model, sequences)
+            names = layer_names(language_model.num_blocks)
+            layers = tuple(names[i] for i in extraction.layers)
+            dimensions = int(language_model.model.config.hidden_size)
+            options.clustering.check(layers, sequences.num_rows, dimensions)
+            states = scratch.enter_context(
+                hidden_state_store(len(layers), sequences.num_rows, dimensions)
+            )
+            self._begin("extract")
+            extraction.run(states, self._report)
+            return _Extracted(
+                layers=layers,
+                states=states,
+                model_type=language_model.model_type,
+                model=described,
+                token_metadata=metadata,
+                attention_data=extraction.attention_data(),
+            )
+
+    def _prepare(self, language_model: LanguageModel, sequences: Sequences) -> Extraction:
+        options = self._options
+        size = options.batch_size
+        if size is not None and (type(size) is not int or size < 1):
+            raise InvalidDataError([f"batch_size: a whole number from 1 is needed, not {size!r}"])
+        window, overlap = check_window(
+            options.window, options.overlap, language_model.context_length
+        )
+        if options.words is not None and (longest := max(map(len, sequences.ids))) > window:
+            raise InvalidDataError([f"text: a word of {longest} tokens; the window has {window}"])
+        check_attention_size(options.attention, language_model, sequences.num_rows)
+        return Extraction(
+            language_model,
+            sequences,
+            choose_layers(options.layers, language_model.num_blocks),
+            window=window,
+            overlap=overlap,
+            batch_size=size,
+            attention="none" if options.words is not None else options.attention,
+        )
+
+    def _describe(self, extracted: _Extracted) -> dict[str, Any]:
+        """Cluster and measure what was extracted."""
+        options, layers = self._options, extracted.layers
+        categories = extracted.token_metadata.get("categories", {})
+        self._begin("cluster")
+        clusterings, metrics = self._cluster(extracted)
+        raw = np.stack([clustering.labels for clustering in clusterings], axis=1)
+        labels = align_labels(raw).labels if options.align else raw
+        self._begin("measure")
+        data: dict[str, Any] = {
+            "model_type": extracted.model_type,
+            "layers": list(layers),
+            "token_metadata": extracted.token_metadata,
+            "cluster_labels": {layer: labels[:, i].tolist() for i, layer in enumerate(layers)},
+            "cluster_metrics": {
+                layer: found | purity_measures(labels[:, i], categories)
+                for i, (layer, found) in enumerate(zip(layers, metrics, strict=True))
+            },
+        }
+        if extracted.attention_data:
+            data["attention_data"] = extracted.attention_data
+        analysis = Analysis.from_dict(data)
+        states: Any = extracted.states
+        data["token_paths"] = token_path_records(
+            analysis.tokens,
+            analysis.positions,
+            analysis.labels,
+            analysis.aligned.labels,
+            token_path_metrics(analysis.aligned.labels, states),
+        )
+        self._report(0.2)
+        data["layer_similarity"] = {
+            "layers": list(layers),
+            **similarity_measures(extracted.states, labels, options.seed),
+        }
+        self._report(0.6)
+        return data | path_measures(
+            analysis, categories, options.seed, lambda share: self._report(0.6 + 0.4 * share)
+        )
+
+    def _cluster(self, extracted: _Extracted) -> tuple[list[Clustering], list[dict[str, Any]]]:
+        clusterer = self._options.clustering
+        clusterings, metrics = [], []
+        num_layers = len(extracted.layers)
+        for i, (layer, states) in enumerate(zip(extracted.layers, extracted.states, strict=True)):
+
+            def report(share: float, done: int = i) -> None:
+                self._report((done + share) / num_layers)
+
+            prepared = clusterer.prepare(states[:])
+            clusterings.append(clusterer.cluster(layer, prepared, report))
+            metrics.append(cluster_measures(prepared, clusterings[-1], clusterer))
+            report(1.0)
+        return clusterings, metrics
+
+    def _kept_options(self) -> dict[str, Any]:
+        """The options in plain types; an estimator is named, not kept."""
+        kept = {name.name: getattr(self._options, name.name) for name in fields(_Options)}
+        if not isinstance(kept["clusterer"], str):
+            kept["clusterer"] = repr(kept["clusterer"])
+        if kept["layers"] is not None:
+            kept["layers"] = list(kept["layers"])
+        if isinstance(kept["n_clusters"], Mapping):
+            kept["n_clusters"] = dict(kept["n_clusters"])
+        return kept
+
+    def _begin(self, stage: Stage) -> None:
+        self._finish_stage()
+        self._stage, self._stage_began = stage, time.monotonic()
+        if self._progress is not None:
+            self._progress(stage, 0.0)
+
+    def _report(self, share: float) -> None:
+        if self._progress is not None:
+            self._progress(self._stage, share)
+
+    def _finish_stage(self) -> None:
+        if self._stage_began:
+            self._report(1.0)
+            self._seconds[self._stage] = time.monotonic() - self._stage_began
+
+
+def _plain(values: Any) -> Any:
+    """What was given, in lists and numbers of Python."""
+    if isinstance(values, str):
+        return values
+    if isinstance(values, np.generic):
+        return values.item()
+    if isinstance(values, Iterable):
+        return [_plain(value) for value in values]
+    return values
+
+
+def _plain_categories(categories: Mapping[str, Sequence[Hashable]]) -> dict[str, list[Any]]:
+    return {str(name): _plain(values) for name, values in categories.items()}

@@ -1,0 +1,75 @@
+"""Hidden states of many tokens in many layers, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.counting import IntArray
+
+# More than these are kept in a file while they are worked with, and not in the analysis.
+IN_MEMORY_BYTES: Final = 512 * 1024**2
+
+States = npt.NDArray[np.float32]
+
+
+class LayerStates:
+    """The hidden states of one layer, float32 (T, d), in memory or in a file.
+
+    It has what the metrics need of an array: shape, type, length, and rows by index. Rows of a file
+    are copied, and no more of it is held.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(self, shape: tuple[int, int], file: BinaryIO | None, offset: int) -> None:
+        """Zeros in memory, or what is in `file` from `offset`."""
+        self.shape = shape
+        self._file = file
+        self._offset = offset
+        self._array: States | None = np.zeros(shape, self.dtype) if file is None else None
+
+    def __len__(self) -> int:
+        """T."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | IntArray | npt.NDArray[np.bool_]) -> States:
+        """The rows, float32 (N, d)."""
+        found: States = self._mapped("r")[rows]
+        return found if self._file is None else np.array(found)
+
+    def write(self, first: int, states: States) -> None:
+        """Put rows where they belong, from row `first`."""
+        self._mapped("r+")[first : first + len(states)] = states
+
+    def _mapped(self, mode: Literal["r", "r+"]) -> States:
+        if self._array is not None:
+            return self._array
+        # A new map for each access: what a map has touched stays in memory as long as the map.
+        file: Any = self._file
+        return np.memmap(file, self.dtype, mode, self._offset, self.shape)
+
+
+@contextmanager
+def hidden_state_store(
+    num_layers: int, num_tokens: int, dimensions: int
+) -> Iterator[Sequence[LayerStates]]:
+    """Room for hidden states, gone when the context ends: nothing is left behind.
+
+    Up to `IN_MEMORY_BYTES` it is in memory; beyond, in a file without a name in the folder for
+    temporary files ($TMPDIR), which the system takes away even if the process is killed.
+    """
+    shape = (num_tokens, dimensions)
+    size = num_tokens * dimensions * LayerStates.dtype.itemsize
+    if num_layers * size <= IN_MEMORY_BYTES:
+        yield [LayerStates(shape, None, 0) for _ in range(num_layers)]
+        return
+    with tempfile.TemporaryFile() as file:
+        file.truncate(num_layers * size)
+        yield [LayerStates(shape, file, layer * size) for layer in range(num_layers)]

@@ -1,0 +1,179 @@
+"""What is said of every layer of an analysis, and of layers beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.agreement import ami_matrix, cluster_stability
+from concept_fragmentation.analysis.cluster_quality import purity, silhouette
+from concept_fragmentation.analysis.clustering import Clusterer, Clustering
+from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
+from concept_fragmentation.analysis.hidden_states import LayerStates
+from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.significance import (
+    PermutationTest,
+    category_association,
+    window_significance,
+)
+from concept_fragmentation.analysis.similarity import cka_matrix
+from concept_fragmentation.analysis.windows import layer_window
+
+# How many clusterings stability compares, and of which share of the tokens each is made.
+STABILITY_RUNS: Final = 3
+STABILITY_SHARE: Final = 0.8
+STABILITY_TOKENS: Final = 10_000
+# How often labels are permuted, of up to as many tokens and of more.
+PERMUTATIONS: Final = 1_000
+PERMUTED_TOKENS: Final = 10_000
+FEW_PERMUTATIONS: Final = 100
+
+_LEAST_FOR_CKA: Final = 4
+
+
+def cluster_measures(
+    prepared: npt.NDArray[Any], clustering: Clustering, clusterer: Clusterer
+) -> dict[str, Any]:
+    """The `cluster_metrics` of one layer, but for what needs categories.
+
+    Args:
+        prepared: float (T, d), the states as they were clustered.
+        clustering: what came of it.
+        clusterer: what it came of.
+
+    Returns:
+        {"num_clusters", "silhouette", "stability": see `cluster_stability`, of clusterings of
+        random parts of the tokens by other seeds (NaN where a part has too few tokens)}, and
+        "silhouette_by_k" {k: number} where k was chosen.
+    """
+    labels = clustering.labels
+    found: dict[str, Any] = {
+        "num_clusters": len(np.unique(labels[labels != NO_CLUSTER])),
+        "silhouette": silhouette(prepared, labels, seed=clusterer.seed).mean,
+        "stability": _stability(prepared, labels, clusterer),
+    }
+    if clustering.silhouette_by_k is not None:
+        found["silhouette_by_k"] = clustering.silhouette_by_k
+    return found
+
+
+def purity_measures(
+    labels: IntArray, categories: Mapping[str, Sequence[Hashable]]
+) -> dict[str, Any]:
+    """What `cluster_metrics` says of categories: "purity" is that of the first of them.
+
+    Returns:
+        {"purity", "purity_by_category" {name: number}, "purity_baseline_by_category"}; {} without
+        categories.
+    """
+    found = {name: purity(labels, values) for name, values in categories.items()}
+    if not found:
+        return {}
+    return {
+        "purity": next(iter(found.values())).overall,
+        "purity_by_category": {name: value.overall for name, value in found.items()},
+        "purity_baseline_by_category": {name: value.baseline for name, value in found.items()},
+    }
+
+
+def similarity_measures(
+    states: Sequence[LayerStates], labels: IntArray, seed: int
+) -> dict[str, list[list[float]]]:
+    """How alike each two layers are, as nested lists (L, L).
+
+    Returns:
+        {"cka": of hidden states, debiased (`cka_matrix`); only of four tokens and more,
+        "adjusted_mutual_information": of labels (`ami_matrix`)}.
+    """
+    found = {"adjusted_mutual_information": ami_matrix(labels).tolist()}
+    if len(labels) >= _LEAST_FOR_CKA:
+        arrays: Any = states
+        found["cka"] = cka_matrix(arrays, debiased=True, seed=seed).tolist()
+    return found
+
+
+def path_measures(
+    analysis: Analysis,
+    categories: Mapping[str, Sequence[Hashable]],
+    seed: int,
+    report: Callable[[float], object],
+) -> dict[str, Any]:
+    """What is said of the paths through all layers.
+
+    Args:
+        analysis: with labels.
+        categories: {name: (T,)}.
+        seed: of the permutations.
+        report: called with the share that is done; what it raises ends the work.
+
+    Returns:
+        {"significance": {figure: {"observed", "null_mean", "null_sd", "effect_size", "p_value"},
+        "num_permutations", "seed"} (`window_significance`), "category_association": {name:
+        {"chi_squared", "degrees_of_freedom", "p_value", "cramers_v", "cramers_v_corrected",
+        "num_tokens"}} (`category_association`)}.
+    """
+    last = len(analysis.labelled_layers) - 1
+    permutations = PERMUTATIONS if analysis.num_tokens <= PERMUTED_TOKENS else FEW_PERMUTATIONS
+    tested = window_significance(
+        analysis,
+        0,
+        last,
+        permutations=permutations,
+        seed=seed,
+        progress=lambda done, total: report(done / total),
+    )
+    found: dict[str, Any] = {
+        "significance": {
+            "fragmentation": _plain(tested.fragmentation),
+            "concentration": _plain(tested.concentration),
+            "convergence": _plain(tested.convergence),
+            "num_permutations": tested.num_permutations,
+            "seed": tested.seed,
+        }
+    }
+    window = layer_window(analysis, 0, last)
+    associations = {
+        name: category_association(window, values, permutations=permutations, seed=seed)
+        for name, values in categories.items()
+    }
+    if associations:
+        found["category_association"] = {
+            name: {
+                "chi_squared": value.chi_squared,
+                "degrees_of_freedom": value.degrees_of_freedom,
+                "p_value": value.p_value,
+                "cramers_v": value.cramers_v,
+                "cramers_v_corrected": value.cramers_v_corrected,
+                "num_tokens": value.num_tokens,
+            }
+            for name, value in associations.items()
+        }
+    return found
+
+
+def _stability(prepared: npt.NDArray[Any], labels: IntArray, clusterer: Clusterer) -> float:
+    k = len(np.unique(labels[labels != NO_CLUSTER]))
+    size = min(int(len(labels) * STABILITY_SHARE), STABILITY_TOKENS)
+    if not 1 <= k <= size:
+        return float("nan")
+    runs = []
+    for run in range(1, STABILITY_RUNS + 1):
+        drawn = np.random.default_rng((clusterer.seed, run)).choice(len(labels), size, False)
+        drawn.sort()
+        of_run = np.full(len(labels), NO_CLUSTER)
+        of_run[drawn] = clusterer.labels(prepared[drawn], k, (clusterer.seed + run) % 2**32)
+        runs.append(of_run)
+    return cluster_stability(runs)
+
+
+def _plain(test: PermutationTest) -> dict[str, float]:
+    return {
+        "observed": test.observed,
+        "null_mean": test.null_mean,
+        "null_sd": test.null_sd,
+        "effect_size": test.effect_size,
+        "p_value": test.p_value,
+    }

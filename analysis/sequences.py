@@ -1,0 +1,189 @@
+"""From texts, words or token ids to the sequences that a language model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from concept_fragmentation.analysis.counting import IntArray
+from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.language_models import LanguageModel
+
+Words = Literal["skip", "average"]
+Text = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
+
+# SentencePiece's sign for a space, which decoding a single token loses.
+_SPACE: Final = "\u2581"
+_SHOWN_CHARACTERS: Final = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """What the model reads, and which of it becomes a token of the analysis.
+
+    Attributes:
+        ids: for each of B sequences the ids of its tokens.
+        words: the words where each sequence is one, which becomes one token of the analysis, the
+            mean of its tokens; None where every token of a sequence is one.
+        sources: int64 (B,), which of the given texts or words each sequence is.
+        num_given: how many texts or words were given.
+        left_out: the words of several tokens that were skipped.
+    """
+
+    ids: tuple[tuple[int, ...], ...]
+    words: tuple[str, ...] | None
+    sources: IntArray
+    num_given: int
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def num_rows(self) -> int:
+        """T, the tokens of the analysis."""
+        return sum(map(len, self.ids)) if self.words is None else len(self.words)
+
+    def metadata(self, language_model: LanguageModel) -> dict[str, Any]:
+        """The `token_metadata` of the analysis.
+
+        A token that is a part of a character shows as U+FFFD; its id says which it is. Words have
+        `positions` in the order of the list, and no `token_ids` where one has several tokens.
+        """
+        if self.words is not None:
+            found: dict[str, Any] = {
+                "tokens": list(self.words),
+                "positions": list(range(len(self.words))),
+            }
+            averaged = [w for w, ids in zip(self.words, self.ids, strict=True) if len(ids) > 1]
+            if not averaged:
+                found["token_ids"] = [ids[0] for ids in self.ids]
+            return found | {"averaged_words": averaged, "skipped_words": list(self.left_out)}
+        flat = [token_id for ids in self.ids for token_id in ids]
+        texts = _token_texts(language_model.tokenizer, sorted(set(flat)))
+        found = {
+            "tokens": [texts[token_id] for token_id in flat],
+            "positions": [position for ids in self.ids for position in range(len(ids))],
+            "token_ids": flat,
+        }
+        if len(self.ids) > 1:
+            lengths = [len(ids) for ids in self.ids]
+            found["sequence_ids"] = np.repeat(np.arange(len(lengths)), lengths).tolist()
+        return found
+
+    def per_row(self, values: Sequence[Any], what: str) -> list[Any]:
+        """One value for each token of the analysis, of one for each of them, or each text or word.
+
+        Raises:
+            InvalidDataError: there are as many as neither.
+        """
+        if self.words is None and len(values) == self.num_rows:
+            return list(values)
+        if len(values) == self.num_given:
+            lengths = [len(ids) if self.words is None else 1 for ids in self.ids]
+            return [values[i] for i in np.repeat(self.sources, lengths).tolist()]
+        kind = f"{self.num_rows} tokens of {self.num_given} texts"
+        if self.words is not None:
+            kind = f"{self.num_given} words"
+        raise InvalidDataError([f"{what}: {len(values)} values for {kind}"])
+
+
+def read_input(text: Text, words: Words | None, language_model: LanguageModel) -> Sequences:
+    """Tokenise what is given.
+
+    Args:
+        text: one text, several texts, the token ids of one sequence, or those of several. Texts get
+            the special tokens that the tokenizer puts around a text (GPT-2's puts none).
+        words: None, or each item of `text` is a word that is read alone, with one space before it,
+            as it would stand within a sentence, and without special tokens; one of several tokens
+            is skipped, or becomes the average of its tokens.
+        language_model: with its tokenizer.
+
+    Raises:
+        InvalidDataError: there is nothing to read, or it can't be read.
+    """
+    if words not in (None, "skip", "average"):
+        raise InvalidDataError([f"words: 'skip', 'average' or None is needed, not {words!r}"])
+    if words is not None:
+        return _words(text, words, language_model)
+    if isinstance(text, str):
+        items: list[Any] = [text]
+    elif isinstance(text, Sequence | np.ndarray) and not isinstance(text, bytes):
+        items = list(text)
+        if items and all(isinstance(item, int | np.integer) for item in items):
+            items = [items]
+    else:
+        raise InvalidDataError(
+            [f"text: a text, a list of texts or token ids are needed, not {type(text).__name__}"]
+        )
+    ids = [
+        _tokenised(item, f"text[{i}]", language_model, special=True)
+        if isinstance(item, str)
+        else _checked_ids(item, f"text[{i}]", language_model)
+        for i, item in enumerate(items)
+    ]
+    if not any(ids):
+        raise InvalidDataError(["text: there is no token in it; give a text with words in it"])
+    kept = [i for i, found in enumerate(ids) if found]
+    return Sequences(tuple(ids[i] for i in kept), None, np.array(kept), len(items))
+
+
+def _words(text: Text, words: Words, language_model: LanguageModel) -> Sequences:
+    if isinstance(text, str) or not all(isinstance(item, str) for item in text):
+        raise InvalidDataError(["text: with words, a list of words is needed"])
+    given: list[str] = [str(item).strip() for item in text]
+    if empty := [i for i, word in enumerate(given) if not word]:
+        raise InvalidDataError([f"text[{empty[0]}]: an empty word"])
+    ids = [
+        _tokenised(f" {word}", f"text[{i}]", language_model, special=False)
+        for i, word in enumerate(given)
+    ]
+    kept = [i for i, found in enumerate(ids) if len(found) == 1 or words == "average"]
+    if not kept:
+        raise InvalidDataError(
+            ["text: no word of the list is a single token; average the tokens of each word instead"]
+        )
+    return Sequences(
+        ids=tuple(ids[i] for i in kept),
+        words=tuple(f" {given[i]}" for i in kept),
+        sources=np.array(kept),
+        num_given=len(given),
+        left_out=tuple(given[i] for i in sorted(set(range(len(given))) - set(kept))),
+    )
+
+
+def _tokenised(
+    text: str, path: str, language_model: LanguageModel, *, special: bool
+) -> tuple[int, ...]:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidDataError(
+            [f"{path}: character {error.start} is half of a surrogate pair, which is no text"]
+        ) from error
+    # Texts longer than the context are cut into windows later: no warning is due.
+    found = language_model.tokenizer(text, add_special_tokens=special, verbose=False)
+    return tuple(found["input_ids"])
+
+
+def _checked_ids(items: Any, path: str, language_model: LanguageModel) -> tuple[int, ...]:
+    if isinstance(items, str | bytes) or not isinstance(items, Sequence | np.ndarray):
+        raise InvalidDataError([f"{path}: a text or token ids are needed, not {items!r:.40}"])
+    for i, item in enumerate(items):
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            raise InvalidDataError([f"{path}[{i}]: a token id is needed, not {item!r:.40}"])
+        if not 0 <= item < language_model.vocabulary_size:
+            raise InvalidDataError(
+                [f"{path}[{i}]: token {item} of a vocabulary of {language_model.vocabulary_size}"]
+            )
+    return tuple(map(int, items))
+
+
+def _token_texts(tokenizer: Any, ids: list[int]) -> dict[int, str]:
+    """The text of each token, with the space before it if it has one."""
+    texts = {}
+    for token_id, raw in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
+        text = tokenizer.decode([token_id], clean_up_tokenization_spaces=False)
+        lost = (raw or "").startswith(_SPACE) and not text.startswith(" ")
+        texts[token_id] = f" {text}" if lost else text
+    return texts

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import StandardScaler
+
+from concept_fragmentation.analysis import InvalidDataError, adjusted_rand_index
+from concept_fragmentation.analysis import clustering as module
+from concept_fragmentation.analysis.clustering import Clusterer
+
+
+@pytest.fixture(scope="module")
+def blobs() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Four groups of 40 points in 6 dimensions, far apart."""
+    generator = np.random.default_rng(0)
+    truth = np.repeat(np.arange(4), 40)
+    centres = generator.normal(scale=10, size=(4, 6))
+    points = centres[truth] + generator.normal(size=(160, 6))
+    return points.astype(np.float32), truth
+
+
+def labels_of(clusterer: Clusterer, points: Any, layer: str = "layer") -> Any:
+    clusterer.check([layer], *points.shape)
+    return clusterer.cluster(layer, clusterer.prepare(points), lambda _: None).labels
+
+
+def test_k_means_finds_groups(blobs: Any) -> None:
+    points, truth = blobs
+    assert adjusted_rand_index(labels_of(Clusterer(4), points), truth) == 1.0
+
+
+def test_k_means_is_that_of_scikit_learn(blobs: Any) -> None:
+    points, _ = blobs
+    expected = KMeans(7, n_init=4, random_state=3).fit_predict(points)
+    np.testing.assert_array_equal(labels_of(Clusterer(7, seed=3), points), expected)
+
+
+def test_auto_chooses_k_by_silhouette_and_gives_the_curve(blobs: Any) -> None:
+    points, truth = blobs
+    shares: list[float] = []
+    found = Clusterer("auto").cluster("layer", points, shares.append)
+    assert adjusted_rand_index(found.labels, truth) == 1.0
+    assert found.silhouette_by_k is not None
+    assert max(found.silhouette_by_k, key=found.silhouette_by_k.__getitem__) == 4
+    for k in (2, 4, 9):
+        labels = KMeans(k, n_init=4, random_state=0).fit_predict(points)
+        expected = silhouette_score(points, labels)
+        assert found.silhouette_by_k[k] == pytest.approx(expected, abs=1e-5)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_each_layer_may_have_its_own_number_of_clusters(blobs: Any) -> None:
+    points, _ = blobs
+    clusterer = Clusterer({"a": 2, "b": 5})
+    clusterer.check(["a", "b"], *points.shape)
+    for layer, k in (("a", 2), ("b", 5)):
+        labels = clusterer.cluster(layer, points, lambda _: None).labels
+        assert len(np.unique(labels)) == k
+
+
+def test_an_estimator_is_used_as_it_is(blobs: Any) -> None:
+    points, truth = blobs
+    estimator = AgglomerativeClustering(n_clusters=4)
+    assert adjusted_rand_index(labels_of(Clusterer(10, estimator), points), truth) == 1.0
+    assert not hasattr(estimator, "labels_")
+
+
+def test_noise_of_an_estimator_is_no_cluster(blobs: Any) -> None:
+    points, truth = blobs
+    outlier = np.vstack([points, np.full((1, 6), 1000, dtype=np.float32)])
+    labels = labels_of(Clusterer(10, DBSCAN(eps=5)), outlier)
+    assert labels[-1] == -1
+    assert adjusted_rand_index(labels[:-1], truth) == 1.0
+
+
+def test_many_tokens_are_clustered_by_mini_batches(
+    blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, truth = blobs
+    monkeypatch.setattr(module, "MINI_BATCH_TOKENS", 100)
+    estimator = Clusterer(4)._estimator(4, 0, len(points))
+    assert type(estimator).__name__ == "MiniBatchKMeans"
+    assert adjusted_rand_index(labels_of(Clusterer(4), points), truth) == 1.0
+
+
+def test_states_are_standardised_and_reduced_as_scikit_learn_does(blobs: Any) -> None:
+    points, _ = blobs
+    prepared = Clusterer(standardise=True, pca=2).prepare(points)
+    expected = PCA(2, random_state=0).fit_transform(StandardScaler().fit_transform(points))
+    np.testing.assert_allclose(prepared, expected, atol=1e-4)
+    assert Clusterer(pca=0.5).prepare(points).shape[1] < points.shape[1]
+
+
+def test_points_that_are_all_the_same_are_one_cluster() -> None:
+    same = np.ones((10, 3), dtype=np.float32)
+    assert len(np.unique(labels_of(Clusterer(3), same))) == 1
+    assert len(np.unique(labels_of(Clusterer("auto"), same))) == 1
+
+
+@pytest.mark.parametrize(
+    ("clusterer", "named"),
+    [
+        (Clusterer(0), "n_clusters: a whole number"),
+        (Clusterer(161), "161 clusters of 160 tokens"),
+        (Clusterer({"other": 3}), "n_clusters: one number for each of layer"),
+        (Clusterer({"layer": 0}), r"n_clusters\.layer"),
+        (Clusterer(estimator="dbscan"), "clusterer: 'kmeans' or a scikit-learn clusterer"),
+        (Clusterer(5, DBSCAN()), "the estimator has its own number"),
+        (Clusterer(pca=7), "pca: 1 to 6 components"),
+        (Clusterer(pca=1.5), "pca"),
+        (Clusterer(seed=-1), "seed"),
+    ],
+)
+def test_what_cannot_be_done_is_named(blobs: Any, clusterer: Clusterer, named: str) -> None:
+    with pytest.raises(InvalidDataError, match=named):
+        clusterer.check(["layer"], *blobs[0].shape)
+
+
+def test_what_the_estimator_refuses_is_said_in_its_words(blobs: Any) -> None:
+    with pytest.raises(InvalidDataError, match=r"clusterer: AgglomerativeClustering.*n_clusters"):
+        labels_of(Clusterer(10, AgglomerativeClustering(n_clusters=-3)), blobs[0])
