@@ -34,7 +34,7 @@ from concept_fragmentation.analysis.layer_measures import (
     purity_measures,
     similarity_measures,
 )
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.model import TOKEN_COLUMNS, Analysis
 from concept_fragmentation.analysis.paths import token_path_metrics, token_path_records
 from concept_fragmentation.analysis.provenance import describe_model, describe_surroundings
 from concept_fragmentation.analysis.sequences import Sequences, Text, Words, read_input
@@ -122,11 +122,11 @@ def analyze(
             left: that is how to cancel.
         words: None; "skip" or "average": `text` is a list of words, each read alone with a space
             before it; those of several tokens are skipped and listed in
-            `token_metadata.skipped_words`, or are the mean of their tokens. There is no attention
-            to speak of then, and none is given.
+            `words`, or are the mean of their tokens. There is no attention to speak of then, and
+            none is given.
         categories: {name: one category for each token, or for each text or word given}, part of
-            speech say; for purity and for the association of categories with paths. Kept in
-            `token_metadata.categories`.
+            speech say; for purity and for the association of categories with paths. They become
+            columns of `token_metadata`.
         standardise: scale each dimension to mean 0 and variance 1 before clustering.
         pca: reduce to as many principal components before clustering, or to as many as explain a
             share of the variance (a float below 1).
@@ -144,8 +144,8 @@ def analyze(
         `cluster_labels`, `hidden_states` float32 (T, d) by layer, `attention_data`,
         `cluster_metrics`, and besides:
         `layer_similarity` {"layers", "cka", "adjusted_mutual_information"}, `significance`,
-        `category_association` (see `layer_measures`), and `provenance`: model, input, options,
-        libraries, platform, time.
+        `category_association` (see `layer_measures`), `words` {"skipped", "averaged"} where words
+        were given, and `provenance`: model, input, options, libraries, platform, time.
 
     Raises:
         MissingExtraError: torch, transformers or scikit-learn is not installed.
@@ -219,6 +219,8 @@ class _Extracted:
     model_type: str
     model: dict[str, Any]
     token_metadata: dict[str, Any]
+    categories: dict[str, list[Any]]
+    words: dict[str, list[str]] | None
     attention_data: dict[str, dict[str, Any]]
 
 
@@ -283,11 +285,14 @@ class _Run:
                 )
             sequences = read_input(text, options.words, language_model)
             metadata = sequences.metadata(language_model)
-            if categories:
-                metadata["categories"] = {
-                    str(name): sequences.per_row(_plain(values), f"categories.{name}")
-                    for name, values in categories.items()
-                }
+            columns = {
+                str(name): sequences.per_row(_plain(values), f"categories.{name}")
+                for name, values in categories.items()
+            }
+            if taken := sorted(columns.keys() & TOKEN_COLUMNS):
+                raise InvalidDataError(
+                    [f"categories: {taken[0]!r} says something else of tokens; choose another name"]
+                )
             extraction = self._prepare(language_model, sequences)
             names = layer_names(language_model.num_blocks)
             layers = tuple(names[i] for i in extraction.layers)
@@ -303,7 +308,11 @@ class _Run:
                 states=states,
                 model_type=language_model.model_type,
                 model=described,
-                token_metadata=metadata,
+                token_metadata=metadata | columns,
+                categories=columns,
+                words=None
+                if sequences.words is None
+                else {"skipped": list(sequences.left_out), "averaged": sequences.averaged},
                 attention_data=extraction.attention_data(),
             )
 
@@ -330,8 +339,7 @@ class _Run:
 
     def _describe(self, extracted: _Extracted) -> dict[str, Any]:
         """Cluster and measure what was extracted."""
-        options, layers = self._options, extracted.layers
-        categories = extracted.token_metadata.get("categories", {})
+        options, layers, categories = self._options, extracted.layers, extracted.categories
         self._begin("cluster")
         clusterings, metrics = self._cluster(extracted)
         raw = np.stack([clustering.labels for clustering in clusterings], axis=1)
@@ -347,6 +355,8 @@ class _Run:
                 for i, (layer, found) in enumerate(zip(layers, metrics, strict=True))
             },
         }
+        if extracted.words is not None:
+            data["words"] = extracted.words
         if extracted.attention_data:
             data["attention_data"] = extracted.attention_data
         analysis = Analysis.from_dict(data)

@@ -22,7 +22,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 MOST_WEIGHTS: Final = 20_000_000
 
-_KNOWN_COLUMNS: Final = frozenset(
+# The columns of `token_metadata` that mean something here.
+TOKEN_COLUMNS: Final = frozenset(
     ("tokens", "positions", "token_ids", "attention_mask", "sequence_ids")
 )
 
@@ -167,7 +168,7 @@ def _columns(
     """What is one value a token and has no meaning of its own here."""
     columns = {}
     for name, values in metadata.items():
-        if name in _KNOWN_COLUMNS or not isinstance(name, str) or not is_list(values):
+        if name in TOKEN_COLUMNS or not isinstance(name, str) or not is_list(values):
             continue
         nested = lengths is not None and sequence_lengths(values) == lengths
         flat = tuple(chain.from_iterable(values) if nested else values)

@@ -44,6 +44,12 @@ class Sequences:
         """T, the tokens of the analysis."""
         return sum(map(len, self.ids)) if self.words is None else len(self.words)
 
+    @property
+    def averaged(self) -> list[str]:
+        """The words that are the mean of several tokens."""
+        pairs = zip(self.words or (), self.ids, strict=False)
+        return [word for word, ids in pairs if len(ids) > 1]
+
     def metadata(self, language_model: LanguageModel) -> dict[str, Any]:
         """The `token_metadata` of the analysis.
 
@@ -55,10 +61,9 @@ class Sequences:
                 "tokens": list(self.words),
                 "positions": list(range(len(self.words))),
             }
-            averaged = [w for w, ids in zip(self.words, self.ids, strict=True) if len(ids) > 1]
-            if not averaged:
+            if not self.averaged:
                 found["token_ids"] = [ids[0] for ids in self.ids]
-            return found | {"averaged_words": averaged, "skipped_words": list(self.left_out)}
+            return found
         flat = [token_id for ids in self.ids for token_id in ids]
         texts = _token_texts(language_model.tokenizer, sorted(set(flat)))
         found = {

@@ -134,10 +134,10 @@ def test_each_word_is_read_alone_with_a_space_before_it() -> None:
     words = ["dog", "house", "saxophone", "river"]
     skipped = analyze(words, "tiny", words="skip", n_clusters=2, categories={"kind": list("apxp")})
     assert skipped["token_metadata"]["tokens"] == [" dog", " house", " river"]
-    assert skipped["token_metadata"]["skipped_words"] == ["saxophone"]
-    assert skipped["token_metadata"]["categories"] == {"kind": ["a", "p", "p"]}
+    assert skipped["words"] == {"skipped": ["saxophone"], "averaged": []}
+    assert skipped["token_metadata"]["kind"] == ["a", "p", "p"]
     averaged = analyze(words, "tiny", words="average", n_clusters=2)
-    assert averaged["token_metadata"]["averaged_words"] == [" saxophone"]
+    assert averaged["words"]["averaged"] == [" saxophone"]
     alone = analyze(" saxophone", "tiny", n_clusters=1)
     np.testing.assert_allclose(
         averaged["hidden_states"]["block_3"][2],
@@ -150,14 +150,16 @@ def test_each_word_is_read_alone_with_a_space_before_it() -> None:
 def test_categories_are_measured_by_token_or_by_text() -> None:
     texts = ["Ruth ran.", "Emma was kind."]
     made = analyze(texts, "tiny", n_clusters=3, categories={"text": ["Ruth", "Emma"]})
-    of_tokens = made["token_metadata"]["categories"]["text"]
+    of_tokens = made["token_metadata"]["text"]
     assert of_tokens == ["Ruth"] * 3 + ["Emma"] * 4
     for layer in made["layers"]:
         expected = purity(np.array(made["cluster_labels"][layer]), of_tokens).overall
         assert made["cluster_metrics"][layer]["purity"] == expected
-    assert 0 <= made["category_association"]["text"]["cramers_v"] <= 1
+    assert made["category_association"]["text"]["num_tokens"] == 7
     with pytest.raises(InvalidDataError, match=r"categories\.text: 3 values for"):
         analyze(texts, "tiny", categories={"text": ["a", "b", "c"]})
+    with pytest.raises(InvalidDataError, match="'positions' says something else of tokens"):
+        analyze(texts, "tiny", categories={"positions": ["a", "b"]})
 
 
 def test_progress_is_told_by_stage() -> None:
