@@ -53,6 +53,7 @@ from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_ag
 from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.projection import Projection, principal_plane
 from concept_fragmentation.analysis.provenance import saving_arguments
 from concept_fragmentation.analysis.shared_paths import (
     PathCorrelation,
@@ -67,6 +68,7 @@ from concept_fragmentation.analysis.significance import (
     window_significance,
 )
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
+from concept_fragmentation.analysis.typical import TypicalTokens, typical_tokens
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
 from concept_fragmentation.analysis.window_grid import (
     LayerSteps,
@@ -108,10 +110,12 @@ __all__ = [
     "ModelUnavailableError",
     "PathCorrelation",
     "PermutationTest",
+    "Projection",
     "Purity",
     "Silhouette",
     "TokenPathMetrics",
     "Transition",
+    "TypicalTokens",
     "WindowGrid",
     "WindowSignificance",
     "adjusted_mutual_information",
@@ -136,6 +140,7 @@ __all__ = [
     "layer_window",
     "linear_cka",
     "pair_divergence",
+    "principal_plane",
     "purity",
     "query_path_correlations",
     "saving_arguments",
@@ -145,6 +150,7 @@ __all__ = [
     "tokens_in_transition",
     "tokens_on_path",
     "transition",
+    "typical_tokens",
     "window_grid",
     "window_significance",
     "with_token_paths",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
+from concept_fragmentation.analysis.centred import check_states
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact, count_pairs
 from concept_fragmentation.analysis.errors import InvalidDataError
 
@@ -80,7 +81,7 @@ def silhouette(states: npt.NDArray[Any], labels: IntArray, *, seed: int = 0) -> 
         InvalidDataError: the states are not those of T tokens, or are not finite.
     """
     ids, codes = compact(np.asarray(labels, dtype=np.int64))
-    _check_states(states, len(codes))
+    check_states(states, len(codes))
     tokens = np.flatnonzero(codes >= 0)
     scored = tokens
     if len(tokens) > SILHOUETTE_ALL:
@@ -200,8 +201,3 @@ def _means(scores: Floats, codes: IntArray, ids: IntArray) -> dict[int, float]:
     numbers = np.bincount(codes, minlength=len(ids))
     totals = np.bincount(codes, scores, minlength=len(ids))
     return {int(ids[k]): float(totals[k] / numbers[k]) for k in np.flatnonzero(numbers)}
-
-
-def _check_states(states: npt.NDArray[Any], num_tokens: int) -> None:
-    if states.ndim != 2 or len(states) != num_tokens:
-        raise InvalidDataError([f"hidden_states: shape {states.shape} for {num_tokens} tokens"])

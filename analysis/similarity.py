@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from concept_fragmentation.analysis.centred import (
+    States,
+    centred,
+    chunks,
+    cross_product,
+    mean_state,
+)
 from concept_fragmentation.analysis.counting import Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 # Of more tokens than these, a random sample of as many is compared.
 CKA_TOKENS: Final = 10_000
 
-_CHUNK: Final = 4_096
 
-
-def linear_cka(
-    states_a: npt.NDArray[Any], states_b: npt.NDArray[Any], *, debiased: bool = False
-) -> float:
+def linear_cka(states_a: States, states_b: States, *, debiased: bool = False) -> float:
     """Linear centred kernel alignment of two layers' hidden states; see `cka_matrix`.
 
     >>> states = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 5.0]])
@@ -38,7 +41,7 @@ def linear_cka(
 
 
 def cka_matrix(
-    states: Sequence[npt.NDArray[Any]],
+    states: Sequence[States],
     *,
     mask: npt.ArrayLike | None = None,
     debiased: bool = False,
@@ -78,12 +81,13 @@ def cka_matrix(
         shapes = [np.shape(state) for state in states]
         raise InvalidDataError([f"hidden_states: shapes {shapes}; one (tokens, d) is needed each"])
     tokens = _tokens(mask, len(states[0]) if states else 0, seed)
-    means = [_mean(state, tokens) for state in states]
+    means = [mean_state(state, tokens) for state in states]
     norms = [_squared_norms(state, mean, tokens) for state, mean in zip(states, means, strict=True)]
     found: Floats = np.empty((len(states), len(states)))
     for i in range(len(states)):
         for j in range(i + 1):
-            product = _squared_product(states[i], states[j], means[i], means[j], tokens)
+            both = cross_product(states[i], states[j], means[i], means[j], tokens)
+            product = float(np.einsum("de,de->", both, both))
             if debiased:
                 product = _unbiased(product, norms[i], norms[j])
             found[i, j] = found[j, i] = product
@@ -107,38 +111,12 @@ def _tokens(mask: npt.ArrayLike | None, num_tokens: int, seed: int) -> IntArray:
     return tokens
 
 
-def _rows(state: npt.NDArray[Any], mean: Floats, tokens: IntArray) -> npt.NDArray[Any]:
-    kind = np.float64 if state.dtype == np.float64 else np.float32
-    rows: npt.NDArray[Any] = state[tokens].astype(kind) - mean.astype(kind)
-    return rows
-
-
-def _mean(state: npt.NDArray[Any], tokens: IntArray) -> Floats:
-    total: Floats = np.zeros(state.shape[1])
-    for start in range(0, len(tokens), _CHUNK):
-        total += state[tokens[start : start + _CHUNK]].sum(axis=0, dtype=np.float64)
-    if not np.isfinite(total).all():
-        raise InvalidDataError(["hidden_states: a number is not finite"])
-    return total / max(len(tokens), 1)
-
-
-def _squared_norms(state: npt.NDArray[Any], mean: Floats, tokens: IntArray) -> Floats:
+def _squared_norms(state: States, mean: Floats, tokens: IntArray) -> Floats:
     norms: Floats = np.empty(len(tokens))
-    for start in range(0, len(tokens), _CHUNK):
-        rows = _rows(state, mean, tokens[start : start + _CHUNK])
-        norms[start : start + _CHUNK] = np.einsum("td,td->t", rows, rows, dtype=np.float64)
+    for chunk in chunks(tokens):
+        rows = centred(state, mean, tokens[chunk])
+        norms[chunk] = np.einsum("td,td->t", rows, rows, dtype=np.float64)
     return norms
-
-
-def _squared_product(
-    a: npt.NDArray[Any], b: npt.NDArray[Any], mean_a: Floats, mean_b: Floats, tokens: IntArray
-) -> float:
-    """||B'A||^2 of centred states."""
-    product = np.zeros((a.shape[1], b.shape[1]))
-    for start in range(0, len(tokens), _CHUNK):
-        chunk = tokens[start : start + _CHUNK]
-        product += _rows(a, mean_a, chunk).T @ _rows(b, mean_b, chunk)
-    return float(np.einsum("de,de->", product, product))
 
 
 def _unbiased(product: float, norms_a: Floats, norms_b: Floats) -> float:

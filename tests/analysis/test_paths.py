@@ -307,6 +307,7 @@ def test_states_of_different_dimensions_give_no_length() -> None:
         "cluster_quality",
         "paths",
         "similarity",
+        "typical",
         "validation",
         "windows",
     ],

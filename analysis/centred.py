@@ -1,0 +1,63 @@
+"""Hidden states less their mean, some thousand tokens at a time.
+
+Hidden states share a mean that is large beside what tells tokens apart; products of states that
+still hold it lose that in rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.counting import Floats, IntArray
+from concept_fragmentation.analysis.errors import InvalidDataError
+
+States = npt.NDArray[Any]
+
+_CHUNK: Final = 4_096
+
+
+def chunks(tokens: IntArray) -> Iterator[slice]:
+    """Slices of a list of tokens, one after the other."""
+    yield from (slice(start, start + _CHUNK) for start in range(0, len(tokens), _CHUNK))
+
+
+def mean_state(states: States, tokens: IntArray) -> Floats:
+    """float64 (d,): the mean of some tokens' states (T, d); zeros for no tokens.
+
+    Raises:
+        InvalidDataError: a number is not finite.
+    """
+    total: Floats = np.zeros(states.shape[1])
+    for chunk in chunks(tokens):
+        total += states[tokens[chunk]].sum(axis=0, dtype=np.float64)
+    if not np.isfinite(total).all():
+        raise InvalidDataError(["hidden_states: a number is not finite"])
+    return total / max(len(tokens), 1)
+
+
+def centred(states: States, mean: Floats, tokens: IntArray) -> States:
+    """Some tokens' states less the mean: float64 where the states are, else float32."""
+    kind = np.float64 if states.dtype == np.float64 else np.float32
+    rows: States = states[tokens].astype(kind) - mean.astype(kind)
+    return rows
+
+
+def cross_product(
+    states_a: States, states_b: States, mean_a: Floats, mean_b: Floats, tokens: IntArray
+) -> Floats:
+    """float64 (d, e): A'B of centred states A (T, d) and B (T, e) of some tokens."""
+    product: Floats = np.zeros((states_a.shape[1], states_b.shape[1]))
+    for chunk in chunks(tokens):
+        rows_a = centred(states_a, mean_a, tokens[chunk])
+        product += rows_a.T @ centred(states_b, mean_b, tokens[chunk])
+    return product
+
+
+def check_states(states: States, num_tokens: int) -> None:
+    """Raise InvalidDataError if these are not the states of so many tokens."""
+    if states.ndim != 2 or len(states) != num_tokens:
+        raise InvalidDataError([f"hidden_states: shape {states.shape} for {num_tokens} tokens"])
