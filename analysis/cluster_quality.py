@@ -69,7 +69,7 @@ def silhouette(states: npt.NDArray[Any], labels: IntArray, *, seed: int = 0) -> 
 
     Up to `SILHOUETTE_ALL` tokens every token is scored. Of more, `SILHOUETTE_SAMPLE` random ones
     are, each against all tokens, so that the mean is estimated without bias, with a standard error
-    of std(s) / sqrt(2000), below 0.01. Memory grows with the scored tokens only.
+    of std(s) / sqrt(2000): 0.007 for a spread of 0.3. Memory grows with the scored tokens only.
 
     Args:
         states: float (T, d), one layer's hidden states; may be a memory map. float64 is computed
