@@ -135,6 +135,10 @@ class AnalysisFiles:
         self._max_versions = max_versions
         self._catalog = Catalog(blobs.path("metadata/catalog.sqlite"), self._read_entries)
 
+    def close(self) -> None:
+        """Close what is held open; the next call opens it again."""
+        self._catalog.close()
+
     def save(self, draft: Draft) -> int:
         """Commit `draft` as the next version of its analysis and return the version's number."""
         folder = folder_name(draft.analysis_id)
@@ -259,10 +263,10 @@ class AnalysisFiles:
     def _changing(self, folder: str) -> Iterator[_Change]:
         """Hold the lock of one analysis, and record in the catalog what the block made of it."""
         with self._locks.holding(folder):
-            if self._catalog.announce(folder):
+            known = self._catalog.announce(folder)
+            if known is None:
                 change = self._read(folder)
             else:
-                known = self._catalog.versions(folder)
                 summaries = {version: _from_text(text) for version, text in known.items()}
                 change = _Change(summaries, self._read_card(folder))
             try:

@@ -49,6 +49,9 @@ class AnalysisCache(Protocol):
     def get_stats(self) -> dict[str, Any]:
         """`size` (entries), `size_bytes`, `hits`, `misses` (of this object), `kind`."""
 
+    def close(self) -> None:
+        """Close what is held open; the next call opens it again."""
+
 
 class _Counter:
     def __init__(self) -> None:
@@ -82,6 +85,9 @@ class NoCache:
     def get_stats(self) -> dict[str, Any]:
         """Zeros."""
         return {"size": 0, "size_bytes": 0, "hits": 0, "misses": 0, "kind": "none"}
+
+    def close(self) -> None:
+        """Nothing to do."""
 
 
 class MemoryCache:
@@ -133,6 +139,9 @@ class MemoryCache:
             "misses": misses,
             "kind": "memory",
         }
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 class _PlainDisk(diskcache.Disk):  # type: ignore[misc]
@@ -216,6 +225,12 @@ class DiskCache:
             "misses": misses,
             "kind": "disk",
         }
+
+    def close(self) -> None:
+        """Close diskcache's database; the next call opens it again."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def _ask(self, question: Callable[[Any], Answer], default: Answer) -> Answer:
         """Ask diskcache; a cache that can't answer is dropped with a warning."""

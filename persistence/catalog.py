@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
@@ -117,27 +121,36 @@ class Catalog:
         """The catalog in `path`; `read_entries` reads the whole truth from the files."""
         self.path = path
         self._read_entries = read_entries
-        # No pool: opening takes a fraction of a millisecond, holds across forks, and never keeps
-        # a connection to a file that somebody deleted.
+        # Connections stay open: whoever closes the last one makes SQLite put its log away.
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
-            poolclass=sa.NullPool,
-            connect_args={"timeout": _BUSY_SECONDS},
+            poolclass=sa.QueuePool,
+            max_overflow=-1,
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
         )
         self._writing = self._engine.execution_options(catalog_writes=True)
-        sa.event.listen(self._engine, "connect", _configure)
+        rules = _Connections(path)
+        sa.event.listen(self._engine, "connect", rules.configure)
+        sa.event.listen(self._engine, "checkout", rules.check)
         sa.event.listen(self._engine, "begin", _begin)
+        weakref.finalize(self, self._engine.dispose)
 
-    def announce(self, folder: str) -> bool:
+    def close(self) -> None:
+        """Close the database; the next question opens it again."""
+        self._engine.dispose()
+
+    def announce(self, folder: str) -> dict[int, str] | None:
         """Say that the files of `folder` are about to change.
 
         Returns:
-            Whether an earlier change of it was announced and never recorded.
+            The summaries of its versions, newest first; None if an earlier change of it was
+            announced and never recorded, so that only the files know.
         """
 
-        def run(connection: sa.Connection) -> bool:
+        def run(connection: sa.Connection) -> dict[int, str] | None:
             statement = insert(_pending).values(folder=folder).on_conflict_do_nothing()
-            return connection.execute(statement).rowcount == 0
+            announced = connection.execute(statement).rowcount == 0
+            return None if announced else _versions_of(connection, folder)
 
         return self._write(run)
 
@@ -212,12 +225,7 @@ class Catalog:
 
     def versions(self, folder: str) -> dict[int, str]:
         """The summaries of an analysis's versions, newest first."""
-        query = (
-            sa.select(_versions.c.version, _versions.c.summary)
-            .where(_versions.c.folder == folder)
-            .order_by(_versions.c.version.desc())
-        )
-        return self._read(lambda connection: dict(map(tuple, connection.execute(query))))
+        return self._read(lambda connection: _versions_of(connection, folder))
 
     def _fill(self, connection: sa.Connection) -> None:
         # Announcements stay: whoever made one may still be at work.
@@ -232,10 +240,6 @@ class Catalog:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _make_ready(self) -> None:
-        if self.path.exists():
-            with self._engine.connect() as connection:
-                if _schema_version(connection) == SCHEMA_VERSION:
-                    return
         with storage_errors("write", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing.begin() as connection:
@@ -252,6 +256,10 @@ class Catalog:
     def _ask(self, engine: sa.Engine, question: Callable[[sa.Connection], Answer]) -> Answer:
         with self._translated():
             try:
+                if self.path.exists():
+                    with engine.begin() as connection:
+                        if _schema_version(connection) == SCHEMA_VERSION:
+                            return question(connection)
                 self._make_ready()
                 with engine.begin() as connection:
                     return question(connection)
@@ -369,18 +377,57 @@ def _insert(connection: sa.Connection, entry: Entry) -> None:
     )
 
 
+def _versions_of(connection: sa.Connection, folder: str) -> dict[int, str]:
+    query = (
+        sa.select(_versions.c.version, _versions.c.summary)
+        .where(_versions.c.folder == folder)
+        .order_by(_versions.c.version.desc())
+    )
+    return dict(map(tuple, connection.execute(query)))
+
+
 def _schema_version(connection: sa.Connection) -> int:
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    # The driver must not open transactions on its own: `_begin` does.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin(connection: sa.Connection) -> None:
     writes = connection.get_execution_options().get("catalog_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class _Connections:
+    """How connections of the pool are opened, and when they must not be used again."""
+
+    # Closing what came with a fork would take locks from the process that it came from.
+    inherited: ClassVar[list[DBAPIConnection]] = []
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def configure(self, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        # The driver must not open transactions on its own: `_begin` does.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        record.info["process"] = os.getpid()
+        record.info["file"] = self._file()
+
+    def check(
+        self, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
+    ) -> None:
+        """Have another one opened where this came with a fork, or its file is gone."""
+        if record.info["process"] != os.getpid():
+            self.inherited.append(connection)
+            record.dbapi_connection = None  # type: ignore[misc] # as SQLAlchemy has it
+            proxy.dbapi_connection = None  # type: ignore[misc]
+        elif record.info["file"] == self._file():
+            return
+        raise sa.exc.DisconnectionError
+
+    def _file(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_dev, stat.st_ino

@@ -169,7 +169,7 @@ class _Encoder:
         if is_table and (columns := _columns(values)) is not None:
             table = self._table(columns, path, depth)
             return {"$table": {"columns": table, "length": len(values)}}
-        if self.tensors is not None and (numbers := _regular_numbers(values)) is not None:
+        if self.tensors is not None and (numbers := _regular_numbers(values, kinds)) is not None:
             name, array = numbers
             return {"$list": {"type": name, "tensor": self._store(array, path)}}
         return self._items(values, path, depth)
@@ -272,18 +272,21 @@ def _are_plain_keys(keys: Sequence[Any]) -> bool:
     return "\0$" not in joined and _is_text(joined)
 
 
-def _regular_numbers(values: list[Any]) -> tuple[str, Array] | None:
-    """A long list, or regular nested list, of only int, only float or only bool, as an array."""
+def _regular_numbers(values: list[Any], kinds: set[type[Any]]) -> tuple[str, Array] | None:
+    """A long list, or regular nested list, of only int, only float or only bool, as an array.
+
+    `kinds` are the types of `values`.
+    """
     shape: list[int] = []
     flat: list[Any] = values
     while True:
-        kinds = set(map(type, flat))
         shape.append(len(flat) // math.prod(shape))
         if kinds != {list}:
             break
         if len(set(map(len, flat))) != 1 or len(shape) > _MAX_DIMENSIONS or not flat[0]:
             return None
         flat = list(chain.from_iterable(flat))
+        kinds = set(map(type, flat))
     if len(flat) < _LONG_LIST or len(kinds) != 1:
         return None
     (kind,) = kinds

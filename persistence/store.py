@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from concept_fragmentation.analysis import check_analysis
 from concept_fragmentation.analysis.errors import InvalidDataError
@@ -97,6 +97,19 @@ class GPT2AnalysisPersistence:
     def __repr__(self) -> str:
         """The class and the folder."""
         return f"{type(self).__name__}({str(self.base_dir)!r})"
+
+    def close(self) -> None:
+        """Close the files that are held open, so that the folder can be moved; any call reopens."""
+        self._analyses.close()
+        self.cache.close()
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self.close()
 
     # Analyses
 

@@ -58,7 +58,7 @@ def is_whole(analysis: Analysis) -> bool:
 def test_a_process_killed_at_any_moment_leaves_whole_versions_only(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     rng = random.Random(20)
-    confirmed = kills = fruitless = 0
+    confirmed = kills = fruitless = unpruned = 0
     # As long as a few saves take on this machine, however busy it is.
     longest = 0.06
     store = GPT2AnalysisPersistence(folder, max_versions=4, enable_cache=False)
@@ -81,11 +81,12 @@ def test_a_process_killed_at_any_moment_leaves_whole_versions_only(tmp_path: Pat
         if fruitless == 5:
             longest, fruitless = min(2 * longest, 2.0), 0
         highest = numbers[-1] if numbers else confirmed
-        if highest == 0:
+        if highest == 0 and not store.list_analyses():
             continue
         versions = store.list_versions("mine")
-        # A kill between commit and pruning leaves one more.
-        assert len(versions) <= 5
+        # A kill between commit and pruning leaves one more, until a save comes to its end.
+        unpruned = 0 if len(numbers) > 1 else unpruned + 1
+        assert len(versions) <= 5 + unpruned
         for entry in versions:
             loaded = store.load_analysis_results("mine", entry["version"])
             assert is_whole(loaded["analysis_data"])
@@ -300,6 +301,7 @@ def test_a_full_disk_is_an_error_and_not_a_torn_file(small_disk: Path) -> None:
     store.delete_analysis("mine", version=1)
     store.save_analysis_results(analysis_of(0), "gpt2", "", "mine")
     assert store.list_versions("mine")[0]["version"] == saved + 1
+    store.close()
 
 
 def test_a_save_that_died_before_the_catalog_is_listed(

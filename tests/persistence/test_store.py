@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import multiprocessing
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -258,9 +259,35 @@ def test_a_damaged_catalog_is_made_anew(
 ) -> None:
     store.save_analysis_results(analysis, "gpt2", "text", "one")
     before = store.list_analyses()
+    store.close()
     (store.base_dir / "metadata" / "catalog.sqlite").write_bytes(b"no database" * 1000)
     assert store.list_analyses() == before
     assert "damaged" in caplog.text
+
+
+def test_a_catalog_that_is_deleted_while_in_use_is_made_anew(
+    store: Store, analysis: Analysis
+) -> None:
+    store.save_analysis_results(analysis, "gpt2", "text", "one")
+    with Store(store.base_dir) as other:
+        before = other.list_analyses()
+        for path in (store.base_dir / "metadata").glob("catalog.sqlite*"):
+            path.unlink()
+        assert other.list_analyses() == store.list_analyses() == before
+        other.save_analysis_results(analysis, "gpt2", "text", "two")
+    assert {entry["analysis_id"] for entry in store.list_analyses()} == {"one", "two"}
+
+
+def test_a_forked_process_uses_the_store_on_its_own(store: Store, analysis: Analysis) -> None:
+    store.save_analysis_results(analysis, "gpt2", "text", "one")
+    child = multiprocessing.get_context("fork").Process(
+        target=store.save_analysis_results, args=(analysis, "gpt2", "text", "two")
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    store.save_analysis_results(analysis, "gpt2", "text", "three")
+    assert {entry["analysis_id"] for entry in store.list_analyses()} == {"one", "two", "three"}
 
 
 # Refusals
