@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from concept_fragmentation import app
+from concept_fragmentation import analyze_command, app
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -32,6 +32,9 @@ def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
         app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
     except (app.AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error
+
+
+main.add_command(analyze_command.command)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ from concept_fragmentation.analysis.significance import (
     window_significance,
 )
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
+from concept_fragmentation.analysis.text_files import read_text_file, table_columns
 from concept_fragmentation.analysis.typical import TypicalTokens, typical_tokens
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
 from concept_fragmentation.analysis.window_grid import (
@@ -143,8 +144,10 @@ __all__ = [
     "principal_plane",
     "purity",
     "query_path_correlations",
+    "read_text_file",
     "saving_arguments",
     "silhouette",
+    "table_columns",
     "token_path_metrics",
     "tokens_in_cluster",
     "tokens_in_transition",

@@ -1,0 +1,204 @@
+"""`concept-fragmentation analyze`: from a text to a saved analysis, with a progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from concept_fragmentation.analysis import (
+    STAGES,
+    TINY,
+    analyze,
+    analyze_again,
+    read_text_file,
+    saving_arguments,
+)
+from concept_fragmentation.persistence import (
+    ConceptFragmentationError,
+    GPT2AnalysisPersistence,
+)
+
+# How much of the bar each stage fills; about how long they take of a page of text.
+_PARTS: Final = dict(zip(STAGES, (200, 500, 200, 100), strict=True))
+# What may be said together with --like: what is made again has its own options.
+_BESIDE_LIKE: Final = frozenset(("like", "name", "directory"))
+
+
+class _NumClusters(click.ParamType[int | str]):
+    name = "K|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor 'auto'.", param, ctx)
+
+
+class _Layers(click.ParamType[list[str | int]]):
+    name = "LAYER,..."
+
+    def convert(
+        self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None
+    ) -> list[str | int]:
+        names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return [int(name) if _is_number(name) else name for name in names]
+
+
+@click.command("analyze")
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--text", help="The text itself, instead of a FILE.")
+@click.option("--column", help="Of a CSV or TSV file: the column that holds the texts.")
+@click.option(
+    "--words",
+    type=click.Choice(["skip", "average"]),
+    help="FILE has one word a line (or cell), each read alone; words of several tokens are skipped "
+    "or averaged.",
+)
+@click.option(
+    "--model",
+    default="gpt2",
+    show_default=True,
+    help=f"A checkpoint on the Hugging Face hub, a local folder, or {TINY!r}, the very small model "
+    "that ships.",
+)
+@click.option("--revision", help="A commit, branch or tag of the model on the hub.")
+@click.option(
+    "--k", type=_NumClusters(), default=10, show_default=True, help="Clusters of each layer."
+)
+@click.option(
+    "--layers", type=_Layers(), help="Names or indices, such as embedding,block_6,-1.  [all]"
+)
+@click.option(
+    "--attention",
+    type=click.Choice(["metrics", "full", "none"]),
+    default="metrics",
+    show_default=True,
+    help="What to keep of it: figures of each head, the weights too, or nothing.",
+)
+@click.option("--standardise", is_flag=True, help="Scale each dimension before clustering.")
+@click.option("--pca", type=int, help="Reduce to as many components before clustering.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn.")
+@click.option("--device", default="auto", show_default=True, help="As torch names it.")
+@click.option("--save", "name", help="Save the analysis under this name.")
+@click.option("--like", metavar="ANALYSIS_ID", help="Run again what that analysis was made by.")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the store.  [default: data/gpt2_analysis]",
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    file: Path | None,
+    text: str | None,
+    column: str | None,
+    name: str | None,
+    like: str | None,
+    directory: Path | None,
+    **options: Any,
+) -> None:
+    """Run a language model over a text, cluster its hidden states and measure the paths.
+
+    FILE is a text, a table (.csv, .tsv) with a --column of texts, or with --words a list of words.
+    """
+    if like is not None:
+        given = [
+            parameter.opts[0]
+            for parameter in context.command.params
+            if parameter.name not in _BESIDE_LIKE
+            and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError(f"--like runs with what it was made by; leave out {given[0]}.")
+    elif (file is None) == (text is None):
+        raise click.UsageError("Give a FILE or --text, one of them.")
+    try:
+        with _Bar() as bar:
+            if like is not None:
+                store = GPT2AnalysisPersistence(base_dir=directory)
+                made = analyze_again(
+                    store.load_analysis_results(like)["analysis_data"], progress=bar.report
+                )
+            else:
+                options["n_clusters"] = options.pop("k")
+                read = text if file is None else _read(file, column, options["words"])
+                made = analyze(read or "", progress=bar.report, **options)
+        saved = None
+        if name is not None:
+            store = GPT2AnalysisPersistence(base_dir=directory)
+            saved = store.save_analysis_results(made, **saving_arguments(made), name=name)
+    except ConceptFragmentationError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(summary(made))
+    if saved is None:
+        click.echo("Not saved; --save NAME keeps it.")
+    else:
+        click.echo(f"Saved as {saved}")
+
+
+def summary(made: Mapping[str, Any]) -> str:
+    """What a person wants to know of an analysis first, in lines of text."""
+    tested = made["significance"]
+    lines = [
+        f"{made['model_type']}: {len(made['token_metadata']['tokens'])} tokens, "
+        f"{len(made['layers'])} layers, {made['provenance']['duration_seconds']:.1f} s",
+        *(
+            f"{name:<14}{tested[name]['observed']:>8.3f}   by chance "
+            f"{tested[name]['null_mean']:.3f}, p = {tested[name]['p_value']:.3g}"
+            for name in ("fragmentation", "concentration", "convergence")
+        ),
+        "",
+        f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'stability':>11}",
+        *(
+            f"{layer:<14}{of['num_clusters']:>8}{of['silhouette']:>12.3f}{of['stability']:>11.3f}"
+            for layer, of in made["cluster_metrics"].items()
+        ),
+    ]
+    if skipped := made.get("words", {}).get("skipped"):
+        lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
+    return "\n".join(lines)
+
+
+def _read(file: Path, column: str | None, words: str | None) -> str | list[str]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {file}: {error.strerror}.") from error
+    return read_text_file(file.name, content, column=column, by_line=words is not None)
+
+
+def _is_number(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
+
+
+class _Bar:
+    """A progress bar on the standard error stream, in which each stage has its part."""
+
+    def __init__(self) -> None:
+        self._bar = click.progressbar(length=sum(_PARTS.values()), label="load", file=sys.stderr)
+
+    def __enter__(self) -> _Bar:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._bar.__exit__(*raised)
+
+    def report(self, stage: str, share: float) -> None:
+        """Move to a share of a stage."""
+        before = sum(_PARTS[earlier] for earlier in STAGES[: STAGES.index(stage)])
+        self._bar.label = stage
+        self._bar.update(int(before + share * _PARTS[stage]) - self._bar.pos)

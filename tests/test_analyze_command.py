@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from concept_fragmentation.cli import main
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+TEXT = "Emma was a kind sister who lived near the lake. She sat on the bank of the river."
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["analyze", *map(str, arguments)])
+
+
+def test_a_file_is_analysed_saved_and_made_again(tmp_path: Path) -> None:
+    file, store = tmp_path / "story.txt", tmp_path / "store"
+    file.write_text(TEXT)
+    ran = run(file, "--model", "tiny", "--k", 4, "--save", "Emma", "--dir", store)
+    assert ran.exit_code == 0, ran.output
+    assert "tiny_gpt2: 20 tokens, 5 layers" in ran.stdout
+    assert "block_4" in ran.stdout
+    saved = ran.stdout.splitlines()[-1].removeprefix("Saved as ")
+    loaded = GPT2AnalysisPersistence(store).load_analysis_results(saved)
+    assert (loaded["metadata"]["name"], loaded["metadata"]["input_text"]) == ("Emma", TEXT)
+
+    again = run("--like", saved, "--save", "Emma again", "--dir", store)
+    assert again.exit_code == 0, again.output
+    other = again.stdout.splitlines()[-1].removeprefix("Saved as ")
+    repeated = GPT2AnalysisPersistence(store).load_analysis_results(other)
+    assert repeated["analysis_data"]["cluster_labels"] == loaded["analysis_data"]["cluster_labels"]
+
+
+def test_nothing_is_saved_unless_asked(tmp_path: Path) -> None:
+    ran = run("--text", TEXT, "--model", "tiny", "--k", 3, "--dir", tmp_path / "store")
+    assert ran.exit_code == 0, ran.output
+    assert "Not saved; --save NAME keeps it." in ran.stdout
+    assert not (tmp_path / "store").exists()
+
+
+def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "words.csv"
+    file.write_text("word,kind\ndog,animal\nhouse,place\nsaxophone,thing\nriver,place\n")
+    ran = run(file, "--column", "word", "--words", "skip", "--model", "tiny", "--k", 2)
+    assert ran.exit_code == 0, ran.output
+    assert "3 tokens" in ran.stdout
+    assert "Skipped, of several tokens: saxophone" in ran.stdout
+
+
+def test_layers_are_chosen_by_name_and_index() -> None:
+    ran = run("--text", TEXT, "--model", "tiny", "--k", "auto", "--layers", "embedding, 2,-1")
+    assert ran.exit_code == 0, ran.output
+    listed = [line.split()[0] for line in ran.stdout.splitlines()[6:-1]]
+    assert listed == ["embedding", "block_2", "block_4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Give a FILE or --text, one of them."),
+        (["--like", "x", "--k", "3"], "leave out --k."),
+        (["--text", TEXT, "--k", "few"], "'few' is neither a whole number nor 'auto'."),
+        (["--text", TEXT, "--model", "tiny", "--k", "99"], "99 clusters of 20 tokens"),
+        (["--text", " ", "--model", "./nowhere"], "The model './nowhere' can't be had"),
+        (["--text", TEXT, "--model", "tiny", "--layers", "top"], "no layer 'top'"),
+        (["no-such-file.txt"], "does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    ran = run(*arguments)
+    assert ran.exit_code != 0
+    assert sentence in " ".join(ran.output.split())
+    assert "Traceback" not in ran.output
+
+
+def test_an_analysis_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ran = run("--like", "nobody", "--dir", tmp_path)
+    assert ran.exit_code == 1
+    assert "Analysis not found: 'nobody'" in ran.output
