@@ -66,7 +66,7 @@ def align_labels(labels: IntArray) -> AlignedLabels:
             taken.update(ids.tolist())
         else:
             new_ids = np.full(len(ids), NO_CLUSTER, dtype=np.int64)
-            before, after = _best_assignment(previous_codes, codes, len(previous_ids), len(ids))
+            before, after = best_assignment(previous_codes, codes, len(previous_ids), len(ids))
             new_ids[after] = previous_ids[before]
             unmatched = np.flatnonzero(new_ids == NO_CLUSTER)
             new_ids[unmatched] = list(islice(fresh, len(unmatched)))
@@ -78,7 +78,7 @@ def align_labels(labels: IntArray) -> AlignedLabels:
     return AlignedLabels(aligned, tuple(mappings), len(used))
 
 
-def _best_assignment(
+def best_assignment(
     before: IntArray, after: IntArray, num_before: int, num_after: int
 ) -> tuple[IntArray, IntArray]:
     """The pairs of clusters (before, after) that share most tokens, each cluster in one at most."""

@@ -8,7 +8,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from concept_fragmentation.analysis import check_analysis
+from concept_fragmentation.analysis import (
+    AnalysisComparison,
+    check_analysis,
+    compare_analyses,
+)
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import exchange
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
@@ -273,6 +277,29 @@ class GPT2AnalysisPersistence:
             AnalysisNotFoundError: there is no such analysis.
         """
         return self._analyses.versions(check_identifier(analysis_id))
+
+    def diff(
+        self, before: str | tuple[str, int | None], after: str | tuple[str, int | None]
+    ) -> AnalysisComparison:
+        """What changed between two analyses, or two versions: keys, tokens, clusters, metrics.
+
+        Cluster ids are arbitrary: they are matched by best overlap first. See `compare_analyses`.
+
+        Args:
+            before: an analysis id (its newest version), or the id and a version.
+            after: likewise.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis or version.
+            CorruptedFileError: a byte on disk is not what was written; the file is named.
+        """
+        old, new = (
+            self.load_analysis_results(*((one,) if isinstance(one, str) else one))
+            for one in (before, after)
+        )
+        return compare_analyses(
+            old["analysis_data"], new["analysis_data"], old["metadata"], new["metadata"]
+        )
 
     def update_analysis(
         self,

@@ -573,3 +573,17 @@ def test_a_damaged_session_is_left_out_of_the_list_and_named_on_load(
         store.load_session(session)
     store.delete_session(session)
     assert not path.exists()
+
+
+def test_two_versions_are_compared(store: Store, analysis: Analysis) -> None:
+    store.save_analysis_results(analysis, "gpt2", "text", "one", notes="first")
+    changed = copy.deepcopy(analysis)
+    changed["cluster_metrics"]["layer_0"]["purity"] = 1.0
+    store.save_analysis_results(changed, "gpt2", "text", "one", notes="second")
+    found = store.diff(("one", 1), "one")
+    assert found.keys.changed == ("cluster_metrics.layer_0",)
+    assert [(m.path, m.change) for m in found.metrics] == [("cluster_metrics.layer_0.purity", 0.25)]
+    assert set(found.metadata.changed) == {"notes", "timestamp", "version"}
+    assert store.diff("one", ("one", 2)).identical
+    with pytest.raises(AnalysisNotFoundError, match="Version 3"):
+        store.diff("one", ("one", 3))
