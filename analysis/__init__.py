@@ -40,6 +40,7 @@ from concept_fragmentation.analysis.cluster_quality import (
     purity,
     silhouette,
 )
+from concept_fragmentation.analysis.company import cluster_company
 from concept_fragmentation.analysis.comparison import (
     AnalysisComparison,
     KeyChanges,
@@ -146,6 +147,7 @@ __all__ = [
     "category_association",
     "check_analysis",
     "cka_matrix",
+    "cluster_company",
     "cluster_stability",
     "compare_analyses",
     "compute_token_paths",

@@ -48,6 +48,9 @@ class Analysis:
         cluster_metrics: as they were given.
         token_columns: what else `token_metadata` says of each token, such as its part of speech:
             (T,) values by name, as they were given; nested sequences one after the other.
+        layer_similarity: as it was given: how alike each two of its "layers" are, by name.
+        significance: as it was given: tests of the paths through all layers, by figure.
+        category_association: as it was given: how far categories and paths belong together.
     """
 
     model_type: str
@@ -63,6 +66,9 @@ class Analysis:
     attention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cluster_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     token_columns: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    layer_similarity: Mapping[str, Any] = field(default_factory=dict)
+    significance: Mapping[str, Any] = field(default_factory=dict)
+    category_association: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
@@ -111,6 +117,9 @@ class Analysis:
             attention=data.get("attention_data") or {},
             cluster_metrics=data.get("cluster_metrics") or {},
             token_columns=_columns(metadata, lengths, len(texts)),
+            layer_similarity=_mapping(data.get("layer_similarity")),
+            significance=_mapping(data.get("significance")),
+            category_association=_mapping(data.get("category_association")),
         )
 
     @property
@@ -160,6 +169,11 @@ class Analysis:
             known if known and len(known) == len(states) else None,
             self.padding,
         )
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    """What nobody has checked: no reason to refuse the rest of an analysis."""
+    return given if isinstance(given, Mapping) else {}
 
 
 def _columns(

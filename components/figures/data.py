@@ -11,7 +11,11 @@ import pandas as pd
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, transition
 from concept_fragmentation.analysis.cells import escape_cell
-from concept_fragmentation.components.figures.layers import attention_entropies, layer_numbers
+from concept_fragmentation.components.figures.layers import (
+    CONCEPT_METRICS,
+    attention_entropies,
+    layer_numbers,
+)
 from concept_fragmentation.components.figures.metrics import window_metrics
 
 _PATH_LENGTHS: Final = ("path_length", "path_length_scaled", "path_length_angular")
@@ -156,14 +160,13 @@ def attention_frame(analysis: Analysis) -> pd.DataFrame:
 
 
 def concepts_frame(analysis: Analysis) -> pd.DataFrame:
-    """Return one row a layer: purity and silhouette."""
-    purity = layer_numbers(analysis.cluster_metrics, "purity")
-    silhouette = layer_numbers(analysis.cluster_metrics, "silhouette")
+    """Return one row a layer: purity, silhouette and stability."""
+    found = {name: layer_numbers(analysis.cluster_metrics, name) for name in CONCEPT_METRICS}
     return pd.DataFrame(
         [
-            {"layer": layer, "purity": purity.get(layer), "silhouette": silhouette.get(layer)}
+            {"layer": layer} | {name: values.get(layer) for name, values in found.items()}
             for layer in analysis.layers
-            if layer in purity or layer in silhouette
+            if any(layer in values for values in found.values())
         ]
     )
 

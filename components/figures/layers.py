@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from concept_fragmentation.components.palette import faded, ink
 from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
+
+CONCEPT_METRICS: Final = ("purity", "silhouette", "stability")
 
 
 def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | None:
@@ -64,17 +66,17 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
 
 
 def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | None:
-    """Draw purity and silhouette by layer; None without such data."""
+    """Draw purity, silhouette and stability by layer; None without such data."""
     panels = [
         (name, "", values)
-        for name in ("purity", "silhouette")
+        for name in CONCEPT_METRICS
         if (values := layer_numbers(analysis.cluster_metrics, name))
     ]
     if not panels:
         return None
     return _panels(
         "Concepts by layer",
-        "purity: of one category; silhouette: apart from others",
+        "of one category, apart from others, found again by another clustering",
         analysis,
         panels,
         theme,
@@ -92,10 +94,12 @@ def missing_attention(analysis: Analysis) -> str:
 
 def missing_concepts(analysis: Analysis) -> str:
     """Say what is missing for `concept_metrics`, and how to get it."""
-    have = "no purity or silhouette" if analysis.cluster_metrics else "no cluster metrics"
+    have = (
+        "no purity, silhouette or stability" if analysis.cluster_metrics else "no cluster metrics"
+    )
     return (
-        f"This analysis has {have}. Give cluster_metrics with purity or silhouette for its layers, "
-        "and save it again."
+        f"This analysis has {have}. Give cluster_metrics with purity, silhouette or stability for "
+        "its layers, and save it again."
     )
 
 
