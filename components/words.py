@@ -19,6 +19,13 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
+def ordinal(number: int) -> str:
+    """Return `1st`, `2nd`, `3rd`, `4th`, `11th`."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    teen = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teen else endings.get(number % 10, 'th')}"
+
+
 def arrows(path: Sequence[int]) -> str:
     """Return a path as people read it."""
     return " → ".join(str(cluster) for cluster in path)

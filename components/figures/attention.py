@@ -15,6 +15,7 @@ from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
+    sequence_mask,
     sequence_of,
     sequence_tokens,
     token_axis,
@@ -80,7 +81,8 @@ def rollout_matrix(
     """
     layers = weight_layers(analysis)
     until = layers[: layers.index(layer) + 1]
-    rolled = attention_rollout([attention_weights(analysis, name, sequence) for name in until])
+    weights = [attention_weights(analysis, name, sequence) for name in until]
+    rolled = attention_rollout(weights, sequence_mask(analysis, sequence))
     return _matrix(
         analysis,
         rolled[-1],
@@ -143,11 +145,12 @@ def rollout_of(analysis: Analysis, token: int) -> Floats:
     """
     sequence = sequence_of(analysis, token)
     place = int(np.searchsorted(sequence_tokens(analysis, sequence), token))
+    mask = sequence_mask(analysis, sequence)
     mixed: list[Floats] = []
     rows = []
     for layer in weight_layers(analysis):
-        mean = mean_of_heads(attention_weights(analysis, layer, sequence))
-        mixed.append((mean + np.eye(len(mean))) / 2)
+        mean = mean_of_heads(attention_weights(analysis, layer, sequence), mask)
+        mixed.append((mean + np.diag(mask.astype(np.float64))) / 2)
         row = mixed[-1][place]
         for below in reversed(mixed[:-1]):
             row = row @ below

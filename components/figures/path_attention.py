@@ -19,6 +19,7 @@ from concept_fragmentation.components.figures.theme import colour_bar, new_figur
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
     missing_weights,
+    sequence_mask,
     sequence_tokens,
     token_axis,
     token_names,
@@ -62,12 +63,13 @@ def path_attention(analysis: Analysis, sequence: int = 0) -> PathAttention | Non
         return None
     paths = analysis.labels[tokens]
     weights = [attention_weights(analysis, layer, sequence) for layer in layers]
-    found = [attention_path_correlation([layer], [paths]) for layer in weights]
+    mask = sequence_mask(analysis, sequence)
+    found = [attention_path_correlation([layer], [paths], [mask]) for layer in weights]
     return PathAttention(
         layers=layers,
         correlation=np.array([one.correlation for one in found]),
         partial_correlation=np.array([one.partial_correlation for one in found]),
-        by_query=np.stack([query_path_correlations(layer, paths) for layer in weights]),
+        by_query=np.stack([query_path_correlations(layer, paths, mask) for layer in weights]),
         sequence=sequence,
     )
 

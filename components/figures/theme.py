@@ -102,6 +102,12 @@ def colour_bar(theme: str, **differs: Any) -> dict[str, Any]:
     return bar | differs
 
 
+def steps_scale(colours: Sequence[str]) -> list[list[Any]]:
+    """Return a scale that has each colour for one whole number, from 0."""
+    number = len(colours)
+    return [[place / number, colour] for i, colour in enumerate(colours) for place in (i, i + 1)]
+
+
 def halo(theme: str) -> str:
     """Return the shadow that sets text off from what it is written on."""
     return ", ".join(f"{x}px {y}px 2px {ink(theme).surface}" for x in (-1, 1) for y in (-1, 1))

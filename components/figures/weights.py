@@ -60,6 +60,12 @@ def attention_weights(analysis: Analysis, layer: str, sequence: int = 0) -> npt.
     return weights[:, tokens[:, np.newaxis], tokens]
 
 
+def sequence_mask(analysis: Analysis, sequence: int = 0) -> npt.NDArray[np.bool_]:
+    """Return which tokens of a sequence are no padding: bool (S,)."""
+    real: npt.NDArray[np.bool_] = ~analysis.padding[sequence_tokens(analysis, sequence)]
+    return real
+
+
 def missing_weights(analysis: Analysis) -> str:
     """Say what is missing for the figures of attention weights, and how to get it."""
     have = "keeps no attention weights" if analysis.attention else "has no attention data"

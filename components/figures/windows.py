@@ -11,9 +11,15 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
+from concept_fragmentation.components.figures.theme import (
+    colour_bar,
+    colour_scale,
+    new_figure,
+    steps_scale,
+)
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import ordinal
 
 IntArray = npt.NDArray[np.int64]
 
@@ -42,11 +48,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "z": np.where(aligned >= 0, aligned % len(colours), np.nan).astype(np.float32),
         "zmin": -0.5,
         "zmax": len(colours) - 0.5,
-        "colorscale": [
-            [place, colour]
-            for i, colour in enumerate(colours)
-            for place in (i / len(colours), (i + 1) / len(colours))
-        ],
+        "colorscale": steps_scale(colours),
         "showscale": False,
         "xgap": 1,
         "hoverongaps": False,
@@ -79,7 +81,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
             "<extra></extra>"
         ),
     }
-    which = "every token" if step == 1 else f"every {_nth(step)} of {len(order):,} tokens"
+    which = "every token" if step == 1 else f"every {ordinal(step)} of {len(order):,} tokens"
     return new_figure(
         "All paths at a glance",
         f"{which} a row; same colour: same cluster, aligned across layers",
@@ -249,9 +251,3 @@ def _anchor(place: int, number: int) -> str:
 
 def _two_decimals(values: npt.NDArray[np.float64]) -> list[list[str]]:
     return [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values.tolist()]
-
-
-def _nth(number: int) -> str:
-    endings = {1: "st", 2: "nd", 3: "rd"}
-    teen = number % 100 in {11, 12, 13}
-    return f"{number}{'th' if teen else endings.get(number % 10, 'th')}"

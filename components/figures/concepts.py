@@ -1,0 +1,227 @@
+"""Figures of concepts: how alike layers are, and where the tokens of a layer lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis, Projection, ami_matrix, cka_matrix
+from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.theme import (
+    colour_bar,
+    colour_scale,
+    new_figure,
+    steps_scale,
+)
+from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import ordinal
+
+Floats = npt.NDArray[np.float64]
+Measure = Literal["cka", "adjusted_mutual_information"]
+
+MEASURES: Final[dict[Measure, str]] = {
+    "adjusted_mutual_information": "adjusted mutual information of clusters",
+    "cka": "CKA of hidden states",
+}
+# Points beyond this make a browser slow; every so many-th is drawn.
+MOST_POINTS: Final = 10_000
+
+# Products of numbers that take about half a second.
+_MOST_WORK: Final = 10**10
+_MOST_WRITTEN: Final = 200
+_HEIGHT: Final = 480
+
+
+def similarity_of(analysis: Analysis, measure: Measure) -> tuple[tuple[str, ...], Floats] | None:
+    """Return the layers and how alike each two are, float64 (L, L); None where it is not known.
+
+    As it was given in `layer_similarity`; else computed: `ami_matrix` of the labels, debiased
+    `cka_matrix` of the hidden states where that takes no longer than a person waits.
+    """
+    given = analysis.layer_similarity.get(measure)
+    layers = tuple(map(str, analysis.layer_similarity.get("layers") or analysis.labelled_layers))
+    if given is not None:
+        try:
+            matrix = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        return (layers, matrix) if matrix.shape == (len(layers), len(layers)) else None
+    if measure == "adjusted_mutual_information":
+        names = analysis.labelled_layers
+        return (names, ami_matrix(analysis.labels)) if names else None
+    names = tuple(layer for layer in analysis.layers if layer in analysis.hidden_states)
+    states = [analysis.hidden_states[layer] for layer in names]
+    work = sum(len(a) * a.shape[1] * b.shape[1] for a in states for b in states) / 2
+    if len(names) < 2 or len(states[0]) < 4 or work > _MOST_WORK:
+        return None
+    return names, cka_matrix(states, mask=~analysis.padding, debiased=True)
+
+
+def layer_similarity(
+    layers: Sequence[str], similarity: Floats, measure: Measure, theme: str = "light"
+) -> go.Figure:
+    """Draw how alike each two layers are.
+
+    Args:
+        layers: (L,) their names.
+        similarity: float64 (L, L), as `similarity_of` returns it.
+        measure: what it is.
+        theme: "light" or "dark".
+    """
+    names = [plotly_name(layer) for layer in layers]
+    written = similarity.size <= _MOST_WRITTEN
+    cells = {
+        "type": "heatmap",
+        "z": similarity,
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "colorscale": colour_scale(theme),
+        "text": [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in similarity.tolist()]
+        if written
+        else None,
+        "texttemplate": "%{text}" if written else None,
+        "textfont": {"size": 10},
+        "customdata": [[[f"{here} and {there}"] for there in names] for here in names],
+        "hovertemplate": "<b>%{customdata[0]}</b><br>%{z:.3f}<extra></extra>",
+        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
+    }
+    axis = layer_axis(layers)
+    return new_figure(
+        "Similarity of layers",
+        f"{MEASURES[measure]}; 1: the same, 0: no more than by chance",
+        theme,
+        [cells],
+        xaxis=axis,
+        yaxis=axis | {"range": axis["range"][::-1]},
+    )
+
+
+def missing_similarity(analysis: Analysis, measure: Measure) -> str:
+    """Say what is missing for `layer_similarity`, and how to get it."""
+    if measure == "adjusted_mutual_information":
+        return (
+            "This analysis has no cluster labels to compare layers by. Add cluster_labels, one "
+            "list a layer, and save it again."
+        )
+    if not analysis.hidden_states:
+        return (
+            "This analysis keeps no hidden states, and no CKA. Analyze the text again, or give "
+            "hidden_states or layer_similarity, and save it again."
+        )
+    return (
+        "The hidden states are too many to compare while you wait, or too few. Compute "
+        "cka_matrix in Python, give it as layer_similarity, and save it again."
+    )
+
+
+def state_map(
+    analysis: Analysis,
+    layer_index: int,
+    projection: Projection,
+    *,
+    highlighted_tokens: Sequence[int] = (),
+    theme: str = "light",
+) -> go.Figure:
+    """Draw where the tokens of a labelled layer lie, coloured by aligned cluster.
+
+    `customdata` is the index of each token. Of more than `MOST_POINTS` tokens
+    every so many-th is drawn; highlighted ones are ringed and named.
+
+    Args:
+        analysis: with labels of the layer.
+        layer_index: among the labelled layers.
+        projection: `principal_plane` of the layer's hidden states.
+        highlighted_tokens: indices of tokens.
+        theme: "light" or "dark".
+    """
+    points = projection.coordinates
+    tokens = np.flatnonzero(np.isfinite(points).all(axis=1))
+    step = -(-len(tokens) // MOST_POINTS) or 1
+    shown = tokens[::step]
+    aligned = analysis.aligned.labels[shown, layer_index]
+    # A number a point and a scale of steps: Plotly takes long to check ten thousand colours.
+    clusters, number = np.unique(aligned, return_inverse=True)
+    colours = [
+        ink(theme).muted if cluster < 0 else cluster_colour(cluster, theme)
+        for cluster in clusters.tolist()
+    ]
+    everywhere = _points(analysis, layer_index, projection, shown) | {
+        "mode": "markers",
+        "marker": {
+            "size": 5 if len(shown) > 2000 else 8,
+            "opacity": 0.7 if len(shown) > 2000 else 0.85,
+            "color": number.astype(np.uint16),
+            "cmin": -0.5,
+            "cmax": len(colours) - 0.5,
+            "colorscale": steps_scale(colours),
+            "line": {"width": 0},
+        },
+    }
+    chosen = tokens[np.isin(tokens, highlighted_tokens)]
+    ringed = _points(analysis, layer_index, projection, chosen) | {
+        "mode": "markers+text",
+        "text": [f"“{plotly_text(analysis.tokens[i], 20)}”" for i in chosen],
+        "textposition": "top center",
+        "textfont": {"size": 12, "color": ink(theme).text},
+        "marker": {
+            "size": 13,
+            "color": "rgba(0,0,0,0)",
+            "line": {"width": 2.5, "color": ink(theme).accent},
+        },
+    }
+    which = f"every {ordinal(step)} of " if step > 1 else ""
+    first, second = projection.explained.tolist()
+    axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
+    return new_figure(
+        f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
+        f"{which}{len(tokens):,} tokens by principal components; colour: aligned cluster",
+        theme,
+        [everywhere, *([ringed] if len(chosen) else [])],
+        height=_HEIGHT,
+        hovermode="closest",
+        xaxis=axis | {"title": {"text": f"first component ({first:.0%} of the variance)"}},
+        yaxis=axis
+        | {
+            "title": {"text": f"second component ({second:.0%})"},
+            "scaleanchor": "x",
+            "scaleratio": 1,
+        },
+    )
+
+
+def missing_states(analysis: Analysis, layer: str) -> str:
+    """Say what is missing for `state_map`, and how to get it."""
+    have = f"of {layer}" if analysis.hidden_states else "at all"
+    return (
+        f"This analysis keeps no hidden states {have}. Analyze the text again and keep them, or "
+        "give hidden_states, an array (tokens, dimensions) for each layer."
+    )
+
+
+def _points(
+    analysis: Analysis, layer_index: int, projection: Projection, tokens: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Tokens as points, each with what it says."""
+    clusters = analysis.labels[tokens, layer_index].tolist()
+    places = analysis.positions[tokens].tolist()
+    return {
+        "type": "scattergl",
+        "x": projection.coordinates[tokens, 0].astype(np.float32),
+        "y": projection.coordinates[tokens, 1].astype(np.float32),
+        "customdata": tokens,
+        "meta": [plotly_name(analysis.labelled_layers[layer_index])],
+        "hovertext": [
+            f"<b>“{plotly_text(analysis.tokens[i], 40)}”</b> at {place}, "
+            f"{'no cluster' if cluster < 0 else f'C{cluster}'}"
+            for i, place, cluster in zip(tokens.tolist(), places, clusters, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<br>%{meta[0]}<extra></extra>",
+    }

@@ -1,0 +1,92 @@
+"""The tokens of a cluster, the most typical ones first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from dash import html
+from dash.development.base_component import Component
+
+from concept_fragmentation.analysis import Analysis, cluster_company, typical_tokens
+from concept_fragmentation.components.parts import aria
+from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.words import plural, title
+
+MAX_TYPICAL_LISTED: Final = 60
+
+_ORDERS: Final = {
+    "distance": "nearest to the middle of the cluster first; from their hidden states",
+    "company": "those first that are with most of the others in the other layers too",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterTokens:
+    """The tokens of a cluster, most typical first.
+
+    Attributes:
+        indices: int64 (N,).
+        scores: float64 (N,): the distance to the middle of the cluster, in the unit of the hidden
+            states, ascending; or the company, from 0 to 1, descending.
+        measure: which of them.
+    """
+
+    indices: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    measure: Literal["distance", "company"]
+
+
+def cluster_tokens(analysis: Analysis, layer_index: int, cluster: int) -> ClusterTokens:
+    """Order the tokens of a cluster: by `typical_tokens` where the layer has hidden states.
+
+    Else by `cluster_company`. `layer_index` is among the labelled layers, `cluster` a raw id.
+
+    Raises:
+        InvalidDataError: there is no such layer.
+    """
+    indices, company = cluster_company(analysis, layer_index, cluster)
+    states = analysis.hidden_states.get(analysis.labelled_layers[layer_index])
+    if states is None or not len(indices):
+        return ClusterTokens(indices, company, "company")
+    labels = np.where(analysis.labels[:, layer_index] == cluster, cluster, -1)
+    found = typical_tokens(states, labels, top=len(indices))[cluster]
+    return ClusterTokens(found.indices, found.distances, "distance")
+
+
+def cluster_token_list(
+    analysis: Analysis, layer_index: int, cluster: int, found: ClusterTokens
+) -> list[Component]:
+    """Return the most typical tokens of a cluster, how they are ordered, and how many there are."""
+    what = f"cluster {cluster} of {title(analysis.labelled_layers[layer_index], 24)}"
+    unit = "" if found.measure == "company" else " from the middle"
+    listed = zip(found.indices[:MAX_TYPICAL_LISTED].tolist(), found.scores.tolist(), strict=False)
+    more = max(len(found.indices) - MAX_TYPICAL_LISTED, 0)
+    return [
+        html.H3(f"Typical of {what}", className="cf-card-title"),
+        html.P(_ORDERS[found.measure], className="cf-hint"),
+        html.Div(
+            [
+                html.Span(
+                    [
+                        visible(analysis.tokens[index], limit=40),
+                        html.Small(f" {analysis.positions[index]}"),
+                    ],
+                    className="cf-token",
+                    title=f"position {analysis.positions[index]}, "
+                    f"{found.measure} {score:.3g}{unit}",
+                )
+                for index, score in listed
+            ],
+            className="cf-tokens",
+            tabIndex=0,
+            role="group",
+            **aria(label=f"Tokens typical of {what}"),
+        ),
+        html.Span(
+            f"{plural(more, 'more token', 'more tokens')} in the CSV." if more else "",
+            className="cf-hint",
+        ),
+    ]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from concept_fragmentation.analysis import (
+    Analysis,
+    ami_matrix,
+    analysis_from_labels,
+    cka_matrix,
+    principal_plane,
+)
+from concept_fragmentation.components.figures.concept_data import (
+    cluster_tokens_frame,
+    similarity_frame,
+    state_map_frame,
+)
+from concept_fragmentation.components.figures.concepts import (
+    MOST_POINTS,
+    layer_similarity,
+    missing_similarity,
+    missing_states,
+    similarity_of,
+    state_map,
+)
+from concept_fragmentation.components.figures.layers import concept_metrics
+from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.typical import cluster_token_list, cluster_tokens
+
+LAYERS = ["<i>a</i>.%{x}", "&amp;%{z}", "c"]
+TOKENS = ["<b>x</b>", "&amp;", "%{y}\u202e", *(f" t{i}" for i in range(27))]
+
+
+def made(*, states: bool = True, **more: Any) -> Analysis:
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(0, 4, len(TOKENS)).tolist() for name in LAYERS}
+    hidden = {
+        name: rng.normal(size=(len(TOKENS), 6)) + 5 * np.eye(6)[labels[name]] for name in LAYERS
+    }
+    data = analysis_from_labels(TOKENS, labels, hidden_states=hidden if states else None)
+    if not states:
+        data.pop("hidden_states", None)
+    return Analysis.from_dict(data | more)
+
+
+def words(component: Any) -> str:
+    """All text of a component and below it."""
+    if isinstance(component, list | tuple):
+        return " ".join(map(words, component))
+    if component is None or isinstance(component, str | int | float):
+        return str(component or "")
+    return words(getattr(component, "children", None))
+
+
+# --- Similarity of layers ------------------------------------------------------------------------
+
+
+def test_similarity_is_computed_where_it_is_not_given() -> None:
+    analysis = made()
+    clusters = similarity_of(analysis, "adjusted_mutual_information")
+    states = similarity_of(analysis, "cka")
+    assert clusters is not None
+    assert states is not None
+    assert np.allclose(clusters[1], ami_matrix(analysis.labels))
+    expected = cka_matrix([analysis.hidden_states[name] for name in LAYERS], debiased=True)
+    assert np.allclose(states[1], expected)
+    assert states[0] == tuple(LAYERS)
+
+
+def test_what_is_given_is_shown_and_what_does_not_fit_is_not() -> None:
+    given = [[1.0, 0.5], [0.5, 1.0]]
+    analysis = made(states=False, layer_similarity={"layers": LAYERS[:2], "cka": given})
+    found = similarity_of(analysis, "cka")
+    assert found is not None
+    assert found[0] == tuple(LAYERS[:2])
+    figure = layer_similarity(*found, "cka")
+    assert np.allclose(figure.data[0].z, given)
+    assert list(figure.data[0].text[0]) == ["1.00", "0.50"]
+    for wrong in ([[1.0]], "x", [["a", "b"], ["c", "d"]]):
+        odd = made(states=False, layer_similarity={"layers": LAYERS[:2], "cka": wrong})
+        assert similarity_of(odd, "cka") is None
+    assert similarity_of(made(states=False, layer_similarity=[1]), "cka") is None
+
+
+def test_what_is_missing_for_similarity_or_a_map_is_said_with_the_way_to_get_it() -> None:
+    bare = Analysis.from_dict(
+        {"model_type": "m", "layers": ["a"], "token_metadata": {"tokens": ["x"]}}
+    )
+    assert similarity_of(bare, "adjusted_mutual_information") is None
+    assert "cluster_labels" in missing_similarity(bare, "adjusted_mutual_information")
+    assert "hidden_states" in missing_similarity(bare, "cka")
+    assert "cka_matrix" in missing_similarity(made(), "cka")
+    assert "hidden_states" in missing_states(bare, "a")
+
+
+# --- The map of a layer --------------------------------------------------------------------------
+
+
+def test_a_point_lies_where_its_token_does_in_the_colour_of_its_cluster() -> None:
+    analysis = made()
+    plane = principal_plane(analysis.hidden_states["c"])
+    figure = state_map(analysis, 2, plane, highlighted_tokens=[5, 99])
+    points, ringed = figure.data
+    assert np.allclose(points.x, plane.coordinates[:, 0], atol=1e-5)
+    assert list(points.customdata) == list(range(30))
+    scale = dict(points.marker.colorscale[::2])
+    steps = sorted(scale)
+    for token, number in enumerate(points.marker.color):
+        aligned = int(analysis.aligned.labels[token, 2])
+        assert scale[steps[number]] == cluster_colour(aligned)
+    assert points.hovertext[3] == f"<b>“·t0”</b> at 3, C{analysis.labels[3, 2]}"
+    assert list(ringed.customdata) == [5]
+    assert ringed.marker.line.color == ink("light").accent
+    assert f"{plane.explained[0]:.0%}" in figure.layout.xaxis.title.text
+
+
+def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
+    size = 2 * MOST_POINTS + 1
+    states = np.random.default_rng(0).normal(size=(size, 2))
+    data = analysis_from_labels(["a"] * size, {"h": [0] * size}, hidden_states={"h": states})
+    figure = state_map(Analysis.from_dict(data), 0, principal_plane(states))
+    assert len(figure.data[0].x) <= MOST_POINTS
+    assert "every 3rd of 20,001 tokens" in figure.layout.title.subtitle.text
+
+
+def test_stability_is_a_panel_beside_purity_and_silhouette() -> None:
+    figure = concept_metrics(made(cluster_metrics={"c": {"purity": 0.5, "stability": 0.7}}))
+    assert figure is not None
+    assert [list(line.y)[2] for line in figure.data] == [0.5, 0.7]
+
+
+# --- Typical tokens ------------------------------------------------------------------------------
+
+
+def test_the_tokens_nearest_to_the_middle_of_a_cluster_come_first() -> None:
+    analysis = made()
+    found = cluster_tokens(analysis, 2, 1)
+    mine = np.flatnonzero(analysis.labels[:, 2] == 1)
+    states = analysis.hidden_states["c"][mine]
+    distances = np.linalg.norm(states - states.mean(axis=0), axis=1)
+    assert found.measure == "distance"
+    assert found.indices.tolist() == mine[np.argsort(distances)].tolist()
+    assert np.allclose(found.scores, np.sort(distances))
+
+
+def test_without_hidden_states_company_tells_and_it_is_said() -> None:
+    analysis = made(states=False)
+    found = cluster_tokens(analysis, 0, 0)
+    assert found.measure == "company"
+    assert set(found.indices) == set(np.flatnonzero(analysis.labels[:, 0] == 0))
+    assert (np.diff(found.scores) <= 0).all()
+    said = words(cluster_token_list(analysis, 0, 0, found))
+    assert "with most of the others" in said
+    assert "cluster 0 of" in said
+    assert not len(cluster_tokens(made(), 0, 99).indices)
+
+
+def test_of_many_typical_tokens_the_first_are_listed() -> None:
+    data = analysis_from_labels([f"w{i}" for i in range(100)], [[0, 0]] * 100)
+    analysis = Analysis.from_dict(data)
+    said = words(cluster_token_list(analysis, 0, 0, cluster_tokens(analysis, 0, 0)))
+    assert "w59" in said
+    assert "w60" not in said
+    assert "40 more tokens" in said
+
+
+# --- Tables and hostile names --------------------------------------------------------------------
+
+
+def test_the_tables_hold_what_the_figures_show() -> None:
+    analysis = made()
+    frame = similarity_frame(analysis)
+    assert list(frame.columns) == ["layer", "other_layer", "adjusted_mutual_information", "cka"]
+    assert len(frame) == 6
+    found = cluster_tokens(analysis, 2, 1)
+    assert cluster_tokens_frame(analysis, found)["distance"].tolist() == found.scores.tolist()
+    plane = principal_plane(analysis.hidden_states["c"])
+    assert len(state_map_frame(analysis, 2, plane)) == 30
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: str) -> None:
+    analysis = made()
+    found = similarity_of(analysis, "cka")
+    assert found is not None
+    plane = principal_plane(analysis.hidden_states[LAYERS[0]])
+    for figure in (
+        layer_similarity(*found, "cka", theme),
+        state_map(analysis, 0, plane, highlighted_tokens=[0, 1], theme=theme),
+    ):
+        templates = "".join(trace.hovertemplate or "" for trace in figure.data)
+        for part in ("</i>", "&lt;", "&amp;", ".%{x}"):
+            assert part not in templates
+        text = figure.to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+        assert "<i>" not in text
+        assert "<b>x</b>" not in text
+        assert "\u202e" not in text
+        assert 0 < len(figure.layout.title.subtitle.text) <= 80
+        assert figure.layout.paper_bgcolor == ink(theme).surface
