@@ -15,6 +15,7 @@ from concept_fragmentation.persistence.errors import (
     UnsupportedFormatError,
     VisualizationStateNotFoundError,
 )
+from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.store import (
     GPT2AnalysisPersistence,
     load_gpt2_analysis,
@@ -22,6 +23,7 @@ from concept_fragmentation.persistence.store import (
 )
 
 __all__ = [
+    "AnalysisHandle",
     "AnalysisNotFoundError",
     "ConceptFragmentationError",
     "CorruptedFileError",

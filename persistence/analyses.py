@@ -1,10 +1,7 @@
-"""Analyses and their versions on disk.
+"""Analyses: their versions (see `versions`), cards and catalog entries, kept in step.
 
-    analysis_results/<folder>/v000001.json          a version: the document is the commit point
-    analysis_results/<folder>/v000001.safetensors   its arrays, where it has any
-    metadata/<folder>.json                          the card: what changed without a new version
+    metadata/<folder>.json      the card: what changed of an analysis without a new version
 
-A version is committed when its document stands under its final name. It is never written again.
 The card is there only if name, tags or notes were changed after a save, or the newest version was
 deleted; it speaks for the versions up to `after_version`, later ones speak for themselves.
 """
@@ -14,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import io
 import logging
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -37,9 +32,11 @@ from concept_fragmentation.persistence.errors import (
     not_found_sentence,
 )
 from concept_fragmentation.persistence.filters import Filters
+from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.identifiers import folder_name
 from concept_fragmentation.persistence.locks import Locks
 from concept_fragmentation.persistence.records import delete_states
+from concept_fragmentation.persistence.versions import RESULTS, VersionFiles
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +53,7 @@ RESERVED_METADATA: Final = (
     "version",
 )
 
-_RESULTS: Final = "analysis_results"
 _CARDS: Final = "metadata"
-_DOCUMENT: Final = re.compile(r"v(\d{6,})\.json")
 _LISTED_TEXT: Final = 1000
 _NEAR_NAMES: Final = 2000
 
@@ -77,6 +72,7 @@ class Draft:
     name: str | None
     tags: Sequence[str]
     notes: str
+    compress: bool
 
 
 @dataclass(frozen=True)
@@ -133,6 +129,7 @@ class AnalysisFiles:
         self._locks = locks
         self._cache = cache
         self._max_versions = max_versions
+        self._versions = VersionFiles(blobs)
         self._catalog = Catalog(blobs.path("metadata/catalog.sqlite"), self._read_entries)
 
     def close(self) -> None:
@@ -157,40 +154,49 @@ class AnalysisFiles:
                 "tensors": None,
                 "analysis_data": data,
             }
-            size = 0
-            if arrays:
-                with self._blobs.writing(_tensor_name(folder, version)) as path:
-                    checksums = tensors.write(path, arrays)
-                    size = path.stat().st_size
-                document["tensors"] = {"file": f"{_stem(version)}.safetensors"} | checksums
-            rendered = documents.render("analysis", document)
-            self._blobs.write(_document_name(folder, version), rendered)
-            change.summaries[version] = _summary(document, size + len(rendered))
+            self._versions.write(folder, version, document, arrays, compress=draft.compress)
+            size = self._versions.size(folder, version, document)
+            change.summaries[version] = _summary(document, size)
             change.input_text = draft.input_text
             self._prune(folder, change)
         return version
 
     def load(self, analysis_id: str, version: int | None) -> dict[str, Any]:
         """The loaded structure of one version, the newest if `version` is None."""
+        return self._find(analysis_id, version, self._load)
+
+    def open(self, analysis_id: str, version: int | None) -> AnalysisHandle:
+        """A handle on one version, the newest if `version` is None."""
+        found = self._find(analysis_id, version, self._open)
+        number = found["metadata"]["version"]
+        return AnalysisHandle(**found, load=lambda: self.load(analysis_id, number))
+
+    def _find(
+        self,
+        analysis_id: str,
+        version: int | None,
+        read: Callable[[str, int], dict[str, Any] | None],
+    ) -> dict[str, Any]:
+        """What `read` gives for a version, with the current labels in its metadata."""
         folder = folder_name(analysis_id)
         # The newest version can be pruned between the look and the read when others save.
         for _attempt in range(10):
-            number = self._newest(folder) if version is None else version
+            number = self._versions.newest(folder) if version is None else version
             if number is None:
                 break
-            loaded = self._load(folder, number)
-            if loaded is not None and loaded["metadata"]["analysis_id"] == analysis_id:
+            found = read(folder, number)
+            if found is not None and found["metadata"]["analysis_id"] == analysis_id:
                 card = self._read_card(folder)
                 if card is not None and number <= card.after_version:
-                    loaded["metadata"] |= card.labels()
-                return loaded
+                    found["metadata"] |= card.labels()
+                return found
             if version is not None:
                 break
         raise self._not_found(analysis_id, version)
 
     def exists(self, analysis_id: str) -> bool:
         """Whether any version of it is stored."""
-        return self._newest(folder_name(analysis_id)) is not None
+        return self._versions.newest(folder_name(analysis_id)) is not None
 
     def check_exists(self, analysis_id: str) -> None:
         """Raise AnalysisNotFoundError unless a version of it is stored."""
@@ -241,6 +247,22 @@ class AnalysisFiles:
                 labels["notes"] = notes
             self._write_card(folder, change, labels)
 
+    def compress(self, analysis_id: str) -> None:
+        """Compress the tensor files of all versions that are whole."""
+        folder = folder_name(analysis_id)
+        with self._changing(folder) as change:
+            if not change.summaries:
+                raise self._not_found(analysis_id, None)
+            self._versions.sweep(folder)
+            # A damaged file must not be packed as if it were whole.
+            for version in self._versions.numbers(folder):
+                for damage in self._versions.damage(folder, version):
+                    raise damage
+            self._versions.compress(folder)
+            sizes = self._read(folder)
+            change.summaries = sizes.summaries
+            change.input_text = sizes.input_text
+
     def delete(self, analysis_id: str, version: int | None) -> None:
         """Delete one version, or the whole analysis with its card and visualization states."""
         folder = folder_name(analysis_id)
@@ -248,14 +270,15 @@ class AnalysisFiles:
             if not change.summaries or (version is not None and version not in change.summaries):
                 raise self._not_found(analysis_id, version)
             if version is None or len(change.summaries) == 1:
-                self._blobs.delete_folder(f"{_RESULTS}/{folder}")
+                self._blobs.delete_folder(f"{RESULTS}/{folder}")
                 self._forget(folder)
                 change.summaries.clear()
                 return
             if version == change.newest:
                 # Its number must not be given again, and its labels are the analysis's.
                 self._write_card(folder, change, change.labels())
-            self._delete_version(folder, version)
+            self._versions.delete(folder, version)
+            self._sweep(folder)
             del change.summaries[version]
             change.input_text = self._input_text(folder, change.newest)
 
@@ -297,24 +320,27 @@ class AnalysisFiles:
                         logger.warning("The catalog lags behind the files: %s", error)
 
     def _record(self, folder: str, change: _Change) -> None:
-        self._catalog.record(folder, _entry(folder, change) if change.summaries else None)
+        self._catalog.record(folder, self._entry(folder, change) if change.summaries else None)
 
     def _read_entries(self) -> Iterator[Entry]:
         """Everything that the catalog should hold."""
-        for folder in self._blobs.names(_RESULTS):
+        for folder in self._versions.folders():
             change = self._read(folder)
             if change.summaries:
-                yield _entry(folder, change)
+                yield self._entry(folder, change)
+
+    def _entry(self, folder: str, change: _Change) -> Entry:
+        return _entry(folder, change, self._versions.total_size(folder))
 
     def _read(self, folder: str) -> _Change:
         """One analysis as its files tell it; a damaged document is left out with a warning."""
         summaries = {}
-        for version in self._versions_on_disk(folder):
+        for version in self._versions.numbers(folder):
             try:
-                document = self._read_document(folder, version)
+                document = self._versions.document(folder, version)
                 if document is None:
                     continue
-                size = sum(stat.st_size for stat in self._stats(folder, version) if stat)
+                size = self._versions.size(folder, version, document)
                 summaries[version] = _summary(document, size)
             except (CorruptedFileError, UnsupportedFormatError) as error:
                 logger.warning("Left out of the catalog: %s", error)
@@ -322,71 +348,51 @@ class AnalysisFiles:
         return _Change(summaries, self._read_card(folder), text)
 
     def _input_text(self, folder: str, version: int) -> str | None:
-        document = self._read_document(folder, version)
+        document = self._versions.document(folder, version)
         return codec.decode(document["metadata"])["input_text"] if document else None
 
     def _load(self, folder: str, version: int) -> dict[str, Any] | None:
         """One version, from the cache or the files; None if it is not there."""
-        stats = self._stats(folder, version)
-        first_line = self._blobs.read(_document_name(folder, version), limit=documents.FIRST_LINE)
-        if stats[0] is None or first_line is None:
+        first_line = self._versions.raw(folder, version, limit=documents.FIRST_LINE)
+        if first_line is None:
             return None
-        # The checksum tells one content from another, size and time a file that was harmed since.
-        key = f"{folder}/{version}:{first_line!r}:" + ":".join(
-            f"{stat.st_ino},{stat.st_size},{stat.st_mtime_ns}" for stat in stats if stat
-        )
-        cacheable = sum(stat.st_size for stat in stats if stat) <= MAX_ENTRY_BYTES
-        if cacheable and (packed := self._cache.get(key)) is not None:
-            length = int.from_bytes(packed[:8], "little")
-            document = msgspec.json.decode(packed[8 : 8 + length])
-            return _structure(document, io.BytesIO(packed[8 + length :]), key)
-        document = self._read_document(folder, version)
-        if document is None:
+        # The checksum tells one content from another.
+        key = f"{folder}/{version}:{first_line!r}"
+        if (packed := self._cache.get(key)) is not None:
+            document, files, arrays = _unpack(packed)
+            # A file that was harmed since has another size or time: it must be found out.
+            if files == _identities(map(Path, files)):
+                return _structure(document, arrays.__getitem__)
+        found = self._versions.document(folder, version)
+        if found is None:
             return None
-        path = self._blobs.path(_tensor_name(folder, version))
+        document = found
+        paths = self._versions.tensor_paths(folder, document)
+        identities = _identities([self._versions.document_path(folder, version), *paths])
         try:
-            with path.open("rb") if document["tensors"] else io.BytesIO() as file:
-                structure = _structure(document, file, str(path))
-                if cacheable:
-                    file.seek(0)
-                    body = msgspec.json.encode(document)
-                    self._cache.set(key, len(body).to_bytes(8, "little") + body + file.read())
-        except FileNotFoundError as error:
-            if self._stats(folder, version)[0] is None:
+            arrays = {}
+            if reader := self._versions.tensors(folder, version, document):
+                with reader:
+                    arrays = {name: reader.read(name) for name in reader.names()}
+        except CorruptedFileError:
+            # Deleted while it was read?
+            if self._versions.raw(folder, version, limit=1) is None:
                 return None
-            raise CorruptedFileError(
-                f"Corrupted analysis: its tensor file {str(path)!r} is missing.", path=str(path)
-            ) from error
-        return structure
+            raise
+        if sum(array.nbytes for array in arrays.values()) <= MAX_ENTRY_BYTES:
+            self._cache.set(key, _pack(document, identities, arrays))
+        return _structure(document, arrays.__getitem__)
 
-    def _stats(
-        self, folder: str, version: int
-    ) -> tuple[os.stat_result | None, os.stat_result | None]:
-        """Of the document and of the tensor file; None for one that is not there."""
-
-        def stat(name: str) -> os.stat_result | None:
-            path = self._blobs.path(name)
-            with storage_errors("read", path):
-                try:
-                    return path.stat()
-                except FileNotFoundError:
-                    return None
-
-        return stat(_document_name(folder, version)), stat(_tensor_name(folder, version))
-
-    def _read_document(self, folder: str, version: int) -> dict[str, Any] | None:
-        name = _document_name(folder, version)
-        data = self._blobs.read(name)
-        return (
-            None if data is None else documents.parse("analysis", data, str(self._blobs.path(name)))
-        )
-
-    def _versions_on_disk(self, folder: str) -> list[int]:
-        matches = map(_DOCUMENT.fullmatch, self._blobs.names(f"{_RESULTS}/{folder}"))
-        return sorted(int(match[1]) for match in matches if match)
-
-    def _newest(self, folder: str) -> int | None:
-        return max(self._versions_on_disk(folder), default=None)
+    def _open(self, folder: str, version: int) -> dict[str, Any] | None:
+        """One version's document and its tensors, not read yet; None if it is not there."""
+        if (document := self._versions.document(folder, version)) is None:
+            return None
+        return {
+            "metadata": codec.decode(document["metadata"]),
+            "model_info": document["model_info"],
+            "encoded": document["analysis_data"],
+            "tensors": self._versions.tensors(folder, version, document),
+        }
 
     def _read_card(self, folder: str) -> _Card | None:
         name = f"{_CARDS}/{folder}.json"
@@ -412,19 +418,24 @@ class AnalysisFiles:
     def _prune(self, folder: str, change: _Change) -> None:
         if self._max_versions is None:
             return
-        for version in sorted(change.summaries)[: -self._max_versions]:
+        old = sorted(change.summaries)[: -self._max_versions]
+        for version in old:
             try:
-                self._delete_version(folder, version)
+                self._versions.delete(folder, version)
             except StorageError as error:
                 # The new version is safe; the next save prunes again.
                 logger.warning("An old version was not removed: %s", error)
                 return
             del change.summaries[version]
+        if old:
+            self._sweep(folder)
 
-    def _delete_version(self, folder: str, version: int) -> None:
-        # The document first: without it the version is gone, whatever happens then.
-        self._blobs.delete(_document_name(folder, version))
-        self._blobs.delete(_tensor_name(folder, version))
+    def _sweep(self, folder: str) -> None:
+        try:
+            self._versions.sweep(folder)
+        except StorageError as error:
+            # What was asked for is done; the next change sweeps again.
+            logger.warning("Files that nobody needs were not removed: %s", error)
 
     def _forget(self, folder: str) -> None:
         """Remove what belongs to an analysis that has no versions left."""
@@ -432,7 +443,7 @@ class AnalysisFiles:
         self._blobs.delete(f"{_CARDS}/{folder}.json")
 
     def _not_found(self, analysis_id: str, version: int | None) -> AnalysisNotFoundError:
-        there = self._versions_on_disk(folder_name(analysis_id))
+        there = self._versions.numbers(folder_name(analysis_id))
         if version is not None and there:
             known = ", ".join(map(str, there))
             return AnalysisNotFoundError(
@@ -443,18 +454,6 @@ class AnalysisFiles:
             not_found_sentence("Analysis", analysis_id, near)
             + " list_analyses() shows what is stored."
         )
-
-
-def _stem(version: int) -> str:
-    return f"v{version:06d}"
-
-
-def _document_name(folder: str, version: int) -> str:
-    return f"{_RESULTS}/{folder}/{_stem(version)}.json"
-
-
-def _tensor_name(folder: str, version: int) -> str:
-    return f"{_RESULTS}/{folder}/{_stem(version)}.safetensors"
 
 
 def _metadata(draft: Draft, version: int, change: _Change) -> dict[str, Any]:
@@ -478,10 +477,36 @@ def _metadata(draft: Draft, version: int, change: _Change) -> dict[str, Any]:
     return reserved | dict(draft.metadata)
 
 
-def _structure(document: dict[str, Any], file: BinaryIO, path: str) -> dict[str, Any]:
-    """The loaded structure of a document whose arrays are in `file`."""
-    checksums = document["tensors"]
-    read = tensors.TensorFile(file, path, checksums).read if checksums else None
+def _pack(
+    document: dict[str, Any], files: dict[str, Any], arrays: Mapping[str, tensors.Array]
+) -> bytes:
+    """A version as the cache keeps it, with what its files looked like."""
+    head = msgspec.json.encode({"document": document, "files": files})
+    return len(head).to_bytes(8, "little") + head + tensors.pack(arrays)
+
+
+def _unpack(packed: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, tensors.Array]]:
+    end = 8 + int.from_bytes(packed[:8], "little")
+    head = msgspec.json.decode(packed[8:end])
+    return head["document"], head["files"], tensors.unpack(packed[end:])
+
+
+def _identities(paths: Iterable[Path]) -> dict[str, Any]:
+    """What a file looks like from outside: another content has another time or size."""
+
+    def look(path: Path) -> list[int] | None:
+        with storage_errors("read", path):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                return None
+            return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+
+    return {str(path): look(path) for path in paths}
+
+
+def _structure(document: dict[str, Any], read: Callable[[str], tensors.Array]) -> dict[str, Any]:
+    """The loaded structure of a document whose arrays `read` gives."""
     with _paused_gc():
         return {
             "metadata": codec.decode(document["metadata"]),
@@ -511,9 +536,8 @@ def _summary(document: dict[str, Any], size: int) -> dict[str, Any]:
     return metadata | numbers | {"size_bytes": size}
 
 
-def _entry(folder: str, change: _Change) -> Entry:
+def _entry(folder: str, change: _Change, size: int) -> Entry:
     newest = change.summaries[change.newest] | change.labels()
-    total = sum(summary["size_bytes"] for summary in change.summaries.values())
     words = (newest[key] for key in ("analysis_id", "name", "model_name", "notes"))
     return Entry(
         folder=folder,
@@ -526,7 +550,7 @@ def _entry(folder: str, change: _Change) -> Entry:
         labels_text="\n".join([*words, *newest["tags"]]),
         input_text=change.input_text,
         tags=tuple(newest["tags"]),
-        summary=_to_text(newest | {"num_versions": len(change.summaries), "size_bytes": total}),
+        summary=_to_text(newest | {"num_versions": len(change.summaries), "size_bytes": size}),
         version_summaries={v: _to_text(summary) for v, summary in change.summaries.items()},
     )
 

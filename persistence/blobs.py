@@ -118,10 +118,14 @@ class LocalBlobs:
 
     def names(self, folder: str) -> list[str]:
         """The names directly below `folder`, without temporaries and trash, in no order."""
+        return [name for name in self.all_names(folder) if not name.startswith(".")]
+
+    def all_names(self, folder: str) -> list[str]:
+        """The names directly below `folder`, in no order."""
         path = self.path(folder)
         with storage_errors("list", path):
             try:
-                return [name for name in os.listdir(path) if not name.startswith(".")]  # noqa: PTH208 - three times as fast
+                return os.listdir(path)  # noqa: PTH208 - three times as fast
             except (FileNotFoundError, NotADirectoryError):
                 return []
 

@@ -17,6 +17,8 @@ and, only where there is a tensor file:
 
     {"$list": {"type": "int" | "float" | "bool", "tensor"}}  a long regular list of numbers, nested
                                                              or not
+    {"$list": {"type": "json", "tensor"}}    a very long list of text, None and numbers: the bytes
+                                             of its JSON, in UTF-8
     {"$table": {"columns": {name: [...]}, "index": [...]}}   a dict of records with the same keys
     {"$table": {"columns": {name: [...]}, "length": N}}      a list of such records
 
@@ -35,6 +37,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -46,6 +49,7 @@ MAX_DEPTH: Final = 100
 # Shorter lists stay in the JSON, where a person can read them.
 _LONG_LIST: Final = 64
 _LONG_TABLE: Final = 16
+_VERY_LONG_LIST: Final = 1000
 
 _INT64: Final = (-(2**63), 2**63 - 1)
 _STORABLE_KINDS: Final = "biufcmMSU"
@@ -53,6 +57,9 @@ _LIST_KINDS: Final = {"int": "i", "float": "f", "bool": "b"}
 # As many as NumPy allows.
 _MAX_DIMENSIONS: Final = 32
 _PLAIN_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+_Leaf = str | int | float | bool | None
 
 
 class CodecError(ValueError):
@@ -164,7 +171,7 @@ class _Encoder:
             (kind,) = kinds
             in_tensors = self.tensors is not None and len(values) >= _LONG_LIST
             if not (in_tensors and kind in (int, float, bool)) and _is_json(kind, values):
-                return values
+                return self._leaves(values, path)
         is_table = self.tensors is not None and len(values) >= _LONG_TABLE and kinds == {dict}
         if is_table and (columns := _columns(values)) is not None:
             table = self._table(columns, path, depth)
@@ -172,7 +179,16 @@ class _Encoder:
         if self.tensors is not None and (numbers := _regular_numbers(values, kinds)) is not None:
             name, array = numbers
             return {"$list": {"type": name, "tensor": self._store(array, path)}}
-        return self._items(values, path, depth)
+        return self._leaves(self._items(values, path, depth), path)
+
+    def _leaves(self, values: list[Any], path: str) -> Any:
+        """A list that JSON can hold; if nobody would read one so long, in the tensors."""
+        if self.tensors is None or len(values) < _VERY_LONG_LIST:
+            return values
+        if not _PLAIN_LEAVES.issuperset(map(type, values)):
+            return values
+        array = np.frombuffer(msgspec.json.encode(values), dtype=np.uint8)
+        return {"$list": {"type": "json", "tensor": self._store(array, path)}}
 
     def _dict(self, mapping: dict[Any, Any], path: str, depth: int) -> Any:
         keys = list(mapping)
@@ -190,7 +206,7 @@ class _Encoder:
             records = list(mapping.values())
             if set(map(type, records)) == {dict} and (columns := _columns(records)) is not None:
                 table = self._table(columns, path, depth)
-                return {"$table": {"columns": table, "index": keys}}
+                return {"$table": {"columns": table, "index": self._leaves(keys, f"{path}.*")}}
         return {
             key: self.encode(item, _below(path, key), depth + 1) for key, item in mapping.items()
         }
@@ -401,6 +417,8 @@ class _Decoder:
 
     def _decode_list(self, body: Mapping[str, Any], _depth: int) -> list[Any]:
         array = self._tensor(body["tensor"])
+        if body["type"] == "json":
+            return msgspec.json.decode(array.tobytes(), type=list[_Leaf])
         if array.dtype.kind != _LIST_KINDS[body["type"]]:
             raise CodecError(f"a list of {body['type']} can't be stored as {array.dtype}")
         values: list[Any] = array.tolist()
@@ -408,7 +426,8 @@ class _Decoder:
 
     def _decode_table(self, body: Mapping[str, Any], depth: int) -> Any:
         columns = {name: self.decode(column, depth) for name, column in body["columns"].items()}
-        length = len(body["index"]) if "index" in body else body["length"]
+        index = self.decode(body["index"], depth) if "index" in body else None
+        length = body["length"] if index is None else len(index)
         if {len(column) for column in columns.values()} != {length}:
             raise CodecError("a table's columns have different lengths")
         # Column by column into copies of one template: twice as fast as row by row.
@@ -417,7 +436,7 @@ class _Decoder:
         for name, column in columns.items():
             for record, item in zip(records, column, strict=True):
                 record[name] = item
-        return dict(zip(body["index"], records, strict=True)) if "index" in body else records
+        return records if index is None else dict(zip(index, records, strict=True))
 
     def _tensor(self, name: str) -> Array:
         if self.tensor is None:

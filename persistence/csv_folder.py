@@ -20,7 +20,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,15 +30,13 @@ from concept_fragmentation.analysis import compute_token_paths
 from concept_fragmentation.analysis.cells import escape_cell, unescape_cell
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
 from concept_fragmentation.persistence import codec
+from concept_fragmentation.persistence.flatten import scalars
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "concept_fragmentation csv export"
 
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.csv")
 
-_NUMBER: Final = bool | int | float | np.generic
-# Longer lists are no table to read; the manifest has them.
-_LISTED_NUMBERS: Final = 64
 
 Files = dict[str, bytes]
 
@@ -199,7 +197,7 @@ class _Writer:
             by_layer = self._data.get(key)
             if not isinstance(by_layer, dict) or not by_layer:
                 continue
-            rows = {layer: dict(_scalars(values)) for layer, values in by_layer.items()}
+            rows = {layer: dict(scalars(values)) for layer, values in by_layer.items()}
             names = list(dict.fromkeys(name for row in rows.values() for name in row))
             columns = {"layer": [escape_cell(str(layer)) for layer in rows]}
             for name in names:
@@ -280,22 +278,6 @@ def _attention_csv(array: npt.NDArray[Any]) -> bytes:
         rows = array[head].astype(np.float64).tolist()
         writer.writerows([head, query, *rows[query]] for query in range(queries))
     return text.getvalue().encode()
-
-
-def _scalars(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """The single numbers and words in a nested dict, and short lists of them by position."""
-    if not isinstance(values, dict):
-        yield prefix or "value", values
-        return
-    for name, value in values.items():
-        title = f"{prefix}.{name}" if prefix else str(name)
-        if isinstance(value, dict):
-            yield from _scalars(value, title)
-        elif isinstance(value, _NUMBER | str):
-            yield title, value
-        elif isinstance(value, list | tuple | np.ndarray) and len(value) <= _LISTED_NUMBERS:
-            numbers = (item for item in enumerate(value) if isinstance(item[1], _NUMBER))
-            yield from ((f"{title}.{i}", number) for i, number in numbers)
 
 
 class _Reader:

@@ -14,7 +14,9 @@ from blake3 import blake3
 
 from concept_fragmentation.persistence.errors import CorruptedFileError, UnsupportedFormatError
 
-FORMAT_VERSION: Final = 1
+# 2: tensor files that versions share, with a checksum for each chunk; very long lists of text in
+# tensors. 1 is still read.
+FORMAT_VERSION: Final = 2
 
 # How long the first line is.
 FIRST_LINE: Final = len('{"checksum": "blake3:",\n') + 64

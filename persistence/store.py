@@ -21,6 +21,7 @@ from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, Me
 from concept_fragmentation.persistence.clock import now, timestamp
 from concept_fragmentation.persistence.errors import NotFoundError
 from concept_fragmentation.persistence.filters import Filters
+from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.identifiers import (
     check_identifier,
     folder_name,
@@ -128,6 +129,7 @@ class GPT2AnalysisPersistence:
         name: str | None = None,
         tags: Iterable[str] = (),
         notes: str = "",
+        compress: bool = False,
     ) -> str:
         """Save an analysis; under an id that is taken it becomes the next version.
 
@@ -144,6 +146,8 @@ class GPT2AnalysisPersistence:
             name: a name for people; by default the earlier version's, else the id.
             tags: by default the earlier version's.
             notes: by default the earlier version's.
+            compress: store the arrays compressed (Zstandard, lossless); loading is as always, only
+                slower. Arrays that another version of the analysis has are shared as they are.
 
         Returns:
             The analysis id.
@@ -187,6 +191,7 @@ class GPT2AnalysisPersistence:
                 name=name,
                 tags=tags,
                 notes=notes,
+                compress=compress,
             )
         )
         return identifier
@@ -207,6 +212,39 @@ class GPT2AnalysisPersistence:
             CorruptedFileError: a byte on disk is not what was written; the file is named.
         """
         return self._analyses.load(check_identifier(analysis_id), _check_version(version))
+
+    def open_analysis(self, analysis_id: str, version: int | None = None) -> AnalysisHandle:
+        """Open an analysis without loading it.
+
+            with store.open_analysis("mine") as analysis:
+                weights = analysis.attention("layer_3", head=5)  # reads this head only
+
+        Args:
+            analysis_id: which analysis.
+            version: which version; by default the newest.
+
+        Returns:
+            A read-only handle with `metadata`, `tokens`, `labels`, `paths`, `layer_metrics`,
+            `attention(layer, head)` and `to_dict()`, each read and verified when it is asked for.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis or version.
+            CorruptedFileError: its document is not what was written; the file is named.
+        """
+        return self._analyses.open(check_identifier(analysis_id), _check_version(version))
+
+    def compress_analysis(self, analysis_id: str) -> None:
+        """Compress the arrays of all versions for long-term storage (Zstandard, lossless).
+
+        Each file is read back and compared before the original goes. Loading is as always, only
+        slower.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis.
+            CorruptedFileError: a version is damaged; it is left as it is.
+            StorageError: the disk refused; what was stored is unharmed.
+        """
+        self._analyses.compress(check_identifier(analysis_id))
 
     def list_analyses(
         self,

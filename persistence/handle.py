@@ -1,0 +1,214 @@
+"""An analysis that is open but not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from concept_fragmentation.analysis import Analysis, compute_token_paths
+from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.persistence import codec, lookup
+from concept_fragmentation.persistence.errors import NotFoundError
+from concept_fragmentation.persistence.flatten import scalars
+from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
+
+Array = npt.NDArray[Any]
+
+# What tokens and labels are made from.
+_LIGHT: Final = ("model_type", "layers", "token_metadata", "cluster_labels")
+
+
+class AnalysisHandle:
+    """One version of an analysis, read-only: each part is read, and verified, when it is asked for.
+
+    `open_analysis` makes it. It shows the version as it was when it was opened, and closes with the
+    `with` block or `close()`; arrays that it gave stay valid. Of the analysis's document everything
+    but the arrays is read at once.
+
+    Attributes:
+        metadata: the metadata dict, as `load_analysis_results` gives it.
+        model_info: `{"model_name", "num_tokens", "num_layers", "input_length"}`.
+    """
+
+    def __init__(
+        self,
+        metadata: dict[str, Any],
+        model_info: dict[str, Any],
+        encoded: dict[str, Any],
+        tensors: TensorReader | None,
+        load: Callable[[], dict[str, Any]],
+    ) -> None:
+        """`encoded` analysis data whose arrays are in `tensors`; `load` loads everything."""
+        self.metadata = metadata
+        self.model_info = model_info
+        self._encoded = encoded
+        self._tensors = tensors
+        self._load = load
+
+    def __enter__(self) -> AnalysisHandle:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; arrays that were given stay valid."""
+        if self._tensors is not None:
+            self._tensors.close()
+
+    def __repr__(self) -> str:
+        """The analysis, its version and its size."""
+        info, of = self.model_info, self.metadata
+        return (
+            f"<{type(self).__name__} {of['analysis_id']!r} version {of['version']}: "
+            f"{info['num_tokens']:,} tokens, {info['num_layers']} layers, {info['model_name']}>"
+        )
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Every declared layer, in order."""
+        return tuple(map(str, self._value("layers")))
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """(T,) the tokens' text; nested sequences one after the other."""
+        return self._analysis.tokens
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """int64 (T, L): the raw cluster of each token in each layer that has labels; -1: none."""
+        return self._analysis.labels
+
+    @cached_property
+    def labelled_layers(self) -> tuple[str, ...]:
+        """(L,) the layers that `labels` has a column for."""
+        return self._analysis.labelled_layers
+
+    @cached_property
+    def paths(self) -> pd.DataFrame:
+        """One row a token, a column for each entry of `token_paths`.
+
+        Where the analysis came without `token_paths`, they are computed from labels and hidden
+        states (`cluster_path`, `cluster_changes`, `path_length`, `mobility_score`, ...).
+
+        Raises:
+            InvalidDataError: the analysis has neither token paths nor cluster labels.
+        """
+        records = self._value("token_paths") or compute_token_paths(
+            {
+                key: self._value(key)
+                for key in (*_LIGHT, "hidden_states")
+                if lookup.find(self._encoded, key) is not lookup.MISSING
+            }
+        )
+        frame = pd.DataFrame.from_records(list(records.values()), index=list(records))
+        frame.index.name = "key"
+        return frame
+
+    @cached_property
+    def layer_metrics(self) -> pd.DataFrame:
+        """One row a declared layer: numbers and words of `cluster_metrics` and `attention_data`.
+
+        Nested entries are named with dots (`entropy.mean`), short lists by position (`entropy.0`
+        for head 0). Attention weights are never read for it.
+        """
+        rows: dict[str, dict[str, Any]] = {layer: {} for layer in self.layers}
+        for part in ("cluster_metrics", "attention_data"):
+            for layer in self.layers:
+                found = lookup.find(self._encoded, part, layer)
+                if found is lookup.MISSING:
+                    continue
+                for name in lookup.keys(found, self._read):
+                    if name == "attention_probs":
+                        continue
+                    column = f"attention.{name}" if name in rows[layer] else str(name)
+                    rows[layer][column] = lookup.decode(lookup.find(found, name), self._read)
+        flat = {layer: dict(scalars(row)) for layer, row in rows.items()}
+        frame = pd.DataFrame.from_dict(flat, orient="index").reindex(self.layers)
+        frame.index.name = "layer"
+        return frame
+
+    def attention(self, layer: str, head: int | None = None) -> Array:
+        """The attention weights of a layer, or of one of its heads, without reading the others.
+
+        Args:
+            layer: which layer.
+            head: which head, from 0; by default all.
+
+        Returns:
+            float, (heads, T, T) or, of a head, (T, T); row: query, column: key. Read-only: in an
+            uncompressed store it is mapped into memory. Every chunk (1 MiB) of it was verified.
+
+        Raises:
+            NotFoundError: there are no weights for that layer, or no such head.
+            CorruptedFileError: a byte of it is not what was written; the file is named.
+        """
+        found = lookup.find(self._encoded, "attention_data", layer, "attention_probs")
+        if found is lookup.MISSING or found is None:
+            having = [
+                name
+                for name in self.layers
+                if lookup.find(self._encoded, "attention_data", name, "attention_probs")
+                not in (lookup.MISSING, None)
+            ]
+            raise NotFoundError(
+                f"No attention weights for layer {layer!r} in analysis "
+                f"{self.metadata['analysis_id']!r}. Layers with weights: {having or 'none'}."
+            )
+        part = lookup.tensor_part(found)
+        if part is None:
+            weights: Array = np.asarray(lookup.decode(found, self._read))
+            shape = weights.shape
+        else:
+            assert self._tensors is not None  # noqa: S101 - for the type checker
+            shape = part.shape or self._tensors.shape(part.tensor)[len(part.below) :]
+        if head is None:
+            return weights if part is None else self._part(part)
+        # [batch, heads, ...] in older files: a head of every sequence.
+        axis = len(shape) - 3
+        if type(head) is not int or not 0 <= head < shape[axis]:
+            raise NotFoundError(
+                f"No head {head!r} in layer {layer!r}: it has heads 0 to {shape[axis] - 1}."
+            )
+        if part is None or axis:
+            whole = weights if part is None else self._part(part)
+            of_head: Array = whole[..., head, :, :]
+            return of_head
+        return self._part(part._replace(below=(*part.below, head)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as `load_analysis_results` gives it; it is the caller's to change."""
+        return self._load()
+
+    def _part(self, part: lookup.TensorPart) -> Array:
+        assert self._tensors is not None  # noqa: S101 - for the type checker
+        if part.dtype is None or part.shape is None or part.dtype in NATIVE_DTYPES:
+            return self._tensors.part(part.tensor, part.below)
+        # A dtype that safetensors does not know is stored as its bytes.
+        whole: Array = self._tensors.part(part.tensor).view(part.dtype).reshape(part.shape)
+        below: Array = whole[part.below]
+        return below
+
+    def _read(self, name: str) -> Array:
+        if self._tensors is None:
+            raise InvalidDataError([f"tensor {name!r}: the analysis has no tensors"])
+        return self._tensors.part(name)
+
+    def _value(self, key: str) -> Any:
+        found = lookup.find(self._encoded, key)
+        return None if found is lookup.MISSING else codec.decode(found, self._read)
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        keys = [key for key in _LIGHT if lookup.find(self._encoded, key) is not lookup.MISSING]
+        data = {key: self._value(key) for key in keys}
+        if not data.get("cluster_labels"):
+            data["token_paths"] = self._value("token_paths")
+        return Analysis.from_dict({key: value for key, value in data.items() if value is not None})

@@ -1,0 +1,287 @@
+"""An open analysis gives each part, verified, without reading the others."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from concept_fragmentation.analysis import Analysis, with_token_paths
+from concept_fragmentation.persistence import (
+    AnalysisNotFoundError,
+    CorruptedFileError,
+    GPT2AnalysisPersistence,
+    NotFoundError,
+)
+
+Store = GPT2AnalysisPersistence
+Data = dict[str, Any]
+FORMAT_1 = Path(__file__).parent / "data" / "format_1"
+
+
+def wide_analysis(layers: int = 3, tokens: int = 160, heads: int = 4, **more: Any) -> Data:
+    """With attention that is larger than a chunk, and causal."""
+    rng = np.random.default_rng(3)
+    names = [f"layer_{i}" for i in range(layers)]
+    weights = np.tril(rng.random((layers, heads, tokens, tokens), dtype=np.float32))
+    return {
+        "model_type": "gpt2",
+        "layers": names,
+        "token_metadata": {"tokens": [f"token {i}" for i in range(tokens)]},
+        "cluster_labels": {name: rng.integers(0, 5, tokens).tolist() for name in names},
+        "attention_data": {
+            name: {"head_agreement": i / 7, "entropy": [0.5, 1.5], "attention_probs": weights[i]}
+            for i, name in enumerate(names)
+        },
+        "cluster_metrics": {name: {"purity": i / 3} for i, name in enumerate(names)},
+        **more,
+    }
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("layers", [3, 20])
+def test_each_part_is_what_a_full_load_gives(
+    store: Store, compress: bool, layers: int, same: Callable[[Any, Any], bool]
+) -> None:
+    """Twenty layers with the same keys are stored as a table, three are not."""
+    data = wide_analysis(layers)
+    store.save_analysis_results(data, "gpt2", "text", "mine", compress=compress)
+    store.update_analysis("mine", name="renamed")
+    with store.open_analysis("mine") as opened:
+        assert opened.metadata == store.load_analysis_results("mine")["metadata"]
+        assert opened.metadata["name"] == "renamed"
+        assert opened.tokens == tuple(data["token_metadata"]["tokens"])
+        assert (opened.labels == Analysis.from_dict(data).labels).all()
+        for layer in data["layers"]:
+            whole = data["attention_data"][layer]["attention_probs"]
+            assert same(np.array(opened.attention(layer)), whole)
+            assert same(np.array(opened.attention(layer, 2)), whole[2])
+        assert list(opened.layer_metrics.index) == data["layers"]
+        assert opened.layer_metrics.loc["layer_1"].to_dict() == {
+            "purity": 1 / 3,
+            "head_agreement": 1 / 7,
+            "entropy.0": 0.5,
+            "entropy.1": 1.5,
+        }
+        assert same(opened.to_dict()["analysis_data"], data)
+    assert "'mine' version 1: 160 tokens" in repr(opened)
+
+
+def test_paths_are_those_given_or_computed(store: Store, analysis: Data) -> None:
+    store.save_analysis_results(analysis, "gpt2", "", "given")
+    given = store.open_analysis("given").paths
+    for name in analysis["token_paths"]["0"]:
+        expected = [record[name] for record in analysis["token_paths"].values()]
+        assert all(
+            ours == theirs or (theirs is None and np.isnan(ours))
+            for ours, theirs in zip(given[name], expected, strict=True)
+        )
+    assert list(given.columns) == list(analysis["token_paths"]["0"])
+    bare = wide_analysis()
+    store.save_analysis_results(bare, "gpt2", "", "computed")
+    computed = store.open_analysis("computed").paths
+    made = with_token_paths(bare)["token_paths"]
+    assert list(computed.index) == list(made)
+    assert list(computed["cluster_path"]) == [r["cluster_path"] for r in made.values()]
+    assert list(computed["mobility_score"]) == [r["mobility_score"] for r in made.values()]
+
+
+def test_weights_in_lists_and_in_other_dtypes_are_given_too(store: Store) -> None:
+    data = wide_analysis(2, 20, 3)
+    weights = data["attention_data"]["layer_0"]["attention_probs"].astype(np.float64)
+    data["attention_data"]["layer_0"]["attention_probs"] = weights.tolist()
+    swapped = data["attention_data"]["layer_1"]["attention_probs"].astype(">f4")
+    data["attention_data"]["layer_1"]["attention_probs"] = swapped
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    opened = store.open_analysis("mine")
+    assert (opened.attention("layer_0", 1) == weights[1]).all()
+    assert (opened.attention("layer_1", 1) == swapped[1]).all()
+    assert opened.attention("layer_1").dtype == np.dtype(">f4")
+
+
+def test_what_is_not_there_is_named(store: Store) -> None:
+    data = wide_analysis(2)
+    del data["attention_data"]["layer_1"]
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    opened = store.open_analysis("mine")
+    with pytest.raises(NotFoundError, match=r"layer 'layer_1'.*\['layer_0'\]"):
+        opened.attention("layer_1")
+    with pytest.raises(NotFoundError, match="heads 0 to 3"):
+        opened.attention("layer_0", 4)
+    with pytest.raises(AnalysisNotFoundError):
+        store.open_analysis("mine", 7)
+    with pytest.raises(AnalysisNotFoundError):
+        store.open_analysis("yours")
+
+
+def test_arrays_can_not_be_written_to_and_outlive_the_handle(store: Store) -> None:
+    data = wide_analysis()
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    with store.open_analysis("mine") as opened:
+        head = opened.attention("layer_0", 0)
+    store.delete_analysis("mine")
+    assert (head == data["attention_data"]["layer_0"]["attention_probs"][0]).all()
+    with pytest.raises(ValueError, match="read-only"):
+        head[0, 0] = 1
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_damaged_head_is_refused_and_the_others_are_shown(store: Store, compress: bool) -> None:
+    """Each head is 1 MiB here, so a chunk is a head."""
+    data = wide_analysis(1, 512, 4)
+    store.save_analysis_results(data, "gpt2", "", "mine", compress=compress)
+    weights = data["attention_data"]["layer_0"]["attention_probs"]
+    folder = store.base_dir / "analysis_results" / "mine"
+    path = max(folder.iterdir(), key=lambda p: p.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[len(content) * 3 // 8] ^= 16
+    path.write_bytes(content)
+    opened = store.open_analysis("mine")
+    refused = []
+    for head in range(4):
+        try:
+            assert (opened.attention("layer_0", head) == weights[head]).all()
+        except CorruptedFileError as error:
+            assert error.path == str(path)
+            refused.append(head)
+    assert refused == [1]
+    with pytest.raises(CorruptedFileError):
+        opened.attention("layer_0")
+
+
+def test_a_store_of_format_1_opens(tmp_path: Path, same: Callable[[Any, Any], bool]) -> None:
+    shutil.copytree(FORMAT_1, tmp_path / "old")
+    store = GPT2AnalysisPersistence(tmp_path / "old")
+    (listed,) = store.list_analyses()
+    assert (listed["name"], listed["num_versions"]) == ("Renamed", 2)
+    for version in (1, 2):
+        loaded = store.load_analysis_results("small", version)
+        with store.open_analysis("small", version) as opened:
+            for layer in loaded["analysis_data"]["layers"]:
+                weights = loaded["analysis_data"]["attention_data"][layer]["attention_probs"]
+                assert same(np.array(opened.attention(layer, 1)), weights[1])
+    (state,) = store.list_visualization_states("small")
+    assert store.load_visualization_state(state["state_id"])["config"] == {"window": (0, 1)}
+    assert store.list_sessions()[0]["analysis_ids"] == ["small"]
+    before = store.load_analysis_results("small")["analysis_data"]
+    store.compress_analysis("small")
+    assert same(store.load_analysis_results("small")["analysis_data"], before)
+    store.save_analysis_results(before, "gpt2", "", "small")
+    store.delete_analysis("small", 2)
+    assert same(store.load_analysis_results("small")["analysis_data"], before)
+
+
+# Sharing and compression
+
+
+def stored_bytes(store: Store) -> int:
+    return sum(p.stat().st_size for p in (store.base_dir / "analysis_results").rglob("*.*"))
+
+
+def test_a_version_with_a_changed_note_costs_kilobytes(
+    store: Store, real_analysis: Data, same: Callable[[Any, Any], bool]
+) -> None:
+    data = with_token_paths(real_analysis) | {
+        "hidden": np.random.default_rng(0).normal(size=(10_000, 64)),
+    }
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    one = stored_bytes(store)
+    assert one > 5_000_000
+    store.save_analysis_results(data, "gpt2", "", "mine", notes="changed")
+    assert stored_bytes(store) - one < 10_000
+    store.delete_analysis("mine", 1)
+    assert same(store.load_analysis_results("mine")["analysis_data"], data)
+    assert store.list_analyses()[0]["size_bytes"] == stored_bytes(store)
+
+
+def test_a_changed_array_is_stored_and_the_others_are_shared(store: Store) -> None:
+    data = wide_analysis(3, 160, 4)
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    one = stored_bytes(store)
+    changed = wide_analysis(3, 160, 4)
+    changed["attention_data"]["layer_1"]["attention_probs"] = np.zeros((4, 160, 160), np.float32)
+    store.save_analysis_results(changed, "gpt2", "", "mine")
+    assert 4 * 160 * 160 * 4 < stored_bytes(store) - one < 1.1 * 4 * 160 * 160 * 4
+    store.delete_analysis("mine", 2)
+    # Only what no other version needs goes with it.
+    assert stored_bytes(store) == one
+
+
+def test_what_is_shared_is_verified_first_and_mended(store: Store) -> None:
+    data = wide_analysis()
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    folder = store.base_dir / "analysis_results" / "mine"
+    path = max(folder.iterdir(), key=lambda p: p.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptedFileError):
+        store.load_analysis_results("mine")
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    for version in (1, 2):
+        store.load_analysis_results("mine", version)
+
+
+def test_compressed_causal_attention_takes_less_than_half(
+    store: Store, same: Callable[[Any, Any], bool]
+) -> None:
+    data = wide_analysis(2, 256, 4)
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    plain = stored_bytes(store)
+    store.compress_analysis("mine")
+    assert stored_bytes(store) < plain / 2
+    assert store.list_analyses()[0]["size_bytes"] == stored_bytes(store)
+    assert same(store.load_analysis_results("mine")["analysis_data"], data)
+    store.compress_analysis("mine")
+    # The next version shares what is compressed.
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    assert stored_bytes(store) < plain / 2
+    store.save_analysis_results(data, "gpt2", "", "other", compress=True)
+    assert same(store.load_analysis_results("other")["analysis_data"], data)
+    with pytest.raises(AnalysisNotFoundError):
+        store.compress_analysis("nobody")
+
+
+def test_a_damaged_version_is_not_compressed(store: Store) -> None:
+    store.save_analysis_results(wide_analysis(), "gpt2", "", "mine")
+    folder = store.base_dir / "analysis_results" / "mine"
+    path = max(folder.iterdir(), key=lambda p: p.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptedFileError, match=path.name):
+        store.compress_analysis("mine")
+    assert path.exists()
+    assert not list(folder.glob("*.zst"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_head_does_not_hold_the_others(store: Store) -> None:
+    """32 heads of 4 MiB each; looking at all of them one after the other keeps one."""
+    weights = np.zeros((32, 1024, 1024), np.float32)
+    weights[:, 0, 0] = np.arange(32)
+    data = {
+        "model_type": "gpt2",
+        "layers": ["layer_0"],
+        "token_metadata": {"tokens": ["a"] * 1024},
+        "attention_data": {"layer_0": {"attention_probs": weights}},
+    }
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    del weights, data
+    with store.open_analysis("mine") as opened:
+        opened.attention("layer_0", 0)
+        before = resident()
+        for head in range(32):
+            assert opened.attention("layer_0", head)[0, 0] == head
+        assert resident() - before < 16 * 2**20
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
