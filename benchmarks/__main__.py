@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import figures, finding, metrics, store
+from benchmarks import figures, finding, lazy, metrics, store
 
 SUITES = {
     "metrics": metrics.run,
     "figures": figures.run,
     "store": store.run,
     "finding": finding.run,
+    "lazy": lazy.run,
 }
 
 
