@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from concept_fragmentation import analyze_command, app
+from concept_fragmentation.commands import library, transfer
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -35,6 +36,17 @@ def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
 
 
 main.add_command(analyze_command.command)
+for command in (
+    library.list_command,
+    library.show_command,
+    library.rename_command,
+    library.tag_command,
+    library.delete_command,
+    library.diff_command,
+    transfer.export_command,
+    transfer.import_command,
+):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def filling(store: GPT2AnalysisPersistence) -> Iterator[None]:
     """Save without flushing and without the catalog, which is made anew afterwards."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(os, "fsync"))
-        for method, answer in (("announce", False), ("versions", {}), ("record", None)):
+        for method, answer in (("announce", {}), ("record", None)):
             stack.enter_context(mock.patch.object(Catalog, method, return_value=answer))
         yield
     for file in (store.base_dir / "metadata").glob("catalog.sqlite*"):

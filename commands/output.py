@@ -1,0 +1,85 @@
+"""What a command says: tables for people, JSON for programs, progress for those who wait."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from concept_fragmentation.components.text import visible
+
+# Of a table that goes into a file or another program.
+_PIPED_WIDTH: Final = 200
+_CELL: Final = 60
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON, lone surrogates and control characters escaped."""
+    click.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows below their headings; numbers stand to the right."""
+    listed = [list(row) for row in rows]
+    table = Table(box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        numbers = bool(listed) and all(isinstance(row[i], int | float) for row in listed)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in listed:
+        # A Text's markup is not interpreted.
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print one thing's fields, a line each."""
+    longest = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        click.echo(f"{shown(name):<{longest}}  {shown(value, limit=1000)}")
+
+
+def shown(value: object, limit: int = _CELL) -> str:
+    """A value in a cell: no character of it reaches the terminal as a control."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(item, limit) for item in value)
+    # Words a space apart; everything else that is not seen is named.
+    return " ".join(visible(word, limit) for word in str(value).split(" ") if word)
+
+
+def size(num_bytes: int) -> str:
+    """Bytes as a person reads them."""
+    amount, units = float(num_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{amount:,.0f} {units[0]}" if units[0] == "B" else f"{amount:,.1f} {units[0]}"
+
+
+def moment(timestamp: str) -> str:
+    """A stored moment to the second, in UTC."""
+    return timestamp[:19].replace("T", " ")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        # As JavaScript writes what JSON can't hold.
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value)

@@ -1,0 +1,56 @@
+"""export and import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from concept_fragmentation.cli import main
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+Run = Callable[..., Result]
+Ask = Callable[..., Any]
+Store = GPT2AnalysisPersistence
+
+
+@pytest.mark.parametrize("export_format", ["json", "csv", "pickle"])
+def test_what_is_exported_can_be_imported(
+    run: Run, store: Store, tmp_path: Path, export_format: str
+) -> None:
+    path = run("export", "one", str(tmp_path / "out"), "--format", export_format).stdout.strip()
+    assert Path(path).exists()
+    fresh = tmp_path / "fresh"
+    result = CliRunner().invoke(main, ["import", path, "--dir", str(fresh)])
+    assert result.exit_code == 0
+    assert result.stdout == f"{path}: one\n"
+    loaded = GPT2AnalysisPersistence(fresh).load_analysis_results("one")
+    assert loaded["analysis_data"] == store.load_analysis_results("one")["analysis_data"]
+
+
+def test_an_export_goes_into_the_store_by_default(ask: Ask, store: Store) -> None:
+    path = Path(ask("export", "two", "--no-views", "--version", "1")["path"])
+    assert path.parent == store.exports_dir
+    assert json.loads(path.read_text())["visualization_states"] == []
+
+
+def test_several_files_are_imported_at_once(run: Run, ask: Ask, tmp_path: Path) -> None:
+    paths = [run("export", name, str(tmp_path / name)).stdout.strip() for name in ("one", "two")]
+    imported = ask("import", *paths, "--name", "again")
+    assert [entry["path"] for entry in imported] == paths
+    # Their ids are taken.
+    assert not {entry["analysis_id"] for entry in imported} & {"one", "two"}
+    assert len(ask("list", "--name-prefix", "again")) == 2
+
+
+def test_what_is_no_analysis_is_refused(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text("[]")
+    assert "bad.json" in run("import", str(bad), code=1).stderr
+    assert "No such file" in run("import", str(tmp_path / "none.json"), code=1).stderr
+    assert "Usage" in run("import", code=2).stderr
+    run("export", "one", "--format", "xml", code=2)
