@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, InvalidDataError
 from concept_fragmentation.components.figures.layer_names import layer_names
+from concept_fragmentation.components.figures.sankey_layout import stacked
 from concept_fragmentation.components.figures.theme import halo, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
@@ -179,37 +180,30 @@ def _columns(flow: AttentionFlow) -> list[dict[int, float]]:
 def _nodes(
     analysis: Analysis, flow: AttentionFlow, columns: list[dict[int, float]], theme: str
 ) -> tuple[dict[tuple[int, int], int], dict[str, Any]]:
-    most = max(map(len, columns))
-    gap = min(_GAP, 0.4 / most)
-    scale = 1 - gap * (most - 1)
     height = _HEIGHT - _MARGIN["t"] - _MARGIN["b"]
+    where = stacked([list(column.values()) for column in columns], _GAP)
     place: dict[tuple[int, int], int] = {}
-    x, y, colours, labels, customdata = [], [], [], [], []
+    colours, labels, customdata = [], [], []
     for i, column in enumerate(columns):
-        top = (1 - scale - gap * (len(column) - 1)) / 2
         for token, share in column.items():
+            high = where.heights[len(place)] + where.gap
             place[i, token] = len(place)
-            high = share * scale
-            # Plotly takes 0 for "not given".
-            x.append(min(max(i / (len(columns) - 1), 0.001), 0.999))
-            y.append(min(max(round(top + high / 2, 5), 0.001), 0.999))
             colour, cluster = _cluster(analysis, flow, i, token, theme)
             colours.append(colour)
-            named = (high + gap) * height >= _LEAST_LABEL and i < len(columns) - 1
+            named = high * height >= _LEAST_LABEL and i < len(columns) - 1
             text = "others" if token == OTHERS else plotly_text(analysis.tokens[token], 12)
             labels.append(text if named else "")
-            where = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
-            said = f"<b>{_token(analysis, token)}</b> {where}{cluster}<br>{share:.1%} of the whole"
+            after = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
+            said = f"<b>{_token(analysis, token)}</b> {after}{cluster}<br>{share:.1%} of the whole"
             customdata.append(["token", token, said])
-            top += high + gap
     return place, {
-        "x": x,
-        "y": y,
+        "x": where.x,
+        "y": where.y,
         "color": colours,
         "label": labels,
         "customdata": customdata,
         "hovertemplate": "%{customdata[2]}<extra></extra>",
-        "pad": gap * height,
+        "pad": where.gap * height,
         "thickness": 10,
         "line": {"width": 0},
     }

@@ -19,7 +19,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
-from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure
+from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
 
@@ -178,7 +178,7 @@ def token_sankey(
             "value": links.value,
             "color": links.colour,
             "hovercolor": links.hover_colour,
-            "customdata": links.customdata,
+            "customdata": table_of(links.customdata),
             "hovertemplate": "%{customdata[4]}<extra></extra>",
         },
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.components.palette import ink
@@ -106,6 +108,14 @@ def steps_scale(colours: Sequence[str]) -> list[list[Any]]:
     """Return a scale that has each colour for one whole number, from 0."""
     number = len(colours)
     return [[place / number, colour] for i, colour in enumerate(colours) for place in (i, i + 1)]
+
+
+def table_of(customdata: Sequence[Sequence[Any]]) -> npt.NDArray[np.object_]:
+    """Return `customdata` as an array of objects, (points, entries).
+
+    Plotly takes an array as it is; the entries of a list of lists it looks at one by one.
+    """
+    return np.array(customdata, dtype=object)
 
 
 def halo(theme: str) -> str:

@@ -1,0 +1,49 @@
+"""Where the nodes of a Sankey stand when Plotly is not to arrange them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Columns of nodes, each stacked around the middle of the height.
+
+    Attributes:
+        x: of each node, column by column, from 0 to 1; never quite, which Plotly takes for unset.
+        y: the middle of each node, likewise.
+        heights: of each node, as a share of the plot's height.
+        gap: between nodes, as a share of the plot's height.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    heights: tuple[float, ...]
+    gap: float
+
+
+def stacked(columns: Sequence[Sequence[float]], gap: float) -> Stacked:
+    """Stack nodes of some sizes with one scale for all columns, so that the fullest just fits.
+
+    Args:
+        columns: the sizes of the nodes of each of two columns or more, from top to bottom.
+        gap: between nodes, as a share of the height; less where there are many nodes.
+    """
+    between = min(gap, 0.4 / max(map(len, columns)))
+    scale = min(
+        (1 - between * (len(column) - 1)) / sum(column) for column in columns if sum(column) > 0
+    )
+    x, y, heights = [], [], []
+    for i, column in enumerate(columns):
+        top = (1 - sum(column) * scale - between * (len(column) - 1)) / 2
+        for size in column:
+            x.append(_within(i / (len(columns) - 1)))
+            y.append(_within(round(top + size * scale / 2, 5)))
+            heights.append(size * scale)
+            top += size * scale + between
+    return Stacked(tuple(x), tuple(y), tuple(heights), between)
+
+
+def _within(share: float) -> float:
+    return min(max(share, 0.001), 0.999)
