@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from benchmarks.timing import Row, median, milliseconds, real_analysis
-from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
+from concept_fragmentation.analysis import (
+    Analysis,
+    ami_matrix,
+    analysis_from_labels,
+    compare_analyses,
+    layer_window,
+    principal_plane,
+)
 from concept_fragmentation.components.figures.attention import (
     attention_matrix,
     rollout_matrix,
@@ -19,12 +27,19 @@ from concept_fragmentation.components.figures.attention_flow import (
     attention_flow,
     attention_flow_sankey,
 )
+from concept_fragmentation.components.figures.comparison import moved_tokens
+from concept_fragmentation.components.figures.concepts import layer_similarity, state_map
 from concept_fragmentation.components.figures.data import (
     to_csv,
     token_paths_frame,
     window_links_frame,
 )
+from concept_fragmentation.components.figures.difference_flow import (
+    difference_sankey,
+    flow_difference,
+)
 from concept_fragmentation.components.figures.heads import head_entropy
+from concept_fragmentation.components.figures.matched_paths import matched_paths
 from concept_fragmentation.components.figures.metrics import (
     cluster_entropy,
     cluster_sizes,
@@ -43,6 +58,8 @@ from concept_fragmentation.components.figures.windows import (
     path_map,
     window_fragmentation,
 )
+from concept_fragmentation.components.standouts import standouts
+from concept_fragmentation.components.typical import cluster_tokens
 
 WINDOWS = ((0, 3), (4, 7), (8, 11), (0, 11))
 MIN_COUNTS = (1, 50)
@@ -61,9 +78,21 @@ def with_attention(num_tokens: int, num_layers: int, num_heads: int) -> Analysis
     return Analysis.from_dict(data)
 
 
+def changed(data: dict[str, Any]) -> dict[str, Any]:
+    """The same analysis with a tenth of the labels dealt anew."""
+    rng = np.random.default_rng(0)
+    labels = {}
+    for layer, given in data["cluster_labels"].items():
+        labels[layer] = np.array(given)
+        moved = rng.random(len(given)) < 0.1
+        labels[layer][moved] = rng.permutation(labels[layer][moved])
+    return data | {"cluster_labels": labels}
+
+
 def run() -> list[Row]:
     """Median time to build each figure and to write it as JSON, and its size plain and gzipped."""
-    analysis = Analysis.from_dict(real_analysis())
+    real = real_analysis()
+    analysis = Analysis.from_dict(real)
     wide = layer_window(analysis, 0, 11)
     path = tuple(wide.paths[0].tolist())
     drawn: dict[str, Callable[[], go.Figure]] = {}
@@ -118,6 +147,23 @@ def run() -> list[Row]:
         "head entropy, 12 heads x 12 layers": lambda: head_entropy(short),
         "attention and paths by token, 128 x 12": lambda: path_attention_by_token(short, found),
     }
+    other = Analysis.from_dict(changed(real))
+    paths = matched_paths(analysis, other, compare_analyses(real, changed(real)))
+    states = np.random.default_rng(0).normal(size=(analysis.num_tokens, 64)).astype(np.float32)
+    plane = principal_plane(states)
+    drawn |= {
+        "similarity of layers, by clusters": lambda: layer_similarity(
+            analysis.labelled_layers, ami_matrix(analysis.labels), "adjusted_mutual_information"
+        ),
+        "map of a layer, 10,000 tokens": lambda: state_map(analysis, 5, plane),
+        "flows gained and lost 0-3": lambda: difference_sankey(
+            other, paths, flow_difference(paths, 0, 3)
+        ),
+        "flows gained and lost 0-11": lambda: difference_sankey(
+            other, paths, flow_difference(paths, 0, 11)
+        ),
+        "tokens that moved most": lambda: moved_tokens(other, paths),
+    }
     rows = []
     for name, draw in drawn.items():
         built = median(draw)
@@ -132,6 +178,8 @@ def run() -> list[Row]:
             )
         )
     tables = {
+        "what stands out 0-11": lambda: standouts(analysis, wide),
+        "typical tokens of a cluster": lambda: cluster_tokens(analysis, 5, 3),
         "correlate attention and paths, 128 tokens x 12 layers": lambda: path_attention(short),
         "table of token paths 0-11": lambda: token_paths_frame(analysis, wide),
         "CSV of token paths 0-11": lambda: to_csv(token_paths_frame(analysis, wide)),

@@ -124,6 +124,12 @@ def diverging_scale(theme: str = "light") -> list[list[float | str]]:
     return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
+def change_colours(theme: str = "light") -> tuple[str, str, str]:
+    """Return the colours of what was lost, of what was gained, and of what stayed."""
+    colours = _DIVERGING["dark" if theme == "dark" else "light"]
+    return colours[1], colours[5], ink(theme).muted
+
+
 def faded(colour: str, opacity: float) -> str:
     """Return `#rrggbb` as `rgba(r,g,b,opacity)`."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from concept_fragmentation.analysis import (
+    Analysis,
+    AnalysisComparison,
+    analysis_from_labels,
+    compare_analyses,
+)
+from concept_fragmentation.components.comparison_table import (
+    MAX_PAIRS_LISTED,
+    matched_clusters_table,
+)
+from concept_fragmentation.components.figures.comparison import (
+    MOST_MOVED,
+    layer_metrics_frame,
+    metrics_side_by_side,
+    missing_layer_metrics,
+    moved_by_layer,
+    moved_tokens,
+)
+from concept_fragmentation.components.figures.difference_flow import (
+    difference_sankey,
+    flow_difference,
+    flow_difference_frame,
+)
+from concept_fragmentation.components.figures.matched_paths import (
+    MatchedPaths,
+    layers_moved,
+    matched_clusters_frame,
+    matched_paths,
+    moved_tokens_frame,
+)
+from concept_fragmentation.components.figures.sankey_layout import stacked
+from concept_fragmentation.components.palette import change_colours, cluster_colour, ink
+
+# The same clusters under other ids, but for the last token, which is in another one in layer 1.
+BEFORE = [[0, 0]] * 5 + [[1, 1]] * 4 + [[0, 0]]
+AFTER = [[7, 3]] * 5 + [[2, 9]] * 4 + [[7, 9]]
+
+Pair = tuple[Analysis, Analysis, AnalysisComparison, MatchedPaths]
+
+
+def pair(
+    before: list[list[int]], after: list[list[int]], layers: list[str] | None = None, **more: Any
+) -> Pair:
+    tokens = [f" t{i}" for i in range(len(before))]
+    old = analysis_from_labels(tokens, before, layers=layers)
+    new = analysis_from_labels(tokens, after, layers=layers) | more
+    found = compare_analyses(old, new)
+    first, second = Analysis.from_dict(old), Analysis.from_dict(new)
+    return first, second, found, matched_paths(first, second, found)
+
+
+def test_both_analyses_are_on_the_ids_of_the_second() -> None:
+    _, _, _, paths = pair(BEFORE, AFTER)
+    assert paths.before.tolist() == [[7, 3]] * 5 + [[2, 9]] * 4 + [[7, 3]]
+    assert paths.after.tolist() == AFTER
+    assert layers_moved(paths).tolist() == [0] * 9 + [1]
+
+
+def test_a_cluster_without_a_match_keeps_its_name_and_is_called_gone() -> None:
+    _, _, _, paths = pair([[0], [0], [1], [-1]], [[5], [5], [5], [-1]])
+    assert paths.first_gone == 6
+    assert paths.before.ravel().tolist() == [5, 5, 7, -1]
+    assert [paths.name(cluster) for cluster in (5, 7)] == ["C5", "C1 (gone)"]
+
+
+def test_the_table_says_how_far_matched_clusters_agree() -> None:
+    before, after, found, _ = pair(BEFORE, AFTER)
+    frame = matched_clusters_frame(before, after, found)
+    assert frame.to_dict("list") == {
+        "layer": ["layer_0", "layer_0", "layer_1", "layer_1"],
+        "cluster_before": [0, 1, 0, 1],
+        "cluster_after": [7, 2, 3, 9],
+        "tokens_before": [6, 4, 6, 4],
+        "tokens_after": [6, 4, 5, 5],
+        "tokens_in_both": [6, 4, 5, 4],
+        "jaccard": [1, 1, pytest.approx(5 / 6), pytest.approx(4 / 5)],
+    }
+
+
+def test_clusters_that_came_or_went_have_a_row_each() -> None:
+    before, after, found, _ = pair([[0], [0], [1]], [[5], [5], [5]])
+    frame = matched_clusters_frame(before, after, found)
+    assert frame["cluster_before"].tolist() == [0, 1]
+    assert frame["cluster_after"].isna().tolist() == [False, True]
+    rows = str(matched_clusters_table(before, after, frame))
+    assert "none" in rows
+    assert cluster_colour(0) in rows
+
+
+def test_of_very_many_pairs_the_first_are_listed() -> None:
+    labels = [[i] for i in range(MAX_PAIRS_LISTED + 30)]
+    before, after, found, _ = pair(labels, labels)
+    table, more = matched_clusters_table(
+        before, after, matched_clusters_frame(before, after, found)
+    )
+    assert str(table).count("Tr(") == MAX_PAIRS_LISTED + 1
+    assert more.children == "30 more rows in the CSV."
+
+
+# --- Flows ---------------------------------------------------------------------------------------
+
+
+def test_bands_count_the_tokens_of_both_flows() -> None:
+    _, _, _, paths = pair(BEFORE, AFTER)
+    frame = flow_difference_frame(paths, flow_difference(paths, 0, 1))
+    assert frame[["source_cluster", "target_cluster"]].to_numpy().tolist() == [
+        ["C2", "C9"],
+        ["C7", "C3"],
+        ["C7", "C9"],
+    ]
+    assert frame["tokens_before"].tolist() == [4, 6, 0]
+    assert frame["tokens_after"].tolist() == [4, 5, 1]
+    assert frame["change"].tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_gained_lost_and_kept_has_a_colour_each_and_its_width(theme: str) -> None:
+    _, after, _, paths = pair(BEFORE, AFTER)
+    figure = difference_sankey(after, paths, flow_difference(paths, 0, 1), theme)
+    link = figure.data[0].link
+    lost, gained, kept = change_colours(theme)
+    assert len({lost, gained, kept}) == 3
+    widths = sorted(link.value)
+    assert widths == [1, 1, 4, 5]
+    assert len(set(link.color)) == 3
+    note = figure.layout.annotations[-1].text
+    for said in ("gained (1)", "lost (1)", "in both (9)"):
+        assert said in note
+    assert list(link.customdata[0][:4]) == ["link", 0, 2, 9]
+    mapping = after.aligned.raw_to_aligned[0]
+    names = [data[2] for data in figure.data[0].node.customdata[:2]]
+    colours = [cluster_colour(mapping[cluster], theme) for cluster in names]
+    assert list(figure.data[0].node.color[:2]) == colours
+
+
+def test_equal_flows_have_no_difference_and_one_layer_has_no_flow() -> None:
+    _, after, _, paths = pair(BEFORE, BEFORE)
+    figure = difference_sankey(after, paths, flow_difference(paths, 0, 1))
+    assert len(set(figure.data[0].link.color)) == 1
+    (note,) = difference_sankey(after, paths, flow_difference(paths, 0, 0)).layout.annotations
+    assert "two neighbouring layers" in note.text
+
+
+def test_clusters_that_are_gone_are_grey_and_below_the_others() -> None:
+    _, after, _, paths = pair(
+        [[0, 0]] * 3 + [[1, 1]] * 2 + [[2, 0]], [[0, 0]] * 3 + [[1, 1]] * 2 + [[0, 0]]
+    )
+    node = difference_sankey(after, paths, flow_difference(paths, 0, 1)).data[0].node
+    first = [i for i, x in enumerate(node.x) if x == 0.001]
+    lowest = max(first, key=lambda i: node.y[i])
+    assert "C2 (gone)" in node.customdata[lowest][3]
+    assert node.color[lowest] == ink("light").muted
+
+
+def test_nodes_are_stacked_around_the_middle_and_the_fullest_column_fits() -> None:
+    where = stacked([[1.0, 1.0], [4.0, 2.0, 2.0]], 0.1)
+    assert sum(where.heights[2:]) + 2 * where.gap == pytest.approx(1)
+    assert where.y[0] + where.y[1] == pytest.approx(1)
+    assert where.x == (0.001, 0.001, 0.999, 0.999, 0.999)
+    assert where.heights[2] == pytest.approx(4 * where.heights[0])
+
+
+# --- Tokens and metrics --------------------------------------------------------------------------
+
+
+def test_the_tokens_that_moved_in_most_layers_come_first() -> None:
+    before = [[0, 0, 0]] * 8 + [[1, 1, 1]] * 8
+    after = [*([[0, 0, 0]] * 6), [0, 1, 1], [0, 0, 1], *([[1, 1, 1]] * 8)]
+    _, second, found, paths = pair(before, after)
+    figure = moved_tokens(second, paths)
+    assert list(figure.layout.yaxis.ticktext) == ["“·t6” at 6  (2)", "“·t7” at 7  (1)"]
+    assert np.asarray(figure.data[0].z).tolist() == [[0, 1, 1], [0, 0, 1]]
+    assert figure.data[0].text[0][1] == "<b>“·t6” at 6</b><br>layer_1: C0 → C1"
+    frame = moved_tokens_frame(second, paths)
+    assert frame["layers_moved"].tolist() == [2, 1]
+    assert frame["layer_2 before"].tolist() == ["C0", "C0"]
+    shares = moved_by_layer(found).data[0]
+    assert list(shares.y) == [0, 1 / 16, 2 / 16]
+
+
+def test_where_nothing_moved_that_is_said() -> None:
+    _, after, _, paths = pair(BEFORE, BEFORE)
+    (note,) = moved_tokens(after, paths).layout.annotations
+    assert "No token" in note.text
+    bare = {"model_type": "m", "layers": ["a"], "token_metadata": {"tokens": ["x"]}}
+    (note,) = moved_by_layer(compare_analyses(bare, bare)).layout.annotations
+    assert "no layer" in note.text
+
+
+def test_no_more_tokens_are_rows_than_can_be_read() -> None:
+    before = [[i % 2, 0] for i in range(100)]
+    after = [[i % 2, i % 2] for i in range(100)]
+    _, second, _, paths = pair(before, after)
+    assert len(moved_tokens(second, paths).data[0].z) == MOST_MOVED
+
+
+def test_metrics_of_layers_stand_side_by_side() -> None:
+    before, after, _, _ = pair(
+        BEFORE, AFTER, cluster_metrics={"layer_1": {"purity": 0.5, "stability": 0.25}}
+    )
+    figure = metrics_side_by_side(before, after)
+    assert figure is not None
+    old, new, *_ = figure.data
+    assert np.isnan(old.y).all()
+    assert np.array_equal(new.y, [np.nan, 0.5], equal_nan=True)
+    assert len(figure.data) == 4
+    frame = layer_metrics_frame(before, before)
+    assert frame.empty
+    assert metrics_side_by_side(before, before) is None
+    assert "cluster_metrics" in missing_layer_metrics()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: str) -> None:
+    layers = ["<i>a</i>.%{x}", "&amp;%{z}"]
+    tokens = ["<b>x</b>", "&amp;", "%{y}\u202e", "a"]
+    metrics = {name: {"purity": 0.5} for name in layers}
+    old = analysis_from_labels(tokens, [[0, 0], [0, 0], [1, 1], [1, 1]], layers=layers)
+    new = analysis_from_labels(tokens, [[0, 1], [0, 0], [1, 1], [1, 0]], layers=layers)
+    new["cluster_metrics"] = metrics
+    found = compare_analyses(old, new)
+    before, after = Analysis.from_dict(old), Analysis.from_dict(new)
+    paths = matched_paths(before, after, found)
+    for figure in (
+        moved_by_layer(found, theme),
+        moved_tokens(after, paths, theme),
+        metrics_side_by_side(before, after, theme),
+        difference_sankey(after, paths, flow_difference(paths, 0, 1), theme),
+    ):
+        assert figure is not None
+        templates = "".join(getattr(trace, "hovertemplate", None) or "" for trace in figure.data)
+        for part in ("</i>", "&lt;", "&amp;", ".%{x}"):
+            assert part not in templates
+        text = figure.to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+        assert "<i>" not in text
+        assert "<b>x</b>" not in text
+        assert "\u202e" not in text
+        assert figure.layout.paper_bgcolor == ink(theme).surface
+    assert isinstance(matched_clusters_frame(before, after, found), pd.DataFrame)
