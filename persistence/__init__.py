@@ -6,11 +6,13 @@ from concept_fragmentation.analysis.errors import (
     InvalidDataError,
 )
 from concept_fragmentation.persistence.errors import (
+    AnalysisExistsError,
     AnalysisNotFoundError,
     CorruptedFileError,
     NotFoundError,
     SessionNotFoundError,
     StorageError,
+    TrashEntryNotFoundError,
     UnsafeIdentifierError,
     UnsupportedFormatError,
     VisualizationStateNotFoundError,
@@ -23,6 +25,7 @@ from concept_fragmentation.persistence.store import (
 )
 
 __all__ = [
+    "AnalysisExistsError",
     "AnalysisHandle",
     "AnalysisNotFoundError",
     "ConceptFragmentationError",
@@ -33,6 +36,7 @@ __all__ = [
     "NotFoundError",
     "SessionNotFoundError",
     "StorageError",
+    "TrashEntryNotFoundError",
     "UnsafeIdentifierError",
     "UnsupportedFormatError",
     "VisualizationStateNotFoundError",

@@ -14,6 +14,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +26,11 @@ from concept_fragmentation.persistence.cache import MAX_ENTRY_BYTES, AnalysisCac
 from concept_fragmentation.persistence.catalog import Catalog, Entry
 from concept_fragmentation.persistence.clock import now, timestamp
 from concept_fragmentation.persistence.errors import (
+    AnalysisExistsError,
     AnalysisNotFoundError,
     CorruptedFileError,
     StorageError,
+    TrashEntryNotFoundError,
     UnsupportedFormatError,
     not_found_sentence,
 )
@@ -35,7 +38,8 @@ from concept_fragmentation.persistence.filters import Filters
 from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.identifiers import folder_name
 from concept_fragmentation.persistence.locks import Locks
-from concept_fragmentation.persistence.records import delete_states
+from concept_fragmentation.persistence.records import states_of
+from concept_fragmentation.persistence.trash import TRASH, VERSIONS, Trash, TrashEntry
 from concept_fragmentation.persistence.versions import RESULTS, VersionFiles
 
 logger = logging.getLogger(__name__)
@@ -130,6 +134,7 @@ class AnalysisFiles:
         self._cache = cache
         self._max_versions = max_versions
         self._versions = VersionFiles(blobs)
+        self._trash = Trash(blobs)
         self._catalog = Catalog(blobs.path("metadata/catalog.sqlite"), self._read_entries)
 
     def close(self) -> None:
@@ -205,12 +210,12 @@ class AnalysisFiles:
 
     def summaries(self, filters: Filters) -> list[dict[str, Any]]:
         """What `list_analyses` returns, from the catalog alone."""
-        self._heal()
+        self.heal()
         return [_from_text(summary) for summary in self._catalog.summaries(filters)]
 
     def versions(self, analysis_id: str) -> list[dict[str, Any]]:
         """What `list_versions` returns, newest first."""
-        self._heal()
+        self.heal()
         folder = folder_name(analysis_id)
         if folder in self._catalog.pending():
             # Being changed right now, or the disk is too full to heal: the files know.
@@ -263,24 +268,145 @@ class AnalysisFiles:
             change.summaries = sizes.summaries
             change.input_text = sizes.input_text
 
-    def delete(self, analysis_id: str, version: int | None) -> None:
+    def delete(self, analysis_id: str, version: int | None, *, permanently: bool) -> None:
         """Delete one version, or the whole analysis with its card and visualization states."""
         folder = folder_name(analysis_id)
         with self._changing(folder) as change:
             if not change.summaries or (version is not None and version not in change.summaries):
                 raise self._not_found(analysis_id, version)
             if version is None or len(change.summaries) == 1:
-                self._blobs.delete_folder(f"{RESULTS}/{folder}")
+                if permanently:
+                    self._blobs.delete_folder(f"{RESULTS}/{folder}")
+                else:
+                    self._throw_away(folder, change)
                 self._forget(folder)
                 change.summaries.clear()
-                return
-            if version == change.newest:
-                # Its number must not be given again, and its labels are the analysis's.
-                self._write_card(folder, change, change.labels())
-            self._versions.delete(folder, version)
-            self._sweep(folder)
-            del change.summaries[version]
-            change.input_text = self._input_text(folder, change.newest)
+            else:
+                if version == change.newest:
+                    # Its number must not be given again, and its labels are the analysis's.
+                    self._write_card(folder, change, change.labels())
+                if not permanently:
+                    self._throw_version_away(folder, version, change)
+                self._versions.delete(folder, version)
+                self._sweep(folder)
+                del change.summaries[version]
+                change.input_text = self._input_text(folder, change.newest)
+
+    def _throw_away(self, folder: str, change: _Change) -> None:
+        """Move the analysis's folder into the trash: the rename deletes it."""
+        names = states_of(self._blobs, folder)
+        if change.card is not None:
+            names.append(card_name(folder))
+        entry = self._trash.add(
+            change.summaries[change.newest]["analysis_id"],
+            folder,
+            None,
+            change.labels()["name"],
+            {name: self._blobs.path(name) for name in names},
+        )
+        try:
+            self._blobs.move_folder(f"{RESULTS}/{folder}", f"{TRASH}/{entry.trash_id}/{VERSIONS}")
+        except StorageError:
+            with contextlib.suppress(StorageError):
+                self._trash.remove(entry.trash_id)
+            raise
+
+    def _throw_version_away(self, folder: str, version: int, change: _Change) -> None:
+        """Link a version's files into the trash; it is deleted when its document goes."""
+        document = self._versions.document(folder, version)
+        if document is None:
+            return
+        path = self._versions.document_path(folder, version)
+        files = [path, *self._versions.tensor_paths(folder, document)]
+        self._trash.add(
+            change.summaries[version]["analysis_id"],
+            folder,
+            version,
+            change.labels()["name"],
+            {f"{VERSIONS}/{file.name}": file for file in files if file.exists()},
+        )
+
+    def trash_entries(self) -> list[TrashEntry]:
+        """What can be restored, the last deleted first."""
+        return [entry for entry in self._trash.entries() if not self._is_alive(entry)]
+
+    def _is_alive(self, entry: TrashEntry) -> bool:
+        """Whether a version is where it was: it died between the two steps of deleting it."""
+        if entry.version is None:
+            return False
+        there = self._versions.raw(entry.folder, entry.version)
+        name = self._versions.document_path(entry.folder, entry.version).name
+        return there is not None and there == self._blobs.read(
+            f"{TRASH}/{entry.trash_id}/{VERSIONS}/{name}"
+        )
+
+    def restore(self, analysis_id: str, trash_id: str | None) -> None:
+        """Put back what was deleted last of an analysis, or the entry that is named."""
+        folder = folder_name(analysis_id)
+        with self._changing(folder) as change:
+            entry = next(
+                (
+                    entry
+                    for entry in self.trash_entries()
+                    if entry.analysis_id == analysis_id and trash_id in (None, entry.trash_id)
+                ),
+                None,
+            )
+            if entry is None:
+                raise TrashEntryNotFoundError(
+                    f"Nothing of analysis {analysis_id!r} is in the trash"
+                    + (f" under {trash_id!r}." if trash_id else ".")
+                    + " list_trash() shows what is."
+                )
+            if entry.version is None:
+                self._restore_analysis(entry, change)
+            else:
+                self._restore_version(entry, entry.version, change)
+            fresh = self._read(folder)
+            change.summaries, change.card = fresh.summaries, fresh.card
+            change.input_text = fresh.input_text
+            try:
+                self._trash.remove(entry.trash_id)
+            except StorageError as error:
+                logger.warning("What was restored is still in the trash: %s", error)
+
+    def _restore_analysis(self, entry: TrashEntry, change: _Change) -> None:
+        folder = entry.folder
+        if change.summaries or self._versions.numbers(folder):
+            raise AnalysisExistsError(
+                f"Analysis {entry.analysis_id!r} can't be restored: another one was saved under "
+                f"its id since. Delete that one, then restore trash_id={entry.trash_id!r}."
+            )
+        self._versions.sweep(folder)
+        # First what belongs to it; the rename restores it.
+        for part in ("visualizations", "metadata"):
+            for name in self._blobs.names(f"{TRASH}/{entry.trash_id}/{part}"):
+                data = self._blobs.read(f"{TRASH}/{entry.trash_id}/{part}/{name}")
+                if data is not None:
+                    self._blobs.write(f"{part}/{name}", data)
+        self._blobs.move_folder(f"{TRASH}/{entry.trash_id}/{VERSIONS}", f"{RESULTS}/{folder}")
+
+    def _restore_version(self, entry: TrashEntry, version: int, change: _Change) -> None:
+        if version in change.summaries or version in self._versions.numbers(entry.folder):
+            raise AnalysisExistsError(
+                f"Version {version} of analysis {entry.analysis_id!r} can't be restored: another "
+                "one has that number now. Delete that one first."
+            )
+        self._versions.adopt(entry.folder, version, entry.path(self._blobs) / VERSIONS)
+
+    def purge(self, older_than: timedelta) -> int:
+        """Remove for good what was deleted longer ago than that; how many entries."""
+        removed = 0
+        for name in self._trash.older_than(older_than):
+            try:
+                entry = self._trash.read(name)
+            except (CorruptedFileError, UnsupportedFormatError):
+                # `repair` puts it aside.
+                continue
+            with self._locks.holding(entry.folder if entry else name):
+                self._trash.remove(name)
+            removed += 1
+        return removed
 
     @contextlib.contextmanager
     def _changing(self, folder: str) -> Iterator[_Change]:
@@ -288,6 +414,8 @@ class AnalysisFiles:
         with self._locks.holding(folder):
             known = self._catalog.announce(folder)
             if known is None:
+                # Somebody died in a change of it: what that left behind goes.
+                self._sweep(folder)
                 change = self._read(folder)
             else:
                 summaries = {version: _from_text(text) for version, text in known.items()}
@@ -295,7 +423,7 @@ class AnalysisFiles:
             try:
                 yield change
             except BaseException:
-                # If even this fails, the announcement stays and `_heal` looks again later.
+                # If even this fails, the announcement stays and `heal` looks again later.
                 with contextlib.suppress(StorageError, CorruptedFileError):
                     self._record(folder, self._read(folder))
                 raise
@@ -305,14 +433,16 @@ class AnalysisFiles:
                 # The files are the truth and they are changed; the announcement stays.
                 logger.warning("The catalog lags behind the files: %s", error)
 
-    def _heal(self) -> None:
+    def heal(self) -> None:
         """Look again at analyses whose change was announced by a process that is gone."""
         for folder in self._catalog.pending():
             with self._locks.holding_if_free(folder) as held:
                 if held and folder in self._catalog.pending():
                     try:
+                        self._sweep(folder)
                         change = self._read(folder)
-                        if not change.summaries:
+                        # A damaged version is no deleted one.
+                        if not self._versions.numbers(folder):
                             self._forget(folder)
                         self._record(folder, change)
                     except StorageError as error:
@@ -395,7 +525,7 @@ class AnalysisFiles:
         }
 
     def _read_card(self, folder: str) -> _Card | None:
-        name = f"{_CARDS}/{folder}.json"
+        name = card_name(folder)
         if (data := self._blobs.read(name)) is None:
             return None
         try:
@@ -412,7 +542,7 @@ class AnalysisFiles:
             analysis_id, **labels, after_version=change.newest, last_version=change.last_given
         )
         body = codec.encode(dataclasses.asdict(card))
-        self._blobs.write(f"{_CARDS}/{folder}.json", documents.render("card", body))
+        self._blobs.write(card_name(folder), documents.render("card", body))
         change.card = card
 
     def _prune(self, folder: str, change: _Change) -> None:
@@ -439,8 +569,12 @@ class AnalysisFiles:
 
     def _forget(self, folder: str) -> None:
         """Remove what belongs to an analysis that has no versions left."""
-        delete_states(self._blobs, folder)
-        self._blobs.delete(f"{_CARDS}/{folder}.json")
+        try:
+            for name in [*states_of(self._blobs, folder), card_name(folder)]:
+                self._blobs.delete(name)
+        except StorageError as error:
+            # It is deleted; `verify` finds what is left of it.
+            logger.warning("Not all of a deleted analysis was removed: %s", error)
 
     def _not_found(self, analysis_id: str, version: int | None) -> AnalysisNotFoundError:
         there = self._versions.numbers(folder_name(analysis_id))
@@ -454,6 +588,11 @@ class AnalysisFiles:
             not_found_sentence("Analysis", analysis_id, near)
             + " list_analyses() shows what is stored."
         )
+
+
+def card_name(folder: str) -> str:
+    """The name of an analysis's card as a blob."""
+    return f"{_CARDS}/{folder}.json"
 
 
 def _metadata(draft: Draft, version: int, change: _Change) -> dict[str, Any]:

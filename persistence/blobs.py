@@ -7,6 +7,7 @@ name, flushed, renamed, and its folder flushed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -18,6 +19,16 @@ from concept_fragmentation.persistence.errors import StorageError
 
 TEMPORARY_PREFIX: Final = ".tmp-"
 TRASH_PREFIX: Final = ".trash-"
+
+# What a file system answers that has no hard links, or no more of them.
+_NO_LINKS: Final = (
+    errno.EPERM,
+    errno.EXDEV,
+    errno.EMLINK,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.EACCES,
+)
 
 
 @contextlib.contextmanager
@@ -50,6 +61,19 @@ def flush_file(path: Path) -> None:
     """Make the content of `path` durable."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that is never changed a second name; where that can't be, a durable copy."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+        flush_file(target)
 
 
 @contextlib.contextmanager
@@ -138,6 +162,19 @@ class LocalBlobs:
             except FileNotFoundError:
                 return
             flush_folder(path.parent)
+
+    def move_folder(self, name: str, target: str) -> None:
+        """Give a folder another name, durably and in one instant; an empty one there gives way."""
+        path, to = self.path(name), self.path(target)
+        with storage_errors("move", path):
+            self._make_folder(to.parent)
+            path.rename(to)
+            try:
+                flush_folder(to.parent)
+                flush_folder(path.parent)
+            except OSError:
+                to.rename(path)
+                raise
 
     def delete_folder(self, name: str) -> None:
         """Remove a folder and all in it; to everyone else it goes in one instant."""

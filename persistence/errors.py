@@ -24,6 +24,14 @@ class SessionNotFoundError(NotFoundError):
     """No session is stored under that identifier."""
 
 
+class TrashEntryNotFoundError(NotFoundError):
+    """Nothing in the trash is of that analysis."""
+
+
+class AnalysisExistsError(ConceptFragmentationError):
+    """The analysis or version that should be put there is there."""
+
+
 class UnsupportedFormatError(ConceptFragmentationError, ValueError):
     """A format that this version can neither write nor read."""
 

@@ -28,11 +28,10 @@ SESSIONS: Final = "sessions"
 _IDENTIFIER: Final = re.compile(r"[a-z0-9][a-z0-9._~-]*")
 
 
-def delete_states(blobs: LocalBlobs, folder: str) -> None:
-    """Delete every visualization state of the analysis in `folder`."""
-    for name in blobs.names(STATES):
-        if name.startswith(f"{folder}~"):
-            blobs.delete(f"{STATES}/{name}")
+def states_of(blobs: LocalBlobs, folder: str) -> list[str]:
+    """The blobs of every visualization state of the analysis in `folder`."""
+    prefix = f"{folder}~"
+    return [f"{STATES}/{name}" for name in blobs.names(STATES) if name.startswith(prefix)]
 
 
 class VisualizationStates:

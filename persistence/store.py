@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,12 +15,13 @@ from concept_fragmentation.analysis import (
     compare_analyses,
 )
 from concept_fragmentation.analysis.errors import InvalidDataError
-from concept_fragmentation.persistence import exchange
+from concept_fragmentation.persistence import exchange, marker
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
-from concept_fragmentation.persistence.errors import NotFoundError
+from concept_fragmentation.persistence.documents import FORMAT_VERSION
+from concept_fragmentation.persistence.errors import NotFoundError, StorageError
 from concept_fragmentation.persistence.filters import Filters
 from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.identifiers import (
@@ -29,6 +31,9 @@ from concept_fragmentation.persistence.identifiers import (
 )
 from concept_fragmentation.persistence.locks import Locks
 from concept_fragmentation.persistence.records import Sessions, VisualizationStates
+from concept_fragmentation.persistence.trash import RETENTION
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_DIR: Final = Path("data") / "gpt2_analysis"
 DIR_VARIABLE: Final = "CONCEPT_FRAGMENTATION_DIR"
@@ -59,6 +64,7 @@ class GPT2AnalysisPersistence:
 
     Raises:
         InvalidDataError: `max_versions` or `cache_ttl` is not a positive number.
+        UnsupportedFormatError: the store was written by a newer version; nothing was touched.
         StorageError: the folder can't be made.
     """
 
@@ -82,6 +88,7 @@ class GPT2AnalysisPersistence:
         _refuse(problems)
         chosen = base_dir or os.environ.get(DIR_VARIABLE) or DEFAULT_DIR
         self.base_dir = Path(chosen).expanduser().absolute()
+        marked = marker.check(self.base_dir)
         with storage_errors("make", self.base_dir):
             for folder in _FOLDERS:
                 (self.base_dir / folder).mkdir(parents=True, exist_ok=True)
@@ -95,9 +102,16 @@ class GPT2AnalysisPersistence:
             self.cache = DiskCache(self.base_dir / "cache", cache_ttl)
         blobs = LocalBlobs(self.base_dir)
         self._locks = Locks(self.base_dir / "metadata" / "locks")
+        if marked != FORMAT_VERSION:
+            marker.write(blobs)
         self._analyses = AnalysisFiles(blobs, self._locks, self.cache, max_versions)
         self._states = VisualizationStates(blobs)
         self._sessions = Sessions(blobs, self._locks, self._analyses.exists)
+        if (self.base_dir / "metadata" / "catalog.sqlite").exists():
+            try:
+                self._analyses.heal()
+            except StorageError as error:
+                logger.warning("What a killed process left was not looked after: %s", error)
 
     def __repr__(self) -> str:
         """The class and the folder."""
@@ -361,16 +375,78 @@ class GPT2AnalysisPersistence:
         identifier = check_identifier(analysis_id)
         self._analyses.update(identifier, name=name, tags=new_tags, notes=notes)
 
-    def delete_analysis(self, analysis_id: str, version: int | None = None) -> None:
+    def delete_analysis(
+        self, analysis_id: str, version: int | None = None, *, permanently: bool = False
+    ) -> None:
         """Delete one version, or (None) the whole analysis with its visualization states.
 
-        Sessions keep the id and report it under `missing_analysis_ids`. The number of a deleted
-        version is not given again as long as the analysis has other versions.
+        It goes to the trash, where `restore_analysis` finds it for 30 days; expired entries are
+        removed by the way. Sessions keep the id and report it under `missing_analysis_ids`. The
+        number of a deleted version is not given again as long as the analysis has other versions.
+
+        Args:
+            analysis_id: which analysis.
+            version: which version; by default all.
+            permanently: free its space at once; it can't be restored.
 
         Raises:
             AnalysisNotFoundError: there is no such analysis or version.
+            StorageError: the disk refused; nothing was changed.
         """
-        self._analyses.delete(check_identifier(analysis_id), _check_version(version))
+        identifier, number = check_identifier(analysis_id), _check_version(version)
+        self._analyses.delete(identifier, number, permanently=permanently)
+        try:
+            self._analyses.purge(RETENTION)
+        except StorageError as error:
+            logger.warning("The trash was not emptied of what expired: %s", error)
+
+    # The trash
+
+    def list_trash(self) -> list[dict[str, Any]]:
+        """What can be restored, the last deleted first.
+
+        Returns:
+            Dicts of `trash_id`, `analysis_id`, `version` (None: the whole analysis), `name`,
+            `deleted_at` and `expires_at`.
+        """
+        return [
+            {
+                "trash_id": entry.trash_id,
+                "analysis_id": entry.analysis_id,
+                "version": entry.version,
+                "name": entry.name,
+                "deleted_at": entry.deleted_at,
+                "expires_at": entry.expires_at,
+            }
+            for entry in self._analyses.trash_entries()
+        ]
+
+    def restore_analysis(self, analysis_id: str, *, trash_id: str | None = None) -> None:
+        """Undo the last delete of an analysis or of one of its versions.
+
+        Args:
+            analysis_id: which analysis.
+            trash_id: which of its entries in `list_trash`; by default the last deleted.
+
+        Raises:
+            TrashEntryNotFoundError: nothing of it is in the trash.
+            AnalysisExistsError: its id, or the version's number, was given again since.
+            StorageError: the disk refused; it is still in the trash.
+        """
+        self._analyses.restore(check_identifier(analysis_id), trash_id)
+
+    def purge(self, older_than: timedelta = RETENTION) -> int:
+        """Remove from the trash, for good, what was deleted longer ago than that.
+
+        Args:
+            older_than: by default 30 days; `timedelta(0)` empties the trash.
+
+        Returns:
+            How many entries were removed.
+        """
+        if not isinstance(older_than, timedelta) or older_than < timedelta(0):
+            _refuse([f"older_than: a timedelta from 0 is needed, not {older_than!r}"])
+        return self._analyses.purge(older_than)
 
     # Visualization states
 

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from concept_fragmentation.persistence import documents, tensors
-from concept_fragmentation.persistence.blobs import TEMPORARY_PREFIX, LocalBlobs, storage_errors
+from concept_fragmentation.persistence.blobs import (
+    TEMPORARY_PREFIX,
+    LocalBlobs,
+    flush_folder,
+    link_or_copy,
+    storage_errors,
+)
 from concept_fragmentation.persistence.errors import CorruptedFileError, UnsupportedFormatError
 
 RESULTS: Final = "analysis_results"
@@ -119,6 +125,22 @@ class VersionFiles:
     def delete(self, folder: str, version: int) -> None:
         """Remove a version's document; `sweep` removes its tensor files where nobody needs them."""
         self._blobs.delete(document_name(folder, version))
+
+    def adopt(self, folder: str, version: int, source: Path) -> None:
+        """Commit a version whose files are in another folder; they are linked, or copied."""
+        name = self.document_path(folder, version).name
+        document = documents.parse("analysis", (source / name).read_bytes(), str(source / name))
+        path = self.path(folder)
+        with storage_errors("write", path):
+            path.mkdir(parents=True, exist_ok=True)
+            flush_folder(path.parent)
+            for plain in tensors.files_of(document["tensors"]).values():
+                for file in (source / plain, source / f"{plain}.zst"):
+                    here = {path / plain, path / f"{plain}.zst"}
+                    if file.exists() and not any(other.exists() for other in here):
+                        link_or_copy(file, path / file.name)
+            flush_folder(path)
+            self._blobs.write(document_name(folder, version), (source / name).read_bytes())
 
     def needed(self, folder: str) -> set[str] | None:
         """The names of the tensor files that any version needs; None if a document is damaged."""

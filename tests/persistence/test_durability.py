@@ -298,7 +298,7 @@ def test_a_full_disk_is_an_error_and_not_a_torn_file(small_disk: Path) -> None:
         loaded = store.load_analysis_results("mine", entry["version"])["analysis_data"]
         assert is_whole(loaded)
         assert loaded["round"] == entry["version"] - 1
-    store.delete_analysis("mine", version=1)
+    store.delete_analysis("mine", version=1, permanently=True)
     store.save_analysis_results(analysis_of(0), "gpt2", "", "mine")
     assert store.list_versions("mine")[0]["version"] == saved + 1
     store.close()
