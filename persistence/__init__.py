@@ -23,6 +23,7 @@ from concept_fragmentation.persistence.store import (
     load_gpt2_analysis,
     save_gpt2_analysis,
 )
+from concept_fragmentation.persistence.upkeep import Problem, RepairReport
 
 __all__ = [
     "AnalysisExistsError",
@@ -34,6 +35,8 @@ __all__ = [
     "InvalidAnalysisError",
     "InvalidDataError",
     "NotFoundError",
+    "Problem",
+    "RepairReport",
     "SessionNotFoundError",
     "StorageError",
     "TrashEntryNotFoundError",

@@ -525,16 +525,38 @@ class AnalysisFiles:
         }
 
     def _read_card(self, folder: str) -> _Card | None:
-        name = card_name(folder)
-        if (data := self._blobs.read(name)) is None:
-            return None
         try:
-            body = documents.parse("card", data, str(self._blobs.path(name)))
+            return self.read_card(folder)
         except CorruptedFileError as error:
             # Every version carries the labels it was saved with; those are still right data.
             logger.warning("%s Using the name, tags and notes as they were when saved.", error)
             return None
+
+    def read_card(self, folder: str) -> _Card | None:
+        """An analysis's card; None if there is none.
+
+        Raises:
+            CorruptedFileError: it is not what was written.
+        """
+        if (data := self._blobs.read(card_name(folder))) is None:
+            return None
+        body = documents.parse("card", data, str(self._blobs.path(card_name(folder))))
         return _Card(**codec.decode(body))
+
+    def listed_folders(self) -> list[str]:
+        """The folders of all analyses that the catalog knows."""
+        self.heal()
+        return self._catalog.folders()
+
+    def is_listed_right(self, folder: str) -> bool:
+        """Whether the catalog says of an analysis what its files say; its lock is held."""
+        change = self._read(folder)
+        summaries = {version: _to_text(summary) for version, summary in change.summaries.items()}
+        return self._catalog.versions(folder) == summaries
+
+    def reindex(self) -> int:
+        """Make the catalog anew from the files; how many analyses it holds."""
+        return self._catalog.rebuild()
 
     def _write_card(self, folder: str, change: _Change, labels: dict[str, Any]) -> None:
         analysis_id = change.summaries[change.newest]["analysis_id"]

@@ -163,6 +163,14 @@ class LocalBlobs:
                 return
             flush_folder(path.parent)
 
+    def remove(self, path: Path) -> None:
+        """Remove a file or folder that nobody uses; one that is not there is fine."""
+        with storage_errors("delete", path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def move_folder(self, name: str, target: str) -> None:
         """Give a folder another name, durably and in one instant; an empty one there gives way."""
         path, to = self.path(name), self.path(target)

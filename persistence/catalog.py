@@ -227,6 +227,21 @@ class Catalog:
         """The summaries of an analysis's versions, newest first."""
         return self._read(lambda connection: _versions_of(connection, folder))
 
+    def folders(self) -> list[str]:
+        """The folders of all analyses."""
+        query = sa.select(_analyses.c.folder)
+        return self._read(lambda connection: list(connection.scalars(query)))
+
+    def rebuild(self) -> int:
+        """Make everything anew from the files; how many analyses there are."""
+
+        def run(connection: sa.Connection) -> int:
+            self._fill(connection)
+            counted = sa.select(sa.func.count()).select_from(_analyses)
+            return int(connection.scalar(counted) or 0)
+
+        return self._write(run)
+
     def _fill(self, connection: sa.Connection) -> None:
         # Announcements stay: whoever made one may still be at work.
         _tables.drop_all(connection, tables=[_tags, _versions, _analyses])

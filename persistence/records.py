@@ -59,10 +59,14 @@ class VisualizationStates:
 
     def load(self, identifier: str) -> dict[str, Any]:
         """The state, `config` included."""
-        state = _read(self._blobs, STATES, identifier, "visualization state")
+        state = self.read(identifier)
         if state is None:
             raise self._not_found(identifier)
         return state
+
+    def read(self, identifier: str) -> dict[str, Any] | None:
+        """The state, `config` included; None if there is none."""
+        return _read(self._blobs, STATES, identifier, "visualization state")
 
     def list(self, analysis_id: str | None) -> list[dict[str, Any]]:
         """All states, or those of one analysis, newest first, without their `config`."""
@@ -114,6 +118,11 @@ class Sessions:
     def load(self, identifier: str) -> dict[str, Any]:
         """The session; `missing_analysis_ids` are those that were deleted since."""
         return self._with_missing(self._load(identifier))
+
+    def read(self, identifier: str) -> dict[str, Any] | None:
+        """The session as `load` gives it; None if there is none."""
+        session = _read(self._blobs, SESSIONS, identifier, "session")
+        return None if session is None else self._with_missing(session)
 
     def list(self) -> list[dict[str, Any]]:
         """All sessions, newest first."""

@@ -32,6 +32,7 @@ from concept_fragmentation.persistence.identifiers import (
 from concept_fragmentation.persistence.locks import Locks
 from concept_fragmentation.persistence.records import Sessions, VisualizationStates
 from concept_fragmentation.persistence.trash import RETENTION
+from concept_fragmentation.persistence.upkeep import Problem, Progress, RepairReport, Upkeep, sizes
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class GPT2AnalysisPersistence:
         self._analyses = AnalysisFiles(blobs, self._locks, self.cache, max_versions)
         self._states = VisualizationStates(blobs)
         self._sessions = Sessions(blobs, self._locks, self._analyses.exists)
+        self._upkeep = Upkeep(blobs, self._locks, self._analyses, self._states, self._sessions)
         if (self.base_dir / "metadata" / "catalog.sqlite").exists():
             try:
                 self._analyses.heal()
@@ -720,6 +722,72 @@ class GPT2AnalysisPersistence:
                 state.get("state_name", "default"),
             )
         return saved
+
+    # Upkeep
+
+    def verify(
+        self, analysis_id: str | None = None, progress: Progress | None = None
+    ) -> list[Problem]:
+        """Check every checksum, the catalog, and what states and sessions point at.
+
+        Reads every byte; other processes may go on working.
+
+        Args:
+            analysis_id: only this analysis; by default the whole store.
+            progress: is called with how many analyses are done, how many there are, and which one
+                is next.
+
+        Returns:
+            What is wrong, each with its file and its remedy; nothing is changed.
+
+        Raises:
+            AnalysisNotFoundError: there is no such analysis.
+        """
+        identifier = None if analysis_id is None else check_identifier(analysis_id)
+        return list(self._upkeep.verify(identifier, progress))
+
+    def reindex(self) -> int:
+        """Make the catalog anew from the files alone.
+
+        Returns:
+            How many analyses it holds.
+        """
+        return self._analyses.reindex()
+
+    def repair(self, progress: Progress | None = None) -> RepairReport:
+        """Mend what can be mended and put aside what can't.
+
+        Torn versions, states, sessions and cards are moved to `quarantine/`, never deleted; what a
+        killed process left behind is removed; the catalog is made anew.
+
+        Args:
+            progress: as of `verify`.
+
+        Returns:
+            What was done, and what is still wrong.
+        """
+        return self._upkeep.repair(progress)
+
+    def stats(self) -> dict[str, Any]:
+        """How much there is.
+
+        Returns:
+            `{"base_dir", "format_version", "analyses", "versions", "sessions", "trash" (entries),
+            "bytes", "folders": {folder: {"files", "bytes"}}}`.
+        """
+        listed = self._analyses.summaries(Filters())
+        with storage_errors("read", self.base_dir):
+            folders = sizes(self.base_dir)
+        return {
+            "base_dir": str(self.base_dir),
+            "format_version": FORMAT_VERSION,
+            "analyses": len(listed),
+            "versions": sum(entry["num_versions"] for entry in listed),
+            "sessions": len(self._sessions.list()),
+            "trash": len(self._analyses.trash_entries()),
+            "bytes": sum(folder["bytes"] for folder in folders.values()),
+            "folders": folders,
+        }
 
     # The cache
 
