@@ -8,7 +8,11 @@ import pandas as pd
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.components.figures.attention import rollout_of
 from concept_fragmentation.components.figures.attention_flow import OTHERS, AttentionFlow
-from concept_fragmentation.components.figures.heads import agreement_between, head_values
+from concept_fragmentation.components.figures.heads import (
+    agreement_between,
+    attention_layers,
+    head_values,
+)
 from concept_fragmentation.components.figures.path_attention import PathAttention
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
@@ -26,11 +30,12 @@ def heads_frame(analysis: Analysis) -> pd.DataFrame:
     known = {name: values for name, values in found.items() if values is not None}
     if not known:
         return pd.DataFrame(columns=["layer", "head", *_OF_HEADS])
+    layers = attention_layers(analysis)
     most = max(values.shape[1] for values in known.values())
     frame = pd.DataFrame(
         {
-            "layer": np.repeat(np.array(analysis.layers, dtype=object), most),
-            "head": np.tile(np.arange(most), len(analysis.layers)),
+            "layer": np.repeat(np.array(layers, dtype=object), most),
+            "head": np.tile(np.arange(most), len(layers)),
             **{name: values.ravel() for name, values in known.items() if values.shape[1] == most},
         }
     )
@@ -42,11 +47,12 @@ def layer_agreement_frame(analysis: Analysis) -> pd.DataFrame:
     values, chances = agreement_between(analysis)
     if values is None:
         return pd.DataFrame(columns=["layer", "other_layer", "agreement", "by_chance"])
-    first, second = np.triu_indices(len(analysis.layers))
+    layers = attention_layers(analysis)
+    first, second = np.triu_indices(len(layers))
     return pd.DataFrame(
         {
-            "layer": [analysis.layers[i] for i in first],
-            "other_layer": [analysis.layers[i] for i in second],
+            "layer": [layers[i] for i in first],
+            "other_layer": [layers[i] for i in second],
             "agreement": values[first, second],
             "by_chance": np.nan if chances is None else chances[first, second],
         }

@@ -147,7 +147,7 @@ def attention_flow_sankey(
     ]
     return new_figure(
         f"Attention flow into {_token(analysis, flow.token)}",
-        "from the input through each layer; grey: shares below the threshold",
+        "from the input, layer by layer; grey: below the threshold",
         theme,
         [trace],
         annotations=notes,

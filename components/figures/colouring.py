@@ -24,7 +24,7 @@ _METRICS: Final = {
     "mobility_score": "mobility score",
     "path_entropy": "path entropy (nats)",
     "path_length": "path length (L2)",
-    "path_length_scaled": "path length (norms of the layer)",
+    "path_length_scaled": "path length (layer norms)",
     "path_length_angular": "path length (radians)",
 }
 # The lightest of a scale's colours is that of the page.

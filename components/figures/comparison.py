@@ -56,7 +56,7 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
     }
     return new_figure(
         "Tokens in another cluster than before",
-        "clusters of the two are matched layer by layer; other ids are no change",
+        "clusters are matched layer by layer; other ids are no change",
         theme,
         [bars],
         bargap=0.25,

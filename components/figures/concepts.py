@@ -96,7 +96,7 @@ def layer_similarity(
     axis = layer_axis(layers)
     return new_figure(
         "Similarity of layers",
-        f"{MEASURES[measure]}; 1: the same, 0: no more than by chance",
+        f"{MEASURES[measure]}; 1: same, 0: chance",
         theme,
         [cells],
         xaxis=axis,
@@ -182,7 +182,7 @@ def state_map(
     axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
     return new_figure(
         f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
-        f"{which}{len(tokens):,} tokens by principal components; colour: aligned cluster",
+        f"{which}{len(tokens):,} tokens; colour: aligned cluster",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         height=_HEIGHT,

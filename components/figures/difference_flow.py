@@ -34,8 +34,8 @@ _HEIGHT: Final = 500
 _MARGIN: Final = {"l": 18, "r": 34, "t": 84, "b": 14}
 _GAP: Final = 0.018
 _LEAST_LABEL: Final = 10
-# So many layers have room for their names; of more, only for what tells them apart.
-_MOST_NAMES: Final = 6
+# Names have room for so many characters on a narrow page; of more, only what tells them apart.
+_MOST_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def difference_sankey(
     number = len(difference.layers)
     names = (
         layer_names(difference.layers).ticks
-        if number > _MOST_NAMES
+        if sum(map(len, difference.layers)) > _MOST_CHARACTERS
         else [plotly_name(name, 14) for name in difference.layers]
     )
     notes = [
@@ -140,11 +140,12 @@ def difference_sankey(
         }
         for i, name in enumerate(names)
     ]
+    notes += _names_at_the_end(nodes, number - 1, theme)
     hidden = len(difference.step) - len(drawn)
-    more = f"; the {MOST_BANDS:,} that change most" if hidden else ""
+    more = "; largest changes only" if hidden else ""
     return new_figure(
         "Flows gained and lost",
-        f"{len(paths.tokens):,} tokens of both, clusters matched{more}",
+        f"{len(paths.tokens):,} tokens in both, clusters matched{more}",
         theme,
         [trace],
         annotations=[*notes, legend_below(lines, theme)],
@@ -196,7 +197,7 @@ def _nodes(
             aligned = _order(after, paths, difference, i, cluster)[1]
             gone = cluster >= paths.first_gone
             colours.append(ink(theme).muted if gone else cluster_colour(aligned, theme))
-            labels.append(paths.name(cluster) if named and i < len(columns) - 1 else "")
+            labels.append(paths.name(cluster) if named else "")
             old, new = (
                 int((side[:, here] == cluster).sum()) for side in (paths.before, paths.after)
             )
@@ -213,6 +214,34 @@ def _nodes(
         "thickness": 12,
         "line": {"width": 0},
     }
+
+
+def _names_at_the_end(nodes: dict[str, Any], last: int, theme: str) -> list[dict[str, Any]]:
+    """The names of the last layer's clusters to the right of their bars, where they have room."""
+    ends = [
+        (y, name)
+        for x, y, name in zip(nodes["x"], nodes["y"], nodes["label"], strict=True)
+        if x > 1 - 0.5 / last and name
+    ]
+    nodes["label"] = [
+        "" if x > 1 - 0.5 / last else name
+        for x, name in zip(nodes["x"], nodes["label"], strict=True)
+    ]
+    return [
+        {
+            "text": name,
+            "xref": "paper",
+            "yref": "paper",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": nodes["thickness"] // 2,
+            "y": 1 - y,
+            "yanchor": "middle",
+            "showarrow": False,
+            "font": {"size": 11, "color": ink(theme).text},
+        }
+        for y, name in ends
+    ]
 
 
 def _links(

@@ -34,7 +34,7 @@ def head_entropy(
     values = shares if normalised else nats
     if values is None:
         return None
-    names = [plotly_name(layer) for layer in analysis.layers]
+    names = [plotly_name(layer) for layer in attention_layers(analysis)]
     num_heads = values.shape[1]
     largest = float(np.nanmax(values))
     top = 1.0 if normalised else max(largest, 1e-9)
@@ -67,7 +67,7 @@ def head_entropy(
         else "nats; 0: all weight on one key",
         theme,
         [cells],
-        xaxis=layer_axis(analysis.layers),
+        xaxis=layer_axis(attention_layers(analysis)),
         yaxis={
             "title": {"text": "head"},
             "showgrid": False,
@@ -85,8 +85,8 @@ def head_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None
     chances = _layer_values(analysis, "head_agreement_chance")
     if np.isnan(values).all():
         return None
-    colours, names = ink(theme), [[plotly_name(layer)] for layer in analysis.layers]
-    places = list(range(len(analysis.layers)))
+    colours, names = ink(theme), [[plotly_name(layer)] for layer in attention_layers(analysis)]
+    places = list(range(len(attention_layers(analysis))))
     lines = [
         ("heads of a layer", values, colours.series, "solid"),
         ("by chance", chances, colours.soft, "dash"),
@@ -113,7 +113,7 @@ def head_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None
         else "of the weights of a layer's heads",
         theme,
         traces,
-        xaxis=layer_axis(analysis.layers),
+        xaxis=layer_axis(attention_layers(analysis)),
         yaxis={"title": {"text": "agreement"}, "range": [0, 1.03], "nticks": 6},
     )
 
@@ -123,7 +123,7 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
     values, chances = agreement_between(analysis)
     if values is None:
         return None
-    names = [plotly_name(layer) for layer in analysis.layers]
+    names = [plotly_name(layer) for layer in attention_layers(analysis)]
     written = values.size <= _MOST_WRITTEN
     cells = {
         "type": "heatmap",
@@ -146,7 +146,7 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         ),
         "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
     }
-    axis = layer_axis(analysis.layers)
+    axis = layer_axis(attention_layers(analysis))
     return new_figure(
         "Head agreement between layers",
         "1: a head of the one attends like a head of the other",
@@ -169,10 +169,10 @@ def missing_heads(analysis: Analysis, what: str) -> str:
 def head_values(analysis: Analysis, name: str) -> Floats | None:
     """Return one number a head, float64 (L, heads), NaN where a layer has none; None without any.
 
-    L are all declared layers. Where a layer gives one number for all heads, all have it.
+    L are the `attention_layers`. Where a layer gives one number for all heads, all have it.
     """
     by_layer = analysis.attention_figures
-    rows = [_numbers(by_layer.get(layer, {}).get(name)) for layer in analysis.layers]
+    rows = [_numbers(by_layer.get(layer, {}).get(name)) for layer in attention_layers(analysis)]
     most = max((len(row) for row in rows if row is not None), default=0)
     if not most:
         return None
@@ -181,6 +181,11 @@ def head_values(analysis: Analysis, name: str) -> Floats | None:
         if row is not None:
             values[i, : most if len(row) == 1 else len(row)] = row
     return None if np.isnan(values).all() else values
+
+
+def attention_layers(analysis: Analysis) -> tuple[str, ...]:
+    """Return the layers that have attention data, in declared order: an embedding has none."""
+    return tuple(layer for layer in analysis.layers if analysis.attention.get(layer))
 
 
 def agreement_between(analysis: Analysis) -> tuple[Floats | None, Floats | None]:
@@ -196,17 +201,19 @@ def agreement_between(analysis: Analysis) -> tuple[Floats | None, Floats | None]
 
 def _layer_values(analysis: Analysis, name: str) -> Floats:
     found = [
-        _numbers(analysis.attention_figures.get(layer, {}).get(name)) for layer in analysis.layers
+        _numbers(analysis.attention_figures.get(layer, {}).get(name))
+        for layer in attention_layers(analysis)
     ]
     return np.array([np.nan if row is None else row.mean() for row in found])
 
 
 def _between_layers(analysis: Analysis, name: str, within: str) -> Floats | None:
-    size = len(analysis.layers)
+    layers = attention_layers(analysis)
+    size = len(layers)
     values = np.full((size, size), np.nan)
-    for i, layer in enumerate(analysis.layers):
+    for i, layer in enumerate(layers):
         others = analysis.attention_figures.get(layer, {}).get(name)
-        for j, other in enumerate(analysis.layers):
+        for j, other in enumerate(layers):
             number = _numbers(others.get(other)) if isinstance(others, Mapping) else None
             if number is not None:
                 values[i, j] = values[j, i] = number[0]

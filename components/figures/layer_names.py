@@ -29,18 +29,24 @@ class LayerNames:
 
 
 def layer_names(names: Sequence[str]) -> LayerNames:
-    """Split `layer_0`, `layer_1` into the title `layer` and the ticks `0`, `1`."""
-    found = [_NUMBERED.fullmatch(name) for name in names]
-    parts = [match.groups() for match in found if match]
-    frames = {(before, after) for before, _, after in parts}
-    if len(parts) == len(names) and len(frames) == 1:
-        ((before, after),) = frames
-        title = f"{before}n{after}" if after else before.rstrip("_.-:/ ")
-        return LayerNames(
-            plotly_name(title, 24) if title else "layer",
-            tuple(plotly_name(number, 6) for _, number, _ in parts),
-            numbered=True,
-        )
+    """Split `layer_0`, `layer_1` into the title `layer` and the ticks `0`, `1`.
+
+    The first of three or more may be named otherwise, as an embedding is; its tick is its name.
+    """
+    # Before the blocks there is often an embedding.
+    for unlike in (0, 1) if len(names) > 2 else (0,):
+        found = [_NUMBERED.fullmatch(name) for name in names[unlike:]]
+        parts = [match.groups() for match in found if match]
+        frames = {(before, after) for before, _, after in parts}
+        if len(parts) == len(found) and len(frames) == 1:
+            ((before, after),) = frames
+            title = f"{before}n{after}" if after else before.rstrip("_.-:/ ")
+            ticks = [*names[:unlike], *(number for _, number, _ in parts)]
+            return LayerNames(
+                plotly_name(title, 24) if title else "layer",
+                tuple(plotly_name(tick, 6) for tick in ticks),
+                numbered=True,
+            )
     return LayerNames("layer", tuple(plotly_name(name, 14) for name in names), numbered=False)
 
 

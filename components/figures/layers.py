@@ -76,7 +76,7 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         return None
     return _panels(
         "Concepts by layer",
-        "of one category, apart from others, found again by another clustering",
+        "purity: one category; silhouette: apart; stability: found again",
         analysis,
         panels,
         theme,

@@ -97,7 +97,7 @@ def path_attention_by_layer(found: PathAttention, theme: str = "light") -> go.Fi
     largest = max(0.1, float(np.nanmax(np.abs([line[1] for line in lines]), initial=0.0)))
     return new_figure(
         "Attention and shared paths by layer",
-        "rank correlation of attention and shared clusters; dashed: given the distance",
+        "rank correlation; dashed: given the distance of tokens",
         theme,
         traces,
         xaxis=layer_axis(found.layers),
@@ -128,7 +128,7 @@ def path_attention_by_token(
         "x": names,
         "zmin": -1,
         "zmax": 1,
-        "xgap": 1 if len(names) < 100 else 0,
+        "xgap": 1 if len(names) < 48 else 0,
         "ygap": 1,
         "hoverongaps": False,
         "colorscale": diverging_scale(theme),
@@ -141,7 +141,7 @@ def path_attention_by_token(
     ]
     return new_figure(
         "Attention and shared paths by token",
-        "rank correlation over the tokens before it; blank: too few to tell",
+        "rank correlation over earlier tokens; blank: too few",
         theme,
         [cells],
         shapes=[

@@ -99,12 +99,12 @@ def trajectory_lines(
     paths = (
         f"all {len(window.paths):,} paths"
         if drawn == len(window.paths)
-        else f"the {drawn} most frequent of {len(window.paths):,} paths, {share:.0%} of the tokens"
+        else f"{drawn} of {len(window.paths):,} paths ({share:.0%} of the tokens)"
     )
     first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
     return new_figure(
         f"Trajectories, {first} to {last}",
-        paths if traced else f"{paths}; colour: where it begins",
+        paths if traced else f"{paths}; colour: where they begin",
         theme,
         traces,
         annotations=[legend_below(lines, theme, below=_MARGIN["b"])] if lines else [],

@@ -84,7 +84,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     which = "every token" if step == 1 else f"every {ordinal(step)} of {len(order):,} tokens"
     return new_figure(
         "All paths at a glance",
-        f"{which} a row; same colour: same cluster, aligned across layers",
+        f"{which} a row; colour: aligned cluster",
         theme,
         [cells, moved],
         margin={"l": 12},

@@ -149,9 +149,16 @@ def test_what_is_given_is_not_computed_anew() -> None:
 
 
 def test_layers_without_a_value_are_gaps_and_one_number_is_that_of_all_heads() -> None:
-    figure = head_entropy(without_weights(entropy=1.5))
+    data = analysis_from_labels(["a", "b"], {name: [0, 1] for name in LAYERS})
+    data["attention_data"] = {"h.0": {"entropy": [1.0, 2.0]}, "h.1": {"num_heads": 2}}
+    figure = head_entropy(Analysis.from_dict(data))
     assert figure is not None
-    assert np.array_equal(figure.data[0].z, [[np.nan, 1.5, np.nan]], equal_nan=True)
+    assert np.array_equal(figure.data[0].z, [[1.0, np.nan], [2.0, np.nan]], equal_nan=True)
+    assert figure.layout.xaxis.ticktext == ("0", "1")
+    data["attention_data"]["h.1"] = {"entropy": 1.5}
+    both = head_entropy(Analysis.from_dict(data))
+    assert both is not None
+    assert np.array_equal(both.data[0].z, [[1.0, 1.5], [2.0, 1.5]])
     for name in ("entropy_normalised", "first_token_weight"):
         assert head_values(without_weights(entropy=1.5), name) is None
     assert head_entropy(without_weights(head_agreement=0.5)) is None
@@ -365,5 +372,5 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: st
         assert "<i>" not in text
         assert "<b>x</b>" not in text
         assert "\u202e" not in text
-        assert 0 < len(figure.layout.title.subtitle.text) <= 80
+        assert 0 < len(figure.layout.title.subtitle.text) <= 63
         assert figure.layout.paper_bgcolor == ink(theme).surface

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -243,5 +244,7 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: st
         assert "<i>" not in text
         assert "<b>x</b>" not in text
         assert "\u202e" not in text
+        shown = re.sub("<[^>]*>", "", figure.layout.title.subtitle.text)
+        assert 0 < len(shown) <= 63
         assert figure.layout.paper_bgcolor == ink(theme).surface
     assert isinstance(matched_clusters_frame(before, after, found), pd.DataFrame)

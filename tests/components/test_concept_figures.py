@@ -197,5 +197,5 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: st
         assert "<i>" not in text
         assert "<b>x</b>" not in text
         assert "\u202e" not in text
-        assert 0 < len(figure.layout.title.subtitle.text) <= 80
+        assert 0 < len(figure.layout.title.subtitle.text) <= 63
         assert figure.layout.paper_bgcolor == ink(theme).surface

@@ -109,7 +109,7 @@ def test_of_many_paths_the_most_frequent_are_lines_and_it_is_said(build: Build) 
     figure = trajectory_lines(analysis, window)
     drawn = sum(sum(says is None for says in t.customdata) for t in solid(figure))
     assert drawn == MOST_LINES
-    assert f"the {MOST_LINES} most frequent of 300 paths" in figure.layout.title.subtitle.text
+    assert f"{MOST_LINES} of 300 paths" in figure.layout.title.subtitle.text
 
 
 def test_highlighted_tokens_and_paths_are_on_top_in_their_colours(build: Build) -> None:
@@ -323,5 +323,5 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: st
         assert "<i>" not in text
         assert "<b>x</b>" not in text
         assert "\u202e" not in text
-        assert 0 < len(figure.layout.title.subtitle.text) <= 90
+        assert 0 < len(figure.layout.title.subtitle.text) <= 63
         assert figure.layout.paper_bgcolor == ink(theme).surface
