@@ -10,13 +10,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, Projection, ami_matrix, cka_matrix
+from concept_fragmentation.components.figures.cells import numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import (
-    colour_bar,
-    colour_scale,
-    new_figure,
-    steps_scale,
-)
+from concept_fragmentation.components.figures.theme import new_figure, steps_scale
 from concept_fragmentation.components.palette import cluster_colour, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
@@ -33,7 +29,6 @@ MOST_POINTS: Final = 10_000
 
 # Products of numbers that take about half a second.
 _MOST_WORK: Final = 10**10
-_MOST_WRITTEN: Final = 200
 _HEIGHT: Final = 480
 
 
@@ -74,24 +69,9 @@ def layer_similarity(
         theme: "light" or "dark".
     """
     names = [plotly_name(layer) for layer in layers]
-    written = similarity.size <= _MOST_WRITTEN
-    cells = {
-        "type": "heatmap",
-        "z": similarity,
-        "zmin": 0,
-        "zmax": 1,
-        "xgap": 1,
-        "ygap": 1,
-        "hoverongaps": False,
-        "colorscale": colour_scale(theme),
-        "text": [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in similarity.tolist()]
-        if written
-        else None,
-        "texttemplate": "%{text}" if written else None,
-        "textfont": {"size": 10},
+    cells = numbered_cells(similarity, theme) | {
         "customdata": [[[f"{here} and {there}"] for there in names] for here in names],
         "hovertemplate": "<b>%{customdata[0]}</b><br>%{z:.3f}<extra></extra>",
-        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
     }
     axis = layer_axis(layers)
     return new_figure(

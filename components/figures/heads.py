@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.figures.cells import numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
+from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
-
-# Numbers in more cells can't be read.
-_MOST_WRITTEN: Final = 200
 
 
 def head_entropy(
@@ -38,18 +36,7 @@ def head_entropy(
     num_heads = values.shape[1]
     largest = float(np.nanmax(values))
     top = 1.0 if normalised else max(largest, 1e-9)
-    cells = {
-        "type": "heatmap",
-        "z": values.T,
-        "zmin": 0,
-        "zmax": top,
-        "xgap": 1,
-        "ygap": 1,
-        "hoverongaps": False,
-        "colorscale": colour_scale(theme),
-        "text": _written(values.T) if values.size <= _MOST_WRITTEN else None,
-        "texttemplate": "%{text}" if values.size <= _MOST_WRITTEN else None,
-        "textfont": {"size": 9},
+    cells = numbered_cells(values.T, theme, largest=top) | {
         "customdata": [
             [
                 [f"<b>{name}, head {head}</b><br>" + _said(nats, shares, firsts, (i, head))]
@@ -58,7 +45,6 @@ def head_entropy(
             for head in range(num_heads)
         ],
         "hovertemplate": "%{customdata[0]}<extra></extra>",
-        "colorbar": colour_bar(theme, nticks=4),
     }
     return new_figure(
         "Attention entropy by head",
@@ -124,19 +110,7 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
     if values is None:
         return None
     names = [plotly_name(layer) for layer in attention_layers(analysis)]
-    written = values.size <= _MOST_WRITTEN
-    cells = {
-        "type": "heatmap",
-        "z": values,
-        "zmin": 0,
-        "zmax": 1,
-        "xgap": 1,
-        "ygap": 1,
-        "hoverongaps": False,
-        "colorscale": colour_scale(theme),
-        "text": _written(values) if written else None,
-        "texttemplate": "%{text}" if written else None,
-        "textfont": {"size": 10},
+    cells = numbered_cells(values, theme) | {
         "customdata": [
             [[f"{here} and {there}", _chance(chances, i, j)] for j, there in enumerate(names)]
             for i, here in enumerate(names)
@@ -144,7 +118,6 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         "hovertemplate": (
             "<b>%{customdata[0]}</b><br>agreement %{z:.3f}%{customdata[1]}<extra></extra>"
         ),
-        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
     }
     axis = layer_axis(attention_layers(analysis))
     return new_figure(
@@ -253,7 +226,3 @@ def _chance(chances: Floats | None, i: int, j: int) -> str:
     if chances is None or np.isnan(chances[i, j]):
         return ""
     return f"<br>by chance {chances[i, j]:.3f}"
-
-
-def _written(values: Floats) -> list[list[str]]:
-    return [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values.tolist()]

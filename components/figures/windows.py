@@ -10,13 +10,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
+from concept_fragmentation.components.figures.cells import numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import (
-    colour_bar,
-    colour_scale,
-    new_figure,
-    steps_scale,
-)
+from concept_fragmentation.components.figures.theme import new_figure, steps_scale
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
@@ -24,8 +20,6 @@ from concept_fragmentation.components.words import ordinal
 IntArray = npt.NDArray[np.int64]
 
 MOST_ROWS: Final = 500
-# Numbers in more cells than of so many layers can't be read.
-_MOST_WRITTEN: Final = 14
 
 
 def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
@@ -135,19 +129,7 @@ def window_fragmentation(
     layers = analysis.labelled_layers
     grid = window_grid(analysis)
     names = [plotly_name(layer) for layer in layers]
-    written = len(layers) <= _MOST_WRITTEN
-    cells = {
-        "type": "heatmap",
-        "z": grid.fragmentation,
-        "zmin": 0,
-        "zmax": 1,
-        "xgap": 1,
-        "ygap": 1,
-        "hoverongaps": False,
-        "colorscale": colour_scale(theme),
-        "text": _two_decimals(grid.fragmentation) if written else None,
-        "texttemplate": "%{text}" if written else None,
-        "textfont": {"size": 10},
+    cells = numbered_cells(grid.fragmentation, theme) | {
         "customdata": [
             [
                 [
@@ -163,7 +145,6 @@ def window_fragmentation(
             "<b>%{customdata[0]}</b><br>fragmentation %{z:.3f}"
             "<br>%{customdata[1]:,} paths of %{customdata[2]:,} tokens<extra></extra>"
         ),
-        "colorbar": colour_bar(theme, tickvals=[0, 0.5, 1]),
     }
     axis = layer_axis(layers)
     what = axis["title"]["text"]
@@ -247,7 +228,3 @@ def _frame(first: int, last: int, theme: str) -> dict[str, Any]:
 
 def _anchor(place: int, number: int) -> str:
     return "left" if place == 0 else "right" if place == number - 1 else "center"
-
-
-def _two_decimals(values: npt.NDArray[np.float64]) -> list[list[str]]:
-    return [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values.tolist()]
