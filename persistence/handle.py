@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+from importlib.metadata import entry_points
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +14,15 @@ import pandas as pd
 from concept_fragmentation.analysis import Analysis, compute_token_paths
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, lookup
+from concept_fragmentation.persistence.display import Metadata, fields
 from concept_fragmentation.persistence.errors import NotFoundError
 from concept_fragmentation.persistence.flatten import scalars
 from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
 
 Array = npt.NDArray[Any]
+
+# Who draws an analysis declares its functions here; this package knows nothing that draws.
+FIGURES: Final = "concept_fragmentation.figures"
 
 # What tokens and labels are made from.
 _LIGHT: Final = ("model_type", "layers", "token_metadata", "cluster_labels")
@@ -29,6 +34,8 @@ class AnalysisHandle:
     `open_analysis` makes it. It shows the version as it was when it was opened, and closes with the
     `with` block or `close()`; arrays that it gave stay valid. Of the analysis's document everything
     but the arrays is read at once.
+
+    Its figures are methods too (`sankey`, ...), see `concept_fragmentation.figures`.
 
     Attributes:
         metadata: the metadata dict, as `load_analysis_results` gives it.
@@ -44,7 +51,7 @@ class AnalysisHandle:
         load: Callable[[], dict[str, Any]],
     ) -> None:
         """`encoded` analysis data whose arrays are in `tensors`; `load` loads everything."""
-        self.metadata = metadata
+        self.metadata = Metadata(metadata)
         self.model_info = model_info
         self._encoded = encoded
         self._tensors = tensors
@@ -71,6 +78,23 @@ class AnalysisHandle:
             f"{info['num_tokens']:,} tokens, {info['num_layers']} layers, {info['model_name']}>"
         )
 
+    def _repr_html_(self) -> str:
+        return fields(self.metadata | self.model_info)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A figure of this analysis, such as `sankey`: a function that makes it.
+
+        Figures are the entry points of the group `concept_fragmentation.figures`.
+        """
+        if not name.startswith("_"):
+            for point in entry_points(group=FIGURES, name=name):
+                return partial(point.load(), self)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> Iterable[str]:
+        """Its attributes, figures among them."""
+        return [*super().__dir__(), *entry_points(group=FIGURES).names]
+
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """Every declared layer, in order."""
@@ -79,17 +103,17 @@ class AnalysisHandle:
     @cached_property
     def tokens(self) -> tuple[str, ...]:
         """(T,) the tokens' text; nested sequences one after the other."""
-        return self._analysis.tokens
+        return self.analysis.tokens
 
     @cached_property
     def labels(self) -> npt.NDArray[np.int64]:
         """int64 (T, L): the raw cluster of each token in each layer that has labels; -1: none."""
-        return self._analysis.labels
+        return self.analysis.labels
 
     @cached_property
     def labelled_layers(self) -> tuple[str, ...]:
         """(L,) the layers that `labels` has a column for."""
-        return self._analysis.labelled_layers
+        return self.analysis.labelled_layers
 
     @cached_property
     def paths(self) -> pd.DataFrame:
@@ -206,7 +230,8 @@ class AnalysisHandle:
         return None if found is lookup.MISSING else codec.decode(found, self._read)
 
     @cached_property
-    def _analysis(self) -> Analysis:
+    def analysis(self) -> Analysis:
+        """Tokens and labels as columns, to compute with; without hidden states and attention."""
         keys = [key for key in _LIGHT if lookup.find(self._encoded, key) is not lookup.MISSING]
         data = {key: self._value(key) for key in keys}
         if not data.get("cluster_labels"):

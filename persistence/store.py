@@ -20,6 +20,7 @@ from concept_fragmentation.persistence.analyses import RESERVED_METADATA, Analys
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
+from concept_fragmentation.persistence.display import Metadata, table
 from concept_fragmentation.persistence.documents import FORMAT_VERSION
 from concept_fragmentation.persistence.errors import NotFoundError, StorageError
 from concept_fragmentation.persistence.filters import Filters
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_DIR: Final = Path("data") / "gpt2_analysis"
 DIR_VARIABLE: Final = "CONCEPT_FRAGMENTATION_DIR"
+
+# In a notebook.
+_SHOWN: Final = 10
 
 _FOLDERS: Final = (
     "analysis_results",
@@ -119,6 +123,26 @@ class GPT2AnalysisPersistence:
         """The class and the folder."""
         return f"{type(self).__name__}({str(self.base_dir)!r})"
 
+    def _repr_html_(self) -> str:
+        newest = self.list_analyses(limit=_SHOWN)
+        return table(
+            f"{self!r}: the {len(newest)} newest analyses" if newest else f"{self!r}: empty",
+            ("analysis_id", "name", "model_name", "tokens", "layers", "versions", "saved", "tags"),
+            (
+                (
+                    entry["analysis_id"],
+                    entry["name"],
+                    entry["model_name"],
+                    entry["num_tokens"],
+                    entry["num_layers"],
+                    entry["num_versions"],
+                    entry["timestamp"][:19],
+                    entry["tags"],
+                )
+                for entry in newest
+            ),
+        )
+
     def close(self) -> None:
         """Close the files that are held open, so that the folder can be moved; any call reopens."""
         self._analyses.close()
@@ -180,6 +204,8 @@ class GPT2AnalysisPersistence:
         tags = _strings("tags", tags, problems := [])
         if not isinstance(model_name, str) or not model_name:
             problems.append("model_name: a string that is not empty is needed")
+        elif any("\ud800" <= character <= "\udfff" for character in model_name):
+            problems.append("model_name: a lone surrogate is no character of a name")
         _need_text("input_text", input_text, problems)
         _need_text("name", name, problems, optional=True)
         _need_text("notes", notes, problems)
@@ -322,7 +348,7 @@ class GPT2AnalysisPersistence:
             limit=limit,
             offset=offset,
         )
-        return self._analyses.summaries(filters)
+        return [Metadata(entry) for entry in self._analyses.summaries(filters)]
 
     def list_versions(self, analysis_id: str) -> list[dict[str, Any]]:
         """The metadata of an analysis's versions, newest first, without opening one.
@@ -330,7 +356,8 @@ class GPT2AnalysisPersistence:
         Raises:
             AnalysisNotFoundError: there is no such analysis.
         """
-        return self._analyses.versions(check_identifier(analysis_id))
+        versions = self._analyses.versions(check_identifier(analysis_id))
+        return [Metadata(entry) for entry in versions]
 
     def diff(
         self, before: str | tuple[str, int | None], after: str | tuple[str, int | None]

@@ -588,3 +588,9 @@ def test_two_versions_are_compared(store: Store, analysis: Analysis) -> None:
     assert store.diff("one", ("one", 2)).identical
     with pytest.raises(AnalysisNotFoundError, match="Version 3"):
         store.diff("one", ("one", 3))
+
+
+def test_a_model_name_with_a_lone_surrogate_is_refused(store: Store, analysis: Analysis) -> None:
+    with pytest.raises(InvalidDataError, match="model_name: a lone surrogate"):
+        store.save_analysis_results(analysis, "gpt2\ud800", "")
+    assert store.list_analyses() == []
