@@ -18,6 +18,7 @@ from concept_fragmentation.persistence.errors import (
     VisualizationStateNotFoundError,
 )
 from concept_fragmentation.persistence.handle import AnalysisHandle
+from concept_fragmentation.persistence.merging import ImportReport
 from concept_fragmentation.persistence.store import (
     GPT2AnalysisPersistence,
     load_gpt2_analysis,
@@ -32,6 +33,7 @@ __all__ = [
     "ConceptFragmentationError",
     "CorruptedFileError",
     "GPT2AnalysisPersistence",
+    "ImportReport",
     "InvalidAnalysisError",
     "InvalidDataError",
     "NotFoundError",

@@ -14,14 +14,19 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from concept_fragmentation.persistence import codec, documents, tensors
-from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
+from concept_fragmentation.persistence.blobs import (
+    LocalBlobs,
+    copy_durably,
+    link_or_copy,
+    storage_errors,
+)
 from concept_fragmentation.persistence.cache import MAX_ENTRY_BYTES, AnalysisCache
 from concept_fragmentation.persistence.catalog import Catalog, Entry
 from concept_fragmentation.persistence.clock import now, timestamp
@@ -80,7 +85,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class _Card:
+class Card:
     """What changed of an analysis without a new version."""
 
     analysis_id: str
@@ -94,13 +99,17 @@ class _Card:
         """The part that a reader sees."""
         return {"name": self.name, "tags": list(self.tags), "notes": self.notes}
 
+    def of(self, analysis_id: str) -> Card:
+        """The same card of an analysis with another id."""
+        return dataclasses.replace(self, analysis_id=analysis_id)
+
 
 @dataclass
 class _Change:
     """One analysis while its lock is held: what is known of it, and what to record of it."""
 
     summaries: dict[int, dict[str, Any]]
-    card: _Card | None
+    card: Card | None
     # Of the newest version; None where it is as the catalog has it.
     input_text: str | None = None
 
@@ -392,7 +401,48 @@ class AnalysisFiles:
                 f"Version {version} of analysis {entry.analysis_id!r} can't be restored: another "
                 "one has that number now. Delete that one first."
             )
-        self._versions.adopt(entry.folder, version, entry.path(self._blobs) / VERSIONS)
+        source = entry.path(self._blobs) / VERSIONS
+        path = source / self._versions.document_path(entry.folder, version).name
+        with storage_errors("read", path):
+            document = documents.parse("analysis", path.read_bytes(), str(path))
+        self._versions.adopt(entry.folder, version, document, source, link_or_copy)
+
+    def adopt(
+        self,
+        analysis_id: str,
+        found: Mapping[int, dict[str, Any]],
+        source: Path,
+        card: Card | None,
+    ) -> list[int] | None:
+        """Take in the versions of another store that are missing here.
+
+        Args:
+            analysis_id: of which analysis.
+            found: their documents.
+            source: the folder that their tensor files are in.
+            card: the other store's; it is taken if the analysis is new here.
+
+        Returns:
+            The versions that were missing; None if the id is taken here by other content.
+        """
+        folder = folder_name(analysis_id)
+        with self._changing(folder) as change:
+            here = self._versions.numbers(folder)
+            common = [version for version in found if version in here]
+            same = all(_same(self._versions.document(folder, v), found[v]) for v in common)
+            if not same or (here and not common):
+                return None
+            missing = sorted(set(found) - set(here))
+            if not here and card is not None and card.analysis_id == analysis_id:
+                body = codec.encode(dataclasses.asdict(card))
+                self._blobs.write(card_name(folder), documents.render("card", body))
+            for version in missing:
+                self._versions.adopt(folder, version, found[version], source, copy_durably)
+            if missing:
+                fresh = self._read(folder)
+                change.summaries, change.card = fresh.summaries, fresh.card
+                change.input_text = fresh.input_text
+            return missing
 
     def purge(self, older_than: timedelta) -> int:
         """Remove for good what was deleted longer ago than that; how many entries."""
@@ -524,24 +574,13 @@ class AnalysisFiles:
             "tensors": self._versions.tensors(folder, version, document),
         }
 
-    def _read_card(self, folder: str) -> _Card | None:
+    def _read_card(self, folder: str) -> Card | None:
         try:
-            return self.read_card(folder)
+            return read_card(self._blobs, folder)
         except CorruptedFileError as error:
             # Every version carries the labels it was saved with; those are still right data.
             logger.warning("%s Using the name, tags and notes as they were when saved.", error)
             return None
-
-    def read_card(self, folder: str) -> _Card | None:
-        """An analysis's card; None if there is none.
-
-        Raises:
-            CorruptedFileError: it is not what was written.
-        """
-        if (data := self._blobs.read(card_name(folder))) is None:
-            return None
-        body = documents.parse("card", data, str(self._blobs.path(card_name(folder))))
-        return _Card(**codec.decode(body))
 
     def listed_folders(self) -> list[str]:
         """The folders of all analyses that the catalog knows."""
@@ -560,7 +599,7 @@ class AnalysisFiles:
 
     def _write_card(self, folder: str, change: _Change, labels: dict[str, Any]) -> None:
         analysis_id = change.summaries[change.newest]["analysis_id"]
-        card = _Card(
+        card = Card(
             analysis_id, **labels, after_version=change.newest, last_version=change.last_given
         )
         body = codec.encode(dataclasses.asdict(card))
@@ -615,6 +654,38 @@ class AnalysisFiles:
 def card_name(folder: str) -> str:
     """The name of an analysis's card as a blob."""
     return f"{_CARDS}/{folder}.json"
+
+
+def check_description(document: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a document describes itself with what the catalog needs."""
+    metadata, info = codec.decode(document["metadata"]), document["model_info"]
+    texts = ("analysis_id", "name", "model_name", "input_text", "timestamp", "notes")
+    wrong = [key for key in texts if type(metadata[key]) is not str]
+    if type(metadata["tags"]) is not list or {*map(type, metadata["tags"])} - {str}:
+        wrong.append("tags")
+    if wrong:
+        raise ValueError(f"no text in metadata: {', '.join(wrong)}")
+    if datetime.fromisoformat(metadata["timestamp"]).tzinfo is None:
+        raise ValueError("metadata.timestamp has no offset")
+    for key in ("num_tokens", "num_layers", "input_length"):
+        if type(info[key]) is not int or not 0 <= info[key] < 2**53:
+            raise ValueError(f"model_info.{key} is no count")
+
+
+def _same(document: dict[str, Any] | None, other: dict[str, Any]) -> bool:
+    return msgspec.json.encode(document) == msgspec.json.encode(other)
+
+
+def read_card(blobs: LocalBlobs, folder: str) -> Card | None:
+    """An analysis's card; None if there is none.
+
+    Raises:
+        CorruptedFileError: it is not what was written.
+    """
+    if (data := blobs.read(card_name(folder))) is None:
+        return None
+    body = documents.parse("card", data, str(blobs.path(card_name(folder))))
+    return Card(**codec.decode(body))
 
 
 def _metadata(draft: Draft, version: int, change: _Change) -> dict[str, Any]:

@@ -76,6 +76,17 @@ def link_or_copy(source: Path, target: Path) -> None:
         flush_file(target)
 
 
+def copy_durably(source: Path, target: Path) -> None:
+    """Copy a file; `target` appears whole."""
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
+    try:
+        shutil.copyfile(source, temporary)
+        flush_file(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it durably becomes `target`.

@@ -15,6 +15,7 @@ from concept_fragmentation.persistence.errors import StorageError
 
 # A fixed number of lock files: they can't be deleted safely, so there must not be one a name.
 _STRIPES: Final = 256
+_GATE: Final = "gate.lock"
 _WAIT_SECONDS: Final = 120.0
 
 
@@ -33,6 +34,9 @@ class Locks:
             StorageError: somebody else held it for two minutes.
         """
         with storage_errors("lock", self._folder):
+            # Whoever wants all locks closes the gate first: else they would seldom all be free.
+            if (gate := self._acquire_file(_GATE, _WAIT_SECONDS)) is not None:
+                gate.release()
             lock = self._acquire(name, _WAIT_SECONDS)
         if lock is None:
             raise StorageError(
@@ -43,6 +47,25 @@ class Locks:
             yield
         finally:
             lock.release()
+
+    @contextlib.contextmanager
+    def holding_all(self) -> Iterator[None]:
+        """Hold every lock: nobody changes an analysis or a session meanwhile.
+
+        Raises:
+            StorageError: somebody else held one for two minutes.
+        """
+        with contextlib.ExitStack() as stack:
+            for file in (_GATE, *map(_stripe, range(_STRIPES))):
+                with storage_errors("lock", self._folder):
+                    lock = self._acquire_file(file, _WAIT_SECONDS)
+                if lock is None:
+                    raise StorageError(
+                        f"The store is in use by another process for {_WAIT_SECONDS:.0f} seconds; "
+                        "nothing was changed. Try again when that process is done."
+                    )
+                stack.callback(lock.release)
+            yield
 
     @contextlib.contextmanager
     def holding_if_free(self, name: str) -> Iterator[bool]:
@@ -56,11 +79,18 @@ class Locks:
                 lock.release()
 
     def _acquire(self, name: str, timeout: float) -> FileLock | None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         stripe = blake3(name.encode()).digest(length=1)[0] % _STRIPES
-        lock = FileLock(self._folder / f"{stripe:02x}.lock", thread_local=False)
+        return self._acquire_file(_stripe(stripe), timeout)
+
+    def _acquire_file(self, file: str, timeout: float) -> FileLock | None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / file, thread_local=False)
         try:
             lock.acquire(timeout=timeout, poll_interval=0.005)
         except Timeout:
             return None
         return lock
+
+
+def _stripe(number: int) -> str:
+    return f"{number:02x}.lock"

@@ -7,6 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+from blake3 import blake3
+
+from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, documents
 from concept_fragmentation.persistence.blobs import LocalBlobs
 from concept_fragmentation.persistence.clock import now, timestamp
@@ -66,7 +70,24 @@ class VisualizationStates:
 
     def read(self, identifier: str) -> dict[str, Any] | None:
         """The state, `config` included; None if there is none."""
-        return _read(self._blobs, STATES, identifier, "visualization state")
+        return read_state(self._blobs, identifier)
+
+    def adopt(self, state: dict[str, Any], analysis_id: str) -> bool:
+        """Take in another store's state for `analysis_id`; False if it is here.
+
+        Where the name is taken by another view, it is called `... (imported)`.
+        """
+        kind, name, config = state["visualization_type"], state["state_name"], state["config"]
+        if not isinstance(config, dict):
+            raise InvalidDataError([f"{name}: its config is no object"])
+        for chosen in (str(name), f"{name} (imported)"):
+            there = self.read(state_id(analysis_id, str(kind), chosen))
+            if there is None:
+                self.save(analysis_id, config, str(kind), chosen)
+                return True
+            if codec.encode(there["config"]) == codec.encode(config):
+                return False
+        raise InvalidDataError([f"{name} (imported): this name is taken here by another view"])
 
     def list(self, analysis_id: str | None) -> list[dict[str, Any]]:
         """All states, or those of one analysis, newest first, without their `config`."""
@@ -121,8 +142,37 @@ class Sessions:
 
     def read(self, identifier: str) -> dict[str, Any] | None:
         """The session as `load` gives it; None if there is none."""
-        session = _read(self._blobs, SESSIONS, identifier, "session")
+        session = read_session(self._blobs, identifier)
         return None if session is None else self._with_missing(session)
+
+    def adopt(self, session: dict[str, Any], renamed: Mapping[str, str]) -> str | None:
+        """Take in another store's session; its id here, None if it is here already.
+
+        Args:
+            session: as `read_session` gives it.
+            renamed: {id there: id here} of analyses that have another id here.
+        """
+        texts = ("session_id", "session_name", "notes", "created_at", "updated_at")
+        body: dict[str, Any] = {key: session[key] for key in texts}
+        for key in ("analysis_ids", "tags"):
+            body[key] = list(session[key])
+        if not all(
+            isinstance(value, str)
+            for part in body.values()
+            for value in (part if isinstance(part, list) else [part])
+        ):
+            raise InvalidDataError([f"{session['session_id']!r}: texts are needed"])
+        body["analysis_ids"] = _unique(renamed.get(i, i) for i in body["analysis_ids"])
+        identifier = str(body["session_id"])
+        content = msgspec.json.encode(codec.encode(body), order="deterministic")
+        for chosen in (identifier, f"{identifier}-{blake3(content).hexdigest(length=4)}"):
+            there = read_session(self._blobs, chosen)
+            if there is None:
+                self._write(body | {"session_id": chosen})
+                return chosen
+            if there == body | {"session_id": chosen}:
+                return None
+        return None
 
     def list(self) -> list[dict[str, Any]]:
         """All sessions, newest first."""
@@ -177,6 +227,16 @@ class Sessions:
     def _with_missing(self, session: dict[str, Any]) -> dict[str, Any]:
         missing = [i for i in session["analysis_ids"] if not self._exists(i)]
         return session | {"missing_analysis_ids": missing}
+
+
+def read_state(blobs: LocalBlobs, identifier: str) -> dict[str, Any] | None:
+    """A state, `config` included; None if there is none."""
+    return _read(blobs, STATES, identifier, "visualization state")
+
+
+def read_session(blobs: LocalBlobs, identifier: str) -> dict[str, Any] | None:
+    """A session as it is stored; None if there is none."""
+    return _read(blobs, SESSIONS, identifier, "session")
 
 
 def _name(folder: str, identifier: str) -> str:

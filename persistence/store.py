@@ -17,6 +17,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import exchange, marker
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
+from concept_fragmentation.persistence.backup import backup
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
@@ -31,6 +32,7 @@ from concept_fragmentation.persistence.identifiers import (
     new_analysis_id,
 )
 from concept_fragmentation.persistence.locks import Locks
+from concept_fragmentation.persistence.merging import ImportReport, Merging
 from concept_fragmentation.persistence.records import Sessions, VisualizationStates
 from concept_fragmentation.persistence.trash import RETENTION
 from concept_fragmentation.persistence.upkeep import Problem, Progress, RepairReport, Upkeep, sizes
@@ -794,6 +796,47 @@ class GPT2AnalysisPersistence:
             What was done, and what is still wrong.
         """
         return self._upkeep.repair(progress)
+
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> None:
+        """Copy the store as it is at one instant, while others work on it.
+
+        The copy is a store itself, with the trash; exports, the quarantine and what can be made
+        anew (cache, catalog) stay out. Writers wait while the instant is taken, not while it is
+        copied.
+
+        Args:
+            path: a folder that is not there yet, or is empty; it appears whole or not at all.
+            progress: is called with how many files are copied, how many there are, and which one
+                is next.
+
+        Raises:
+            StorageError: something is at `path`, or the disk refused.
+        """
+        backup(self.base_dir, self._locks, Path(path).expanduser().absolute(), progress)
+
+    def import_store(
+        self, path: str | os.PathLike[str], progress: Progress | None = None
+    ) -> ImportReport:
+        """Merge another store, such as a backup, into this one; the other is not changed.
+
+        An analysis that is here with the same content stays as it is, and versions that are missing
+        here are added. An id that is taken here by other content gets a new one, made from it and
+        the content. Damaged versions are left out and reported. An error ends it; done again it
+        goes on, and what came in once does not come in twice.
+
+        Args:
+            path: the other store's folder.
+            progress: as of `verify`.
+
+        Raises:
+            InvalidDataError: there is no store.
+            UnsupportedFormatError: it was written by a newer version.
+            StorageError: the disk refused.
+        """
+        source = Path(path).expanduser().absolute()
+        merging = Merging(source, self._analyses, self._states, self._sessions)
+        merging.run(progress)
+        return merging.report
 
     def stats(self) -> dict[str, Any]:
         """How much there is.

@@ -363,6 +363,8 @@ class TensorReader:
             self._arrays = {name: {"file": file, "name": name} for name in section["digests"]}
             self._files = {file: section}
         self._chunk_bytes = section.get("chunk_bytes", CHUNK_BYTES)
+        if type(self._chunk_bytes) is not int or self._chunk_bytes < 1:
+            raise _corrupted(document_path, f"chunks of {self._chunk_bytes!r} bytes")
         self._opened: dict[str, _File] = {}
         self._whole: dict[str, npt.NDArray[np.uint8]] = {}
         self._stack = contextlib.ExitStack()
@@ -440,6 +442,15 @@ class TensorReader:
         """The shape of a tensor as it is stored."""
         where = self._where(name)
         return tuple(self._file(where["file"]).entries[where["name"]]["shape"])
+
+    def check(self) -> None:
+        """Read every file in full.
+
+        Raises:
+            CorruptedFileError: the first damage.
+        """
+        for damage in self.verify():
+            raise damage
 
     def verify(
         self, on_bytes: Callable[[int], object] | None = None

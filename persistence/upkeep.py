@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from concept_fragmentation.persistence.analyses import AnalysisFiles, card_name
+from concept_fragmentation.persistence.analyses import AnalysisFiles, card_name, read_card
 from concept_fragmentation.persistence.blobs import (
     TEMPORARY_PREFIX,
     TRASH_PREFIX,
@@ -147,7 +147,7 @@ class Upkeep:
                 if self._versions.raw(folder, version, limit=1) is not None:
                     yield Problem("damaged", damage.path, identifier, str(damage), _REPAIR)
         try:
-            self._analyses.read_card(folder)
+            read_card(self._blobs, folder)
         except CorruptedFileError as error:
             yield Problem("damaged", error.path, identifier, str(error), _REPAIR)
         with self._locks.holding_if_free(folder) as held:
@@ -295,7 +295,7 @@ class Upkeep:
             ]
             self._put_aside(names, aside, report)
         try:
-            self._analyses.read_card(folder)
+            read_card(self._blobs, folder)
         except CorruptedFileError:
             self._put_aside([card_name(folder)], aside, report)
         report.removed += [

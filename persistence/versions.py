@@ -21,14 +21,13 @@ from concept_fragmentation.persistence.blobs import (
     TEMPORARY_PREFIX,
     LocalBlobs,
     flush_folder,
-    link_or_copy,
     storage_errors,
 )
 from concept_fragmentation.persistence.errors import CorruptedFileError, UnsupportedFormatError
 
 RESULTS: Final = "analysis_results"
 
-_DOCUMENT: Final = re.compile(r"v(\d{6,})\.json")
+_DOCUMENT: Final = re.compile(r"v(\d{6,9})\.json")
 _TENSORS: Final = re.compile(r"([a-z0-9]{1,64})\.safetensors(?:\.zst)?")
 
 
@@ -126,21 +125,38 @@ class VersionFiles:
         """Remove a version's document; `sweep` removes its tensor files where nobody needs them."""
         self._blobs.delete(document_name(folder, version))
 
-    def adopt(self, folder: str, version: int, source: Path) -> None:
-        """Commit a version whose files are in another folder; they are linked, or copied."""
-        name = self.document_path(folder, version).name
-        document = documents.parse("analysis", (source / name).read_bytes(), str(source / name))
+    def adopt(
+        self,
+        folder: str,
+        version: int,
+        document: dict[str, Any],
+        source: Path,
+        place: Callable[[Path, Path], object],
+    ) -> None:
+        """Commit a version whose tensor files are in another folder; `place` brings them here.
+
+        Raises:
+            CorruptedFileError: what came is not what the document says.
+        """
         path = self.path(folder)
         with storage_errors("write", path):
             path.mkdir(parents=True, exist_ok=True)
             flush_folder(path.parent)
             for plain in tensors.files_of(document["tensors"]).values():
-                for file in (source / plain, source / f"{plain}.zst"):
-                    here = {path / plain, path / f"{plain}.zst"}
-                    if file.exists() and not any(other.exists() for other in here):
-                        link_or_copy(file, path / file.name)
+                for name in (plain, f"{plain}.zst"):
+                    here = (path / plain).exists() or (path / f"{plain}.zst").exists()
+                    if not here and (source / name).exists():
+                        place(source / name, path / name)
             flush_folder(path)
-            self._blobs.write(document_name(folder, version), (source / name).read_bytes())
+        try:
+            if reader := self.tensors(folder, version, document):
+                with reader:
+                    reader.check()
+            rendered = documents.render("analysis", document)
+            self._blobs.write(document_name(folder, version), rendered)
+        except BaseException:
+            self.sweep(folder)
+            raise
 
     def needed(self, folder: str) -> set[str] | None:
         """The names of the tensor files that any version needs; None if a document is damaged."""

@@ -96,7 +96,9 @@ def test_the_shortcuts_use_the_given_or_the_default_store(
     monkeypatch.chdir(tmp_path)
     identifier = save_gpt2_analysis(analysis, "gpt2", "text")
     assert load_gpt2_analysis(identifier)["metadata"]["version"] == 1
-    folders = {path.name for path in (tmp_path / "data" / "gpt2_analysis").iterdir()}
+    folders = {
+        path.name for path in (tmp_path / "data" / "gpt2_analysis").iterdir() if path.is_dir()
+    }
     assert folders == {
         "analysis_results",
         "visualizations",
