@@ -25,9 +25,9 @@ _DEFAULT_CLUSTERS: Final = 10
 # k-means is run from as many starts, and the best is kept.
 _STARTS: Final = 4
 _MINI_BATCH: Final = 4_096
-# Sums by more threads come in any order, and so with other last digits each time; of two numbers
-# the order does not matter.
-_THREADS: Final = 2
+# Several threads add in any order, and so with other last digits each time; and for layers of some
+# thousand tokens they wait for each other longer than they work.
+_THREADS: Final = 1
 
 NumClusters = int | Literal["auto"] | Mapping[str, int]
 
