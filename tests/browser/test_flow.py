@@ -85,7 +85,7 @@ def test_the_first_start_shows_the_demo_and_says_what_it_is(server: Any, open_pa
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
     expect(page.get_by_role("tab", name="GPT-2 Metrics Dashboard", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Analysis Persistence", exact=True)).to_be_visible()
-    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 36
+    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 35
 
 
 def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, open_page: Open) -> None:
@@ -167,12 +167,12 @@ def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> Non
         "heat": (1, 3),
     }
     page = open_page(address(server, **seen))
-    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("layer_1 to layer_4")
+    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
     expect(page.get_by_role("radio", name="Path")).to_be_checked()
     expect(page.locator(f"#{ids.MIN_COUNT}")).to_have_value("3")
     expect(page.locator(f"#{ids.FIND_TOKENS}")).to_contain_text("#8")
-    expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 0 of layer_2")
-    expect(page.locator(f"#{ids.HEAT_TARGET}")).to_contain_text("layer_3")
+    expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 0 of block_2")
+    expect(page.locator(f"#{ids.HEAT_TARGET}")).to_contain_text("block_3")
     expect(page.locator(f"#{ids.SANKEY_NOTE}")).to_contain_text("Hidden")
 
 
@@ -180,26 +180,26 @@ def test_back_and_forward_go_through_what_was_seen(server: Any, open_page: Open)
     page = open_page(server.url)
     window = page.locator(f"#{ids.LAYER_WINDOW_TEXT}")
     page.get_by_role("button", name="Show the late layers").click()
-    expect(window).to_contain_text("layer_4 to layer_5")
+    expect(window).to_contain_text("block_3 to block_4")
     page.get_by_role("button", name="Show the early layers").click()
-    expect(window).to_contain_text("layer_0 to layer_1")
+    expect(window).to_contain_text("embedding to block_1")
     page.go_back()
-    expect(window).to_contain_text("layer_4 to layer_5")
-    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 12
+    expect(window).to_contain_text("block_3 to block_4")
+    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 14
     page.go_back()
-    expect(window).to_contain_text("layer_0 to layer_5")
+    expect(window).to_contain_text("embedding to block_4")
     page.go_forward()
-    expect(window).to_contain_text("layer_4 to layer_5")
+    expect(window).to_contain_text("block_3 to block_4")
     page.reload()
-    expect(window).to_contain_text("layer_4 to layer_5")
+    expect(window).to_contain_text("block_3 to block_4")
 
 
 def test_the_window_can_be_moved_with_the_keyboard(server: Any, open_page: Open) -> None:
     page = open_page(server.url)
     page.locator(f"#{ids.LAYER_WINDOW}").get_by_role("slider").first.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("layer_1 to layer_5")
-    page.wait_for_url(re.compile(r"w=1-5"))
+    expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
+    page.wait_for_url(re.compile(r"w=1-4"))
 
 
 def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
@@ -232,12 +232,12 @@ def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open
 def test_the_table_is_filtered_on_the_server(server: Any, open_page: Open) -> None:
     page = open_page(server.url)
     note = page.locator(f"#{ids.PATH_TABLE_NOTE}")
-    expect(note).to_have_text("151 tokens")
+    expect(note).to_have_text("117 tokens")
     page.locator(f"#{ids.PATH_TABLE} .ag-header-cell").filter(has_text="token").first.locator(
         ".ag-header-cell-menu-button, .ag-header-cell-filter-button"
     ).click()
     page.locator(".ag-filter-body input[type=text]").first.fill("river")
-    expect(note).to_have_text(re.compile(r"^\d of 151 tokens match$"))
+    expect(note).to_have_text(re.compile(r"^\d of 117 tokens match$"))
 
 
 def test_thin_bands_can_be_hidden_and_the_page_says_so(server: Any, open_page: Open) -> None:
