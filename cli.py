@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from concept_fragmentation import analyze_command, app
-from concept_fragmentation.commands import library, transfer
+from concept_fragmentation import app
+from concept_fragmentation.commands import analyze, library, transfer
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -35,8 +35,8 @@ def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
-main.add_command(analyze_command.command)
 for command in (
+    analyze.analyze_command,
     library.list_command,
     library.show_command,
     library.rename_command,

@@ -1,6 +1,6 @@
 """One side of the benchmark `language_model`, in a process of its own.
 
-    python -m benchmarks.language_model_side ours|corpus|transformer_lens TOKENS FOLDER
+    python -m benchmarks.language_model_side SIDE TOKENS FOLDER
 
 reads the GPT-2 in FOLDER and the token ids beside it, goes from them to clusters and metrics, and
 prints {"seconds", "peak_bytes", ...} as JSON. The clock starts when all is imported. Both sides
@@ -14,6 +14,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from concept_fragmentation.analysis.layer_measures import (
 )
 
 NUM_CLUSTERS = 10
+NEEDED = ("hook_resid_pre", "hook_pattern", "ln_final.hook_out")
 
 
 def ours(ids: list[int], folder: Path) -> dict[str, Any]:
@@ -51,22 +53,35 @@ def corpus(ids: list[int], folder: Path) -> dict[str, Any]:
 
 
 def transformer_lens(ids: list[int], folder: Path) -> dict[str, Any]:
-    from transformer_lens import HookedTransformer  # noqa: PLC0415 - only this side has it
+    """`run_with_cache` as it is called first: it keeps everything."""
+    return from_cache(ids, folder, lambda _: True)
 
-    source = transformers.GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
-    # Weights as they are: folding them would give other hidden states.
-    model = HookedTransformer.from_pretrained_no_processing(
-        "gpt2", hf_model=source, hf_config=source.config, tokenizer=None, device="cpu"
+
+def transformer_lens_filtered(ids: list[int], folder: Path) -> dict[str, Any]:
+    """`run_with_cache` that keeps what is needed only."""
+    return from_cache(ids, folder, lambda name: name.endswith(NEEDED))
+
+
+def from_cache(ids: list[int], folder: Path, keep: Callable[[str], bool]) -> dict[str, Any]:
+    from transformer_lens.model_bridge import (  # noqa: PLC0415 - only these sides have it
+        TransformerBridge,
+    )
+
+    source = transformers.GPT2LMHeadModel.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = TransformerBridge.boot_transformers(
+        str(folder), hf_model=source, tokenizer=tokenizer, device="cpu"
     )
     with torch.inference_mode():
-        _, cache = model.run_with_cache(torch.tensor([ids]), return_type=None)
-    names = layer_names(model.cfg.n_layers)
-    residuals = [cache["resid_pre", 0]]
-    residuals += [cache["resid_post", i] for i in range(model.cfg.n_layers - 1)]
-    last = model.ln_final(cache["resid_post", model.cfg.n_layers - 1])
-    states = {name: state[0].numpy() for name, state in zip(names, [*residuals, last], strict=True)}
+        _, cache = model.run_with_cache(torch.tensor([ids]), return_type=None, names_filter=keep)
+    blocks = range(source.config.n_layer)
+    names = layer_names(len(blocks))
+    hooks = [f"blocks.{i}.hook_resid_pre" for i in blocks] + ["ln_final.hook_out"]
+    states = {name: cache[hook][0].numpy() for name, hook in zip(names, hooks, strict=True)}
     attention = attention_statistics(
-        {names[i + 1]: cache["pattern", i][0].numpy() for i in range(model.cfg.n_layers)}
+        {names[i + 1]: cache[f"blocks.{i}.attn.hook_pattern"][0].numpy() for i in blocks}
     )
     del cache, model, source
     clusterer = Clusterer(NUM_CLUSTERS)
@@ -92,7 +107,9 @@ def transformer_lens(ids: list[int], folder: Path) -> dict[str, Any]:
     return data | path_measures(Analysis.from_dict(data), {}, 0, lambda _: None)
 
 
-SIDES = {"ours": ours, "corpus": corpus, "transformer_lens": transformer_lens}
+SIDES = {
+    side.__name__: side for side in (ours, corpus, transformer_lens, transformer_lens_filtered)
+}
 
 
 def main() -> None:

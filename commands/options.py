@@ -21,6 +21,12 @@ _COMPLETED: Final = 50
 
 Command = Callable[..., Any]
 
+in_directory = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Folder of the store.  [default: {DEFAULT_DIR}]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON for programs, not a table.")
 
 
@@ -34,16 +40,11 @@ def with_store(*, make: bool = False) -> Callable[[Command], Command]:
     """
 
     def decorate(command: Command) -> Command:
-        @click.option(
-            "--dir",
-            "directory",
-            type=click.Path(file_okay=False, path_type=Path),
-            help=f"Folder of the store.  [default: {DEFAULT_DIR}]",
-        )
+        @in_directory
         @functools.wraps(command)
         def run(directory: Path | None, **arguments: Any) -> None:
             try:
-                with _open(directory, make=make) as store:
+                with open_store(directory, make=make) as store:
                     command(store, **arguments)
             except ConceptFragmentationError as error:
                 raise click.ClickException(str(error)) from error
@@ -58,7 +59,7 @@ def complete_analysis(
 ) -> list[CompletionItem]:
     """The newest analyses whose id begins with what was typed, for the shell."""
     try:
-        with _open(context.params.get("directory"), make=False) as store:
+        with open_store(context.params.get("directory"), make=False) as store:
             found = store.list_analyses(search=incomplete, limit=_COMPLETED)
     except (ConceptFragmentationError, click.ClickException):
         # A shell that completes has nowhere to say so; the command will.
@@ -73,7 +74,8 @@ def complete_analysis(
 analysis = click.argument("analysis_id", metavar="ANALYSIS", shell_complete=complete_analysis)
 
 
-def _open(directory: Path | None, *, make: bool) -> GPT2AnalysisPersistence:
+def open_store(directory: Path | None, *, make: bool) -> GPT2AnalysisPersistence:
+    """The store in a folder; without `make` a ClickException says so if there is none."""
     folder = directory or Path(os.environ.get(DIR_VARIABLE) or DEFAULT_DIR)
     if not make and not (folder.expanduser() / "analysis_results").is_dir():
         raise click.ClickException(

@@ -97,7 +97,7 @@ def save_and_load(store: GPT2AnalysisPersistence) -> str:
         metadata={"seed": 7, "quantiles": (0.25, 0.75), "loss": float("nan")},
         name="River and bank",
         tags=["demo", "small"],
-        notes="Six clusters in every layer.",
+        notes="Seven clusters in every layer.",
     )
     loaded = store.load_analysis_results(analysis_id)
     info = loaded["model_info"]
@@ -232,7 +232,8 @@ def errors(
     """Do what is refused; each error says what is wrong and what to do."""
     print("\nErrors")
     analysis, model_name, text = demo()
-    broken = {**analysis, "layers": [*analysis["layers"], "layer_0"], "cluster_labels": {"x": [0]}}
+    layers = analysis["layers"]
+    broken = {**analysis, "layers": [*layers, layers[0]], "cluster_labels": {"x": [0]}}
     refused("a mistyped id", lambda: store.load_analysis_results(f"{analysis_id}0"))
     refused(
         "an analysis that contradicts itself",

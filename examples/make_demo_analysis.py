@@ -34,6 +34,7 @@ WEIGHT_DIGITS = 4
 # When and where it was made says nothing of it, and would make every file another one.
 LEFT_OUT_OF_PROVENANCE = {
     "started", "seconds_by_stage", "duration_seconds", "platform", "num_cpus", "num_threads",
+    "python", "libraries",
 }  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def make_demo() -> dict[str, Any]:
     return {
         "metadata": {
             "name": "Demo: two stories read by a very small model, not GPT-2 small",
-            "model_name": f"{arguments['model_name']}, 4 blocks, trained on made-up stories",
+            "model_name": arguments["model_name"],
             "input_text": arguments["input_text"],
             "tags": ["demo"],
             "notes": "Made by examples/make_demo_analysis.py from the model in data/tiny_gpt2. "

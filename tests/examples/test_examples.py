@@ -55,10 +55,10 @@ def test_the_persistence_demo_shows_what_the_store_promises(tmp_path: Path) -> N
     said = run(EXAMPLES / "gpt2_persistence_demo.py", cwd=tmp_path)
     assert "False" not in said
     for promise in (
-        "loaded 151 tokens, 6 layers",
+        "loaded 117 tokens, 5 layers",
         "equal to what was saved: True",
         "{'seed': 7, 'quantiles': (0.25, 0.75), 'loss': nan}",
-        "version 1: 71 paths; Six clusters in every layer.",
+        "version 1: 69 paths; Seven clusters in every layer.",
         "kept of three: [3, 2]",
         "all, newest first: Three clusters; River and bank, k-means",
         "search 'river K-MEANS': River and bank, k-means\n",
@@ -67,7 +67,7 @@ def test_the_persistence_demo_shows_what_the_store_promises(tmp_path: Path) -> N
         "How many clusters? k = 3, 4, 5: 2 analyses",
         "_v3.json; comes back equal: True, 2 views",
         "_v3_csv; comes back equal: True, 2 views",
-        "attention.csv, cluster_labels.csv, manifest.json, token_paths.csv, tokens.csv",
+        "attention_block_4.csv, cluster_labels.csv, manifest.json, token_paths.csv, tokens.csv",
         "_v3.pkl; comes back equal: True, 2 views",
         "a bare JSON analysis: Written by hand",
         "loaded twice: 1 miss, 1 hit, 1 entry",
@@ -75,7 +75,7 @@ def test_the_persistence_demo_shows_what_the_store_promises(tmp_path: Path) -> N
         "older than now: 1 removed",
         "cleared: 0 entries",
         "AnalysisNotFoundError: Analysis not found: ",
-        "InvalidAnalysisError: Invalid data: layers[6]: the layer 'layer_0' is listed twice; ",
+        "InvalidAnalysisError: Invalid data: layers[5]: the layer 'embedding' is listed twice; ",
         "InvalidDataError: Invalid data: metadata.version: ",
         "UnsafeIdentifierError: Unsafe analysis_id '../elsewhere'",
         "StorageError: Could not make ",
@@ -108,7 +108,8 @@ def test_the_persistence_demo_leaves_a_store_to_look_at(tmp_path: Path) -> None:
     assert exports == [".json", ".pkl", "_csv", "older.json"]
 
 
-def test_the_demo_that_ships_is_what_its_script_makes() -> None:
+def test_the_demo_that_ships_is_what_its_script_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
     made = runpy.run_path(str(EXAMPLES / "make_demo_analysis.py"))["make_demo"]()
     shipped = json.loads((ROOT / "data" / "demo_analysis.json").read_text(encoding="utf-8"))
     check_close(made, shipped, "demo")
@@ -124,7 +125,8 @@ def check_close(made: Any, shipped: Any, path: str) -> None:
         assert len(made) == len(shipped), path
         for i, value in enumerate(shipped):
             check_close(made[i], value, f"{path}[{i}]")
-    elif isinstance(shipped, float):
-        assert made == pytest.approx(shipped, abs=2e-4), path
+    elif isinstance(shipped, float) or isinstance(made, float):
+        # Hidden states are rounded to three digits.
+        assert made == pytest.approx(shipped, abs=2e-3), path
     else:
         assert made == shipped, path

@@ -18,10 +18,12 @@ from concept_fragmentation.analysis import (
     read_text_file,
     saving_arguments,
 )
-from concept_fragmentation.persistence import (
-    ConceptFragmentationError,
-    GPT2AnalysisPersistence,
+from concept_fragmentation.commands.options import (
+    complete_analysis,
+    in_directory,
+    open_store,
 )
+from concept_fragmentation.persistence import ConceptFragmentationError
 
 # How much of the bar each stage fills; about how long they take of a page of text.
 _PARTS: Final = dict(zip(STAGES, (200, 500, 200, 100), strict=True))
@@ -54,9 +56,7 @@ class _Layers(click.ParamType[list[str | int]]):
 
 
 @click.command("analyze")
-@click.argument(
-    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--text", help="The text itself, instead of a FILE.")
 @click.option("--column", help="Of a CSV or TSV file: the column that holds the texts.")
 @click.option(
@@ -91,15 +91,15 @@ class _Layers(click.ParamType[list[str | int]]):
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn.")
 @click.option("--device", default="auto", show_default=True, help="As torch names it.")
 @click.option("--save", "name", help="Save the analysis under this name.")
-@click.option("--like", metavar="ANALYSIS_ID", help="Run again what that analysis was made by.")
 @click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the store.  [default: data/gpt2_analysis]",
+    "--like",
+    metavar="ANALYSIS",
+    shell_complete=complete_analysis,
+    help="Run again what that analysis was made by.",
 )
+@in_directory
 @click.pass_context
-def command(
+def analyze_command(
     context: click.Context,
     /,
     file: Path | None,
@@ -128,18 +128,17 @@ def command(
     try:
         with _Bar() as bar:
             if like is not None:
-                store = GPT2AnalysisPersistence(base_dir=directory)
-                made = analyze_again(
-                    store.load_analysis_results(like)["analysis_data"], progress=bar.report
-                )
+                with open_store(directory, make=False) as store:
+                    loaded = store.load_analysis_results(like)
+                made = analyze_again(loaded["analysis_data"], progress=bar.report)
             else:
                 options["n_clusters"] = options.pop("k")
                 read = text if file is None else _read(file, column, options["words"])
                 made = analyze(read or "", progress=bar.report, **options)
         saved = None
         if name is not None:
-            store = GPT2AnalysisPersistence(base_dir=directory)
-            saved = store.save_analysis_results(made, **saving_arguments(made), name=name)
+            with open_store(directory, make=True) as store:
+                saved = store.save_analysis_results(made, **saving_arguments(made), name=name)
     except ConceptFragmentationError as error:
         raise click.ClickException(str(error)) from error
     click.echo(summary(made))

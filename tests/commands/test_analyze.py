@@ -65,7 +65,7 @@ def test_layers_are_chosen_by_name_and_index() -> None:
         (["--text", TEXT, "--model", "tiny", "--k", "99"], "99 clusters of 20 tokens"),
         (["--text", " ", "--model", "./nowhere"], "The model './nowhere' can't be had"),
         (["--text", TEXT, "--model", "tiny", "--layers", "top"], "no layer 'top'"),
-        (["no-such-file.txt"], "does not exist"),
+        (["no-such-file.txt"], "Cannot read no-such-file.txt: No such file or directory."),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(arguments: list[str], sentence: str) -> None:
@@ -76,6 +76,7 @@ def test_what_cannot_be_done_is_one_sentence(arguments: list[str], sentence: str
 
 
 def test_an_analysis_that_is_not_there_is_named(tmp_path: Path) -> None:
+    GPT2AnalysisPersistence(tmp_path)
     ran = run("--like", "nobody", "--dir", tmp_path)
     assert ran.exit_code == 1
     assert "Analysis not found: 'nobody'" in ran.output
