@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import flask
-from dash import Dash
+from dash import Dash, html
 from flask_bootstrap import Bootstrap5
 
 from concept_fragmentation import callbacks
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
+from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 
 TITLE = "Concept Fragmentation"
@@ -32,7 +33,6 @@ _INDEX = """<!DOCTYPE html>
 <html lang="en">
     <head>
         {%metas%}
-        <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>{%title%}</title>
         {%favicon%}
         {%css%}
@@ -83,6 +83,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     )
     app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
     app.layout = page()
+    # Callbacks are checked against everything that can be on the page.
+    app.validation_layout = html.Div([page(), token_grid([])])
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     callbacks.register(app, Workspace(store, demo_analysis()))
     return app

@@ -5,31 +5,50 @@
   "use strict";
 
   // Dash passes on neither whether a click hit a cluster or a band, nor their customdata; Plotly
-  // knows both. The figure's element stays the same when the figure changes, so one listener does.
+  // knows both. A figure's element stays the same when the figure changes, so one listener does.
   let gestures = 0;
 
-  function listen(graph) {
+  function tell(kind, value) {
+    gestures += 1;
+    window.dash_clientside.set_props("gesture", {
+      data: { kind: kind, value: value, n: `click-${gestures}` },
+    });
+  }
+
+  // What a click on a point of a figure chooses, by the figure's id; of most, what its customdata
+  // begins with says it: ["node", layer, cluster], ["link", layer, source, target], ["token", i].
+  const choices = {
+    "window-fragmentation": (point) => ["span", point.pointIndex],
+    "head-entropy": (point) => ["head", [point.pointIndex[1], point.pointIndex[0]]],
+  };
+
+  function chosen(id, point) {
+    if (choices[id]) return choices[id](point);
+    const said = point.customdata;
+    if (!Array.isArray(said)) return null;
+    if (said[0] === "node") return ["select", said.slice(0, 3)];
+    if (said[0] === "link") return ["select", said.slice(0, 4)];
+    if (said[0] === "token") return ["token", said[1]];
+    return null;
+  }
+
+  function listen(id, graph) {
     if (graph.dataset.cfListens) return;
     graph.dataset.cfListens = "true";
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
-      if (!point || !Array.isArray(point.customdata)) return;
-      // ["node", layer, cluster, ...] or ["link", layer, source, target, ...]
-      const parts = point.customdata[0] === "node" ? 3 : 4;
-      gestures += 1;
-      window.dash_clientside.set_props("gesture", {
-        data: { kind: "select", value: point.customdata.slice(0, parts), n: gestures },
-      });
+      const choice = point && chosen(id, point);
+      if (choice) tell(choice[0], choice[1]);
     });
   }
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.figures = {
-    // Runs whenever the token flow's figure changed; Plotly may still be loading by then.
-    listen: function (_figure, id) {
+    // Runs whenever a figure changed; Plotly may still be loading by then.
+    listen: function (_children, id) {
       const attach = (attempts) => {
         const graph = document.querySelector(`#${id} .js-plotly-plot`);
-        if (graph && graph.on) listen(graph);
+        if (graph && graph.on) listen(id, graph);
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);

@@ -1,4 +1,4 @@
-// Clicks on quick choices and archetypal paths, handed to the one callback that decides what is
+// Clicks on tabs, quick choices and archetypal paths, handed to the one callback that decides what is
 // shown. Done here because a button that has just been drawn must not count as clicked.
 
 (function () {
@@ -27,6 +27,7 @@
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.gestures = {
     quick_window: choose("window"),
+    open_tab: choose("tab"),
     toggle_path: choose("path"),
     clear: function (clicks) {
       return clicks ? gesture("clear", null) : window.dash_clientside.no_update;

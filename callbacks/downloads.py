@@ -9,10 +9,10 @@ import flask
 import pandas as pd
 from dash import ALL, Dash, Input, Output, State
 
-from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks import flow
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.flow import selected_tokens
+from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
@@ -59,51 +59,10 @@ def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:
     return data.to_csv(FRAMES[figure_id](workspace, view))
 
 
-def _of_window(
-    frame: Callable[[Analysis, LayerWindow], pd.DataFrame],
-) -> Callable[[Workspace, View], pd.DataFrame]:
-    def of_view(workspace: Workspace, view: View) -> pd.DataFrame:
-        window = workspace.window(view)
-        return pd.DataFrame() if window is None else frame(workspace.shown(view).analysis, window)
-
-    return of_view
-
-
-def _of_analysis(
-    frame: Callable[[Analysis], pd.DataFrame],
-) -> Callable[[Workspace, View], pd.DataFrame]:
-    return lambda workspace, view: frame(workspace.shown(view).analysis)
-
-
-def _paths(_analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
-    """Return every path of the window, most frequent first, with one column a layer."""
-    columns = {f"layer {name}": window.paths[:, i] for i, name in enumerate(window.layers)}
-    share = window.counts / max(window.num_counted, 1)
-    return pd.DataFrame({"tokens": window.counts, "share": share} | columns)
-
-
-def _transitions(workspace: Workspace, view: View) -> pd.DataFrame:
-    if view.heat is None:
-        return pd.DataFrame()
-    return data.transition_frame(workspace.shown(view).analysis, view.heat[0], view.heat[1])
-
-
-def _selection(workspace: Workspace, view: View) -> pd.DataFrame:
-    indices = selected_tokens(workspace, view).tolist()
-    return data.tokens_frame(workspace.shown(view).analysis, indices)
-
-
 FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
-    ids.SANKEY: _of_window(data.window_links_frame),
-    ids.PATHS: _of_window(_paths),
-    ids.SELECTION: _selection,
+    **{figure_id: source.frame for figure_id, source in SOURCES.items()},
+    **flow.FRAMES,
     ids.PATH_TABLE: Workspace.frame,
-    ids.PATH_METRICS: _of_window(data.path_metrics_frame),
-    ids.CLUSTER_SIZES: _of_window(data.cluster_sizes_frame),
-    ids.CLUSTER_ENTROPY: _of_window(data.cluster_entropy_frame),
-    ids.HEAT_MAP: _transitions,
-    ids.ATTENTION: _of_analysis(data.attention_frame),
-    ids.CONCEPTS: _of_analysis(data.concepts_frame),
 }
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, html
+import pandas as pd
+from dash import Dash, Output, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import (
+    Analysis,
+    LayerWindow,
     archetypal_paths,
     tokens_in_cluster,
     tokens_in_transition,
 )
-from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.overview import NO_LABELS, NOTHING_TO_DRAW
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.layers import frame_of_window
+from concept_fragmentation.callbacks.overview import NO_LABELS
+from concept_fragmentation.callbacks.views import Drawing, Source, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.figures.sankey import token_sankey
-from concept_fragmentation.components.figures.theme import empty_figure
+from concept_fragmentation.components.figures import data
+from concept_fragmentation.components.figures.sankey import SankeyView, token_sankey
 from concept_fragmentation.components.parts import card, downloads, empty_state
 from concept_fragmentation.components.summary import archetypal_table, token_list
 from concept_fragmentation.components.view import View
@@ -32,52 +35,50 @@ EXAMPLES: Final = 40
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Draw the flow and list what is clicked."""
+    """Say what the flow leaves out, list its paths, and the tokens of what is clicked."""
 
     @app.callback(
-        Output(ids.SANKEY, "figure"),
-        Output(ids.SANKEY_NOTE, "children"),
-        Input(ids.FLOW_VIEW, "data"),
-        Input(ids.THEME, "data"),
+        Output(ids.SANKEY_NOTE, "children"), order_for(ids.SANKEY), prevent_initial_call=True
     )
-    def draw_flow(query: str | None, theme: str) -> tuple[go.Figure, str]:
-        return flow(workspace, needed(query), theme)
+    def say_what_is_hidden(order: Mapping[str, Any] | None) -> str:
+        return note(workspace, *ordered(order))
+
+    @app.callback(Output(ids.PATHS, "children"), order_for(ids.PATHS), prevent_initial_call=True)
+    def list_paths(order: Mapping[str, Any] | None) -> list[Component]:
+        return paths(workspace, *ordered(order))
 
     @app.callback(
-        Output(ids.PATHS, "children"),
-        Input(ids.FLOW_VIEW, "data"),
-        Input(ids.THEME, "data"),
+        Output(ids.SELECTION, "children"), order_for(ids.SELECTION), prevent_initial_call=True
     )
-    def list_paths(query: str | None, theme: str) -> list[Component]:
-        return paths(workspace, needed(query), theme)
-
-    @app.callback(Output(ids.SELECTION, "children"), Input(ids.SELECTION_VIEW, "data"))
-    def list_tokens(query: str | None) -> Component | None:
-        return selection(workspace, needed(query))
-
-    in_browser(
-        app,
-        "figures",
-        "listen",
-        Input(ids.SANKEY, "figure"),
-        State(ids.SANKEY, "id"),
-    )
+    def list_tokens(order: Mapping[str, Any] | None) -> Component | None:
+        return selection(workspace, ordered(order)[0])
 
 
-def flow(workspace: Workspace, view: View, theme: str) -> tuple[go.Figure, str]:
-    """Return the Sankey of a settled view, and what it leaves out, in words."""
+def flow(workspace: Workspace, view: View, theme: str) -> SankeyView | None:
+    """Return the Sankey of a settled view; None where no layer has labels."""
     window = workspace.window(view)
     if window is None:
-        return empty_figure(NOTHING_TO_DRAW, theme), ""
-    sankey = token_sankey(
-        workspace.shown(view).analysis,
-        window,
-        colour_by=view.colour_by,
-        min_count=view.min_count,
-        highlighted_tokens=view.tokens,
-        highlighted_paths=view.paths,
-        theme=theme,
+        return None
+    return workspace.computed(
+        view,
+        ("flow", view.part("flow"), theme),
+        lambda: token_sankey(
+            workspace.shown(view).analysis,
+            window,
+            colour_by=view.colour_by,
+            min_count=view.min_count,
+            highlighted_tokens=view.tokens,
+            highlighted_paths=view.paths,
+            theme=theme,
+        ),
     )
+
+
+def note(workspace: Workspace, view: View, theme: str) -> str:
+    """Return what the Sankey of a settled view leaves out, in words."""
+    sankey, window = flow(workspace, view, theme), workspace.window(view)
+    if sankey is None or window is None:
+        return ""
     said = []
     if sankey.num_hidden_links:
         said.append(
@@ -86,7 +87,12 @@ def flow(workspace: Workspace, view: View, theme: str) -> tuple[go.Figure, str]:
         )
     if window.num_left_out:
         said.append(f"Left out: {plural(window.num_left_out, 'token')} without a cluster.")
-    return sankey.figure, " ".join(said) or "Every band is shown."
+    return " ".join(said) or "Every band is shown."
+
+
+def _draw(workspace: Workspace, view: View, theme: str) -> Drawing:
+    sankey = flow(workspace, view, theme)
+    return NO_LABELS if sankey is None else sankey.figure
 
 
 def paths(workspace: Workspace, view: View, theme: str) -> list[Component]:
@@ -118,3 +124,25 @@ def selection(workspace: Workspace, view: View) -> Component | None:
     table = downloads(ids.SELECTION, "the selected tokens", image=False, query=view.to_query())
     head = html.Div([heading, table], className="cf-card-head")
     return card([head, *rest], label="Selected tokens")
+
+
+def _paths_frame(_analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
+    """Every path of the window, most frequent first, with one column a layer."""
+    columns = {f"layer {name}": window.paths[:, i] for i, name in enumerate(window.layers)}
+    share = window.counts / max(window.num_counted, 1)
+    return pd.DataFrame({"tokens": window.counts, "share": share} | columns)
+
+
+def _selection_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    indices = selected_tokens(workspace, view).tolist()
+    return data.tokens_frame(workspace.shown(view).analysis, indices)
+
+
+SOURCES: Final[Mapping[str, Source]] = {
+    ids.SANKEY: Source(_draw, frame_of_window(data.window_links_frame)),
+}
+# What is listed, not drawn.
+FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
+    ids.PATHS: frame_of_window(_paths_frame),
+    ids.SELECTION: _selection_frame,
+}

@@ -12,15 +12,17 @@ from dash import Dash, Input, Output, State, ctx, no_update
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import DEMO_KEY, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
 
 ANALYSES_OFFERED: Final = 50
-# No analysis can have this id: identifiers hold no slash.
-DEMO_VALUE: Final = "/demo"
+DEMO_VALUE: Final = DEMO_KEY[0]
+
+# Tabs without figures: what is loaded in them is shown in the overview.
+_ELSEWHERE: Final = frozenset(("analyze", "persistence"))
 
 
 class ChoiceMissingError(ConceptFragmentationError):
@@ -171,14 +173,9 @@ def save(workspace: Workspace, view: View, name: str) -> Saved:
     if not name:
         raise ChoiceMissingError("Give the analysis a name, then save it.")
     shown = workspace.shown(view)
-    if shown.is_demo:
-        loaded: Mapping[str, Any] = workspace.demo
-    else:
-        loaded = workspace.store.load_analysis_results(
-            str(shown.metadata["analysis_id"]), int(shown.metadata["version"])
-        )
+    loaded = workspace.loaded(view)
     metadata = loaded["metadata"]
-    next_version = not shown.is_demo and name == shown.name
+    next_version = shown.is_saved and name == shown.name
     analysis_id = workspace.store.save_analysis_results(
         loaded["analysis_data"],
         metadata["model_name"],
@@ -192,7 +189,7 @@ def save(workspace: Workspace, view: View, name: str) -> Saved:
     version = int(workspace.store.list_versions(analysis_id)[0]["version"])
     what = f"version {version}" if next_version else f"a new analysis, version {version}"
     return Saved(
-        view=replace(view, analysis_id=analysis_id, version=version),
+        view=replace(view, analysis_id=analysis_id, version=version, draft=None),
         sentence=f"Saved '{title(name)}' as {what}.",
     )
 
@@ -203,10 +200,15 @@ def load(workspace: Workspace, view: View, chosen: str | None, version: int | No
         raise ChoiceMissingError("Choose a saved analysis, then load it.")
     analysis_id = None if chosen == DEMO_VALUE else chosen
     target = workspace.settle(
-        View(analysis_id=analysis_id, version=version, colour_by=view.colour_by)
+        View(
+            tab=view.tab if view.tab not in _ELSEWHERE else "overview",
+            analysis_id=analysis_id,
+            version=version,
+            colour_by=view.colour_by,
+        )
     )
     shown = workspace.shown(target)
-    which = "" if shown.is_demo else f", version {target.version}"
+    which = f", version {target.version}" if shown.is_saved else ""
     return Saved(view=target, sentence=f"Loaded '{title(shown.name)}'{which}.")
 
 

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.attention import matrix_choice, num_heads
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.controls import (
+    ALL_HEADS,
     cluster_options,
+    colour_options,
+    head_options,
     layer_marks,
     layer_options,
     token_options,
     window_text,
 )
+from concept_fragmentation.components.figures.weights import weight_layers
 from concept_fragmentation.components.messages import failure
 from concept_fragmentation.components.view import (
     MAX_HIGHLIGHTED_TOKENS,
     Part,
     View,
+    parse_colouring,
     parse_path,
     parse_selection,
+    parse_tab,
+    parse_threshold,
     quick_windows,
 )
-
-PART_STORES: Final[Mapping[Part, str]] = {
-    "analysis": ids.ANALYSIS_VIEW,
-    "window": ids.WINDOW_VIEW,
-    "flow": ids.FLOW_VIEW,
-    "heat": ids.HEAT_VIEW,
-    "selection": ids.SELECTION_VIEW,
-}
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,16 @@ class Controls:
     tokens: Sequence[int] | None = None
     heat_source: int | None = None
     heat_target: int | None = None
+    layer: int | None = None
+    head: int | None = None
+    threshold: int | None = None
 
     def apply(self, view: View) -> View:
         """Return the view as the controls have it; what a control can't say stays."""
         if self.window is not None and len(self.window) == 2:
             view = view.with_window(int(self.window[0]), int(self.window[1]))
         if self.colour_by is not None:
-            view = replace(view, colour_by="path" if self.colour_by == "path" else "cluster")
+            view = replace(view, colour_by=parse_colouring(self.colour_by))
         if self.min_count is not None:
             view = replace(view, min_count=max(1, int(self.min_count)))
         if self.tokens is not None:
@@ -62,23 +65,45 @@ class Controls:
             view = replace(view, tokens=tokens)
         if self.heat_source is not None and self.heat_target is not None:
             view = replace(view, heat=(int(self.heat_source), int(self.heat_target)))
+        if self.layer is not None and self.head is not None:
+            head = None if self.head == ALL_HEADS else int(self.head)
+            view = replace(view, layer=int(self.layer), head=head)
+        if self.threshold is not None:
+            view = replace(view, threshold=parse_threshold(int(self.threshold)))
         return view
 
 
 def apply_gesture(view: View, gesture: Mapping[str, Any], num_layers: int) -> View:
-    """Return the view after a click: on a cluster or band, a path, a quick choice, clear."""
+    """Return the view after a click; one that says nothing readable changes nothing.
+
+    "select": on a cluster or band; "path", "token": on one of these; "span": on a window, given by
+    its ends; "head": on a head of a layer; "window": on a quick choice; "tab"; "clear".
+    """
     kind, value = gesture.get("kind"), gesture.get("value")
-    if kind == "select":
-        return replace(view, selection=parse_selection(value))
-    if kind == "path":
-        path = parse_path(str(value))
-        return view.toggle_path(path) if path else view
-    if kind == "window":
-        window = quick_windows(num_layers).get(str(value))
-        return view.with_window(*window) if window else view
-    if kind == "clear":
-        return replace(view, tokens=(), paths=(), selection=None)
-    return view
+    pair = _pair(value)
+    path = parse_path(str(value))
+    quick = quick_windows(num_layers).get(str(value))
+    changes: dict[str, Callable[[], View]] = {
+        "select": lambda: replace(view, selection=parse_selection(value)),
+        "path": lambda: view.toggle_path(path) if path else view,
+        "token": lambda: view.toggle_token(value) if _is_index(value) else view,
+        "span": lambda: view.with_window(min(pair), max(pair)) if pair else view,
+        "head": lambda: replace(view, layer=pair[0], head=pair[1]) if pair else view,
+        "window": lambda: view.with_window(*quick) if quick else view,
+        "tab": lambda: replace(view, tab=parse_tab(value)),
+        "clear": lambda: replace(view, tokens=(), paths=(), selection=None),
+    }
+    change = changes.get(str(kind))
+    return change() if change else view
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    known = isinstance(value, list) and len(value) == 2 and all(map(_is_index, value))
+    return (value[0], value[1]) if known else None
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -88,12 +113,14 @@ def register(app: Dash, workspace: Workspace) -> None:
         output={
             "search": Output(ids.LOCATION, "search"),
             "view": Output(ids.VIEW, "data"),
-            **{part: Output(store, "data") for part, store in PART_STORES.items()},
+            "analysis": Output(ids.ANALYSIS_VIEW, "data"),
+            "parts": Output(ids.PARTS, "data"),
             "window_value": Output(ids.LAYER_WINDOW, "value"),
             "window_max": Output(ids.LAYER_WINDOW, "max"),
             "window_marks": Output(ids.LAYER_WINDOW, "marks"),
             "window_disabled": Output(ids.LAYER_WINDOW, "disabled"),
             "window_text": Output(ids.LAYER_WINDOW_TEXT, "children"),
+            "colour_options": Output(ids.COLOUR_BY, "options"),
             "colour_by": Output(ids.COLOUR_BY, "value"),
             "min_count": Output(ids.MIN_COUNT, "value"),
             "token_options": Output(ids.FIND_TOKENS, "options"),
@@ -102,6 +129,11 @@ def register(app: Dash, workspace: Workspace) -> None:
             "heat_target_options": Output(ids.HEAT_TARGET, "options"),
             "heat_source": Output(ids.HEAT_SOURCE, "value"),
             "heat_target": Output(ids.HEAT_TARGET, "value"),
+            "layer_options": Output(ids.ATTENTION_LAYER, "options"),
+            "head_options": Output(ids.ATTENTION_HEAD, "options"),
+            "layer": Output(ids.ATTENTION_LAYER, "value"),
+            "head": Output(ids.ATTENTION_HEAD, "value"),
+            "threshold": Output(ids.ATTENTION_THRESHOLD, "value"),
             "cluster_options": Output(ids.CLUSTER_CHOICE, "options"),
             "cluster_value": Output(ids.CLUSTER_CHOICE, "value"),
         },
@@ -117,6 +149,9 @@ def register(app: Dash, workspace: Workspace) -> None:
                 "tokens": Input(ids.FIND_TOKENS, "value"),
                 "heat_source": Input(ids.HEAT_SOURCE, "value"),
                 "heat_target": Input(ids.HEAT_TARGET, "value"),
+                "layer": Input(ids.ATTENTION_LAYER, "value"),
+                "head": Input(ids.ATTENTION_HEAD, "value"),
+                "threshold": Input(ids.ATTENTION_THRESHOLD, "value"),
             },
         },
         state={"query": State(ids.VIEW, "data")},
@@ -166,8 +201,9 @@ def register(app: Dash, workspace: Workspace) -> None:
         shown = workspace.shown(View.from_query(query))
         return token_options(shown.analysis, chosen or (), typed or "")
 
-    for name in ("quick_window", "toggle_path", "clear"):
+    for name in ("open_tab", "quick_window", "toggle_path", "clear"):
         source = {
+            "open_tab": Input({"type": ids.TAB, "index": ALL}, "n_clicks"),
             "quick_window": Input({"type": ids.QUICK_WINDOW, "index": ALL}, "n_clicks"),
             "toggle_path": Input({"type": ids.PATH_ROW, "index": ALL}, "n_clicks"),
             "clear": Input(ids.CLEAR_HIGHLIGHTS, "n_clicks"),
@@ -180,6 +216,38 @@ def register(app: Dash, workspace: Workspace) -> None:
             source,
             prevent_initial_call=True,
         )
+
+    figure_views = {"type": ids.FIGURE_VIEW, "index": ALL}
+    in_browser(
+        app,
+        "view",
+        "dispatch",
+        Output(figure_views, "data"),
+        Input(ids.PARTS, "data"),
+        Input(ids.THEME, "data"),
+        State(ids.STRUCTURE, "data"),
+        State(figure_views, "id"),
+        State(figure_views, "data"),
+    )
+    in_browser(
+        app,
+        "view",
+        "show",
+        Output({"type": ids.SECTION, "index": ALL}, "hidden"),
+        Output({"type": ids.TAB, "index": ALL}, "aria-current"),
+        Input(ids.PARTS, "data"),
+        State(ids.STRUCTURE, "data"),
+        State({"type": ids.SECTION, "index": ALL}, "id"),
+        State({"type": ids.TAB, "index": ALL}, "id"),
+    )
+    in_browser(
+        app,
+        "view",
+        "copy",
+        Output(ids.COPY_LINK, "children"),
+        Input(ids.COPY_LINK, "n_clicks"),
+        prevent_initial_call=True,
+    )
 
 
 def page_state(
@@ -197,13 +265,13 @@ def page_state(
         "search": _changed(query, None if old is None else old.to_query()),
         "view": _changed(query, None if old is None else old.to_query()),
     }
-    for part in get_args(Part):
-        state[part] = _changed(view.part(part), None if old is None else old.part(part))
+    state["analysis"] = _changed(view.part("analysis"), old and old.part("analysis"))
+    state["parts"] = _changed(_parts(view), old and _parts(old))
     same_analysis = old is not None and state["analysis"] is no_update
-    same_window = old is not None and state["window"] is no_update
+    same_window = old is not None and view.part("window") == old.part("window")
     return (
         state
-        | _control_values(view, said)
+        | _control_values(view, said, matrix_choice(shown.analysis, view))
         | _control_choices(shown, same_analysis)
         | {
             "window_text": no_update
@@ -222,9 +290,12 @@ def page_state(
     )
 
 
-def _control_values(view: View, said: Controls) -> dict[str, Any]:
+def _control_values(
+    view: View, said: Controls, matrix: tuple[int, int | None] | None
+) -> dict[str, Any]:
     window = [view.first, view.last or 0]
     source, target = view.heat or (None, None)
+    layer, head = matrix or (None, None)
     return {
         "window_value": no_update if _same(said.window, window) else window,
         "colour_by": _changed(view.colour_by, said.colour_by),
@@ -232,22 +303,47 @@ def _control_values(view: View, said: Controls) -> dict[str, Any]:
         "token_value": no_update if _same(said.tokens, view.tokens) else list(view.tokens),
         "heat_source": _changed(source, said.heat_source),
         "heat_target": _changed(target, said.heat_target),
+        "layer": _changed(layer, said.layer),
+        "head": _changed(ALL_HEADS if head is None else head, said.head),
+        "threshold": _changed(view.threshold, said.threshold),
     }
 
 
 def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
+    names = (
+        "window_max",
+        "window_marks",
+        "window_disabled",
+        "heat_options",
+        "heat_target_options",
+        "colour_options",
+        "layer_options",
+        "head_options",
+    )
     if same_analysis:
-        names = ("window_max", "window_marks", "window_disabled")
-        return dict.fromkeys((*names, "heat_options", "heat_target_options"), no_update)
-    layers = shown.analysis.labelled_layers
+        return dict.fromkeys(names, no_update)
+    analysis = shown.analysis
+    layers = analysis.labelled_layers
     options = layer_options(layers)
+    weights = weight_layers(analysis)
     return {
         "window_max": max(len(layers) - 1, 1),
         "window_marks": layer_marks(layers),
         "window_disabled": len(layers) < 2,
         "heat_options": options,
         "heat_target_options": options,
+        "colour_options": colour_options(analysis),
+        "layer_options": [
+            option
+            for option in layer_options(analysis.layers)
+            if analysis.layers[option["value"]] in weights
+        ],
+        "head_options": head_options(num_heads(analysis)),
     }
+
+
+def _parts(view: View) -> dict[str, Any]:
+    return {"tab": view.tab, "queries": {part: view.part(part) for part in get_args(Part)}}
 
 
 def _node_text(view: View) -> str | None:

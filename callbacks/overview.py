@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dash import Dash, Input, Output
+from collections.abc import Mapping
+from typing import Any
+
+from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import archetypal_paths
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.views import needed, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
+from concept_fragmentation.components.stands_out import fact_of_significance, facts_of_window
 from concept_fragmentation.components.summary import analysis_facts, summary_cards
 from concept_fragmentation.components.view import View
 
@@ -17,7 +21,6 @@ NO_LABELS = (
     "This analysis has no cluster labels, so there are no paths to show. Add cluster_labels, one "
     "list a layer, and save it again."
 )
-NOTHING_TO_DRAW = "No cluster labels, nothing to draw"
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -26,11 +29,21 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(Output(ids.ANALYSIS_BAR, "children"), Input(ids.ANALYSIS_VIEW, "data"))
     def show_analysis(query: str | None) -> list[Component]:
         shown = workspace.shown(needed(query))
-        return analysis_facts(shown.analysis, shown.metadata, demo=shown.is_demo)
+        return analysis_facts(
+            shown.analysis, shown.metadata, demo=shown.is_demo, saved=shown.is_saved
+        )
 
-    @app.callback(Output(ids.SUMMARY, "children"), Input(ids.WINDOW_VIEW, "data"))
-    def show_summary(query: str | None) -> list[Component]:
-        return summary(workspace, needed(query))
+    @app.callback(
+        Output(ids.SUMMARY, "children"), order_for(ids.SUMMARY), prevent_initial_call=True
+    )
+    def show_summary(order: Mapping[str, Any] | None) -> list[Component]:
+        return summary(workspace, ordered(order)[0])
+
+    @app.callback(
+        Output(ids.STANDS_OUT, "children"), order_for(ids.STANDS_OUT), prevent_initial_call=True
+    )
+    def say_what_stands_out(order: Mapping[str, Any] | None) -> list[Component]:
+        return stands_out(workspace, ordered(order)[0])
 
 
 def summary(workspace: Workspace, view: View) -> list[Component]:
@@ -47,3 +60,18 @@ def summary(workspace: Workspace, view: View) -> list[Component]:
         metrics.cluster_changes.mean() if analysis.num_tokens else float("nan"),
         metrics.mobility_score.mean() if analysis.num_tokens else float("nan"),
     )
+
+
+def stands_out(workspace: Workspace, view: View) -> list[Component]:
+    """Return in words what stands out in a settled view's window."""
+    shown, window, metrics = workspace.shown(view), workspace.window(view), workspace.metrics(view)
+    if window is None or metrics is None:
+        return [empty_state(NO_LABELS)]
+    facts = workspace.computed(
+        view,
+        ("facts", window.first, window.last),
+        lambda: facts_of_window(shown.analysis, window, metrics),
+    )
+    tested = fact_of_significance(shown.significance)
+    facts = [*facts, tested] if tested else facts
+    return [html.Ul([html.Li(fact) for fact in facts], className="cf-facts")]

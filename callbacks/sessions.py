@@ -103,7 +103,7 @@ def add(workspace: Workspace, view: View, session_id: str | None) -> str:
     session = _session(workspace, session_id)
     if view.analysis_id is None:
         raise ChoiceMissingError(
-            "The demo is not in the store yet: save it under a name, then add it."
+            "What is shown is not in the store yet: save it under a name, then add it."
         )
     name = title(session["session_name"])
     if view.analysis_id in session["analysis_ids"]:

@@ -76,7 +76,7 @@ def save_state(workspace: Workspace, view: View, name: str) -> str:
         raise ChoiceMissingError("Give the view a name, then save it.")
     if view.analysis_id is None:
         raise ChoiceMissingError(
-            "A view is kept with its analysis: save the demo under a name first, then the view."
+            "A view is kept with its analysis: save that under a name first, then the view."
         )
     workspace.store.save_visualization_state(view.analysis_id, view.to_dict(), STATE_TYPE, name)
     return f"Saved the view '{title(name)}'."

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from dash import Dash, Input, Output, State
+from dash.exceptions import PreventUpdate
+from dash_ag_grid import AgGrid
 
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.views import order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.token_table import column_definitions, rows
+from concept_fragmentation.components.token_table import (
+    column_definitions,
+    rows,
+    token_grid,
+)
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural
 
@@ -19,31 +25,42 @@ from concept_fragmentation.components.words import plural
 def register(app: Dash, workspace: Workspace) -> None:
     """Give the table its columns when the window changes, and its rows when it asks."""
 
-    @app.callback(Output(ids.PATH_TABLE, "columnDefs"), Input(ids.WINDOW_VIEW, "data"))
-    def set_columns(query: str | None) -> list[dict[str, Any]]:
-        return column_definitions(workspace.frame(needed(query)))
+    # Placed when it is first shown: a grid's code is larger than the rest of the page.
+    @app.callback(
+        Output(ids.PATH_TABLE, "children"), order_for(ids.PATH_TABLE), prevent_initial_call=True
+    )
+    def place(order: Mapping[str, Any] | None) -> AgGrid:
+        if not order or not order.get("first"):
+            raise PreventUpdate
+        return token_grid(column_definitions(workspace.frame(ordered(order)[0])))
 
     @app.callback(
-        Output(ids.PATH_TABLE, "getRowsResponse"),
+        Output(ids.PATH_GRID, "columnDefs"), order_for(ids.PATH_TABLE), prevent_initial_call=True
+    )
+    def set_columns(order: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        if not order or order.get("first"):
+            raise PreventUpdate
+        return column_definitions(workspace.frame(ordered(order)[0]))
+
+    @app.callback(
+        Output(ids.PATH_GRID, "getRowsResponse"),
         Output(ids.PATH_TABLE_NOTE, "children"),
-        Input(ids.PATH_TABLE, "getRowsRequest"),
-        State(ids.WINDOW_VIEW, "data"),
+        Input(ids.PATH_GRID, "getRowsRequest"),
+        State({"type": ids.FIGURE_VIEW, "index": ids.PATH_TABLE}, "data"),
         prevent_initial_call=True,
     )
     def send_rows(
-        request: Mapping[str, Any] | None, query: str | None
+        request: Mapping[str, Any] | None, order: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], str]:
-        if query is None:
-            return {"rowData": [], "rowCount": 0}, ""
-        return token_rows(workspace, View.from_query(query), request or {})
+        return token_rows(workspace, ordered(order)[0], request or {})
 
     # The rows that the table has belong to the old window.
     in_browser(
         app,
         "figures",
         "refetch",
-        Input(ids.PATH_TABLE, "columnDefs"),
-        State(ids.PATH_TABLE, "id"),
+        Input(ids.PATH_GRID, "columnDefs"),
+        State(ids.PATH_GRID, "id"),
         prevent_initial_call=True,
     )
 

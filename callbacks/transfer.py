@@ -57,7 +57,7 @@ def export(workspace: Workspace, view: View, chosen: str) -> Path:
     """Export the analysis of a view, in the version shown; return where it is."""
     if view.analysis_id is None:
         raise ChoiceMissingError(
-            "The demo is not in the store yet: save it under a name, then export it."
+            "What is shown is not in the store yet: save it under a name, then export it."
         )
     return Path(workspace.store.export_analysis(view.analysis_id, chosen, version=view.version))
 

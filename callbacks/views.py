@@ -1,10 +1,37 @@
-"""What a figure's callback needs of the view, and what it shows when there is nothing to draw."""
+"""What a callback is told to show, and how a figure's callback answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from dash import Input
+from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
+from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import empty_state, graph
+from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
+
+Drawing = go.Figure | str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a figure of a settled view comes from.
+
+    `draw` gives the figure in a theme, or says in a sentence what is missing for it; `frame` gives
+    the data behind it.
+    """
+
+    draw: Callable[[Workspace, View, str], Drawing]
+    frame: Callable[[Workspace, View], pd.DataFrame]
 
 
 def needed(query: str | None) -> View:
@@ -12,3 +39,26 @@ def needed(query: str | None) -> View:
     if query is None:
         raise PreventUpdate
     return View.from_query(query)
+
+
+def order_for(figure_id: str) -> Input:
+    """Return the input that tells a figure's callback what to draw."""
+    return Input({"type": ids.FIGURE_VIEW, "index": figure_id}, "data")
+
+
+def ordered(order: Mapping[str, Any] | None) -> tuple[View, str]:
+    """Return the view and the theme of an order."""
+    if not isinstance(order, Mapping):
+        raise PreventUpdate
+    return needed(order.get("query")), "dark" if order.get("theme") == "dark" else "light"
+
+
+def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[Component]:
+    """Return what stands in a figure's place: the figure, or why there is none."""
+    try:
+        drawn = draw()
+    except InvalidDataError as error:
+        drawn = str(error)
+    if isinstance(drawn, str):
+        return empty_state(drawn)
+    return graph(drawn, height=FIGURES[figure_id].height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import pandas as pd
@@ -20,10 +20,13 @@ from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 ANALYSES_KEPT: Final = 4
 WINDOWS_KEPT: Final = 32
-DEMO_KEY: Final = ("demo",)
+# No saved analysis has these for an id: identifiers hold no slash.
+DEMO_KEY: Final = ("/demo",)
+UNSAVED: Final = "/unsaved"
 
 T = TypeVar("T")
 
@@ -33,17 +36,24 @@ class Shown:
     """An analysis as the page shows it: what it is, and what is known about it.
 
     `key` changes whenever what is stored under the view's id and version changed, so nothing
-    computed from an overwritten or deleted version is ever shown.
+    computed from an overwritten or deleted version is ever shown. `significance` is that of the
+    analysis dict, empty where it has none.
     """
 
     analysis: Analysis
     metadata: Mapping[str, Any]
     key: tuple[Hashable, ...]
+    significance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_demo(self) -> bool:
         """Whether this is the analysis that ships, which is not in the store."""
         return self.key == DEMO_KEY
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether this is in the store: neither the demo nor computed and not saved yet."""
+        return self.key[0] not in {DEMO_KEY[0], UNSAVED}
 
     @property
     def name(self) -> str:
@@ -61,20 +71,25 @@ class Workspace:
     def __init__(self, store: GPT2AnalysisPersistence, demo: Mapping[str, Any]) -> None:
         """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`."""
         self.store = store
+        self.unsaved = UnsavedAnalyses(store.base_dir / "cache" / "unsaved")
         self.demo = demo
         self._demo = Shown(
             analysis=Analysis.from_dict(demo["analysis_data"]),
             metadata=demo["metadata"],
             key=DEMO_KEY,
+            significance=_significance(demo),
         )
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
         self._metrics = _Kept(WINDOWS_KEPT)
         self._frames = _Kept(WINDOWS_KEPT)
+        self._computed = _Kept(WINDOWS_KEPT)
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
         analysis_id = view.analysis_id
+        if view.draft is not None:
+            return self._unsaved(view.draft)
         if analysis_id is None:
             return self._demo
         versions = self.store.list_versions(analysis_id)
@@ -82,24 +97,41 @@ class Workspace:
             (v for v in versions if view.version is None or v["version"] == view.version), None
         )
         if summary is None:
-            # Raises the sentence that says so.
-            self.store.load_analysis_results(analysis_id, view.version)
-            return self.shown(view)
+            # Raises the sentence that says so; or another process has saved it just now.
+            summary = self.store.load_analysis_results(analysis_id, view.version)["metadata"]
         key = (analysis_id, summary["version"], summary["timestamp"])
 
-        def load() -> tuple[Analysis, Mapping[str, Any]]:
-            loaded = self.store.load_analysis_results(analysis_id, summary["version"])
-            return Analysis.from_dict(loaded["analysis_data"]), loaded["metadata"]
+        def load() -> Shown:
+            return _shown(self.store.load_analysis_results(analysis_id, summary["version"]), key)
 
-        analysis, metadata = self._analyses.get(key, load)
-        return Shown(analysis=analysis, metadata={**metadata, **summary}, key=key)
+        shown = self._analyses.get(key, load)
+        return replace(shown, metadata={**shown.metadata, **summary})
+
+    def _unsaved(self, content_hash: str) -> Shown:
+        key = (UNSAVED, content_hash)
+        return self._analyses.get(key, lambda: _shown(self.unsaved.load(content_hash), key))
+
+    def loaded(self, view: View) -> Mapping[str, Any]:
+        """Return the analysis of a view as the store loads it: all of it, not only its columns."""
+        shown = self.shown(view)
+        if shown.is_demo:
+            return self.demo
+        if view.draft is not None:
+            return self.unsaved.load(view.draft)
+        return self.store.load_analysis_results(
+            str(shown.metadata["analysis_id"]), int(shown.metadata["version"])
+        )
 
     def settle(self, view: View) -> View:
         """Return the view with its version pinned and everything within what the analysis has."""
         shown = self.shown(view)
-        version = None if shown.is_demo else int(shown.metadata["version"])
+        version = int(shown.metadata["version"]) if shown.is_saved else None
+        if view.draft is not None:
+            view = replace(view, analysis_id=None)
         return replace(view, version=version).clamp(
-            len(shown.analysis.labelled_layers), shown.analysis.num_tokens
+            len(shown.analysis.labelled_layers),
+            shown.analysis.num_tokens,
+            shown.analysis.num_layers,
         )
 
     def window(self, view: View) -> LayerWindow | None:
@@ -131,6 +163,24 @@ class Workspace:
             (shown.key, window.first, window.last),
             lambda: token_paths_frame(shown.analysis, window),
         )
+
+    def computed(self, view: View, what: tuple[Hashable, ...], compute: Callable[[], T]) -> T:
+        """Return what `compute` makes of the analysis of a settled view, made once and kept."""
+        return self._computed.get((self.shown(view).key, what), compute)
+
+
+def _shown(loaded: Mapping[str, Any], key: tuple[Hashable, ...]) -> Shown:
+    return Shown(
+        analysis=Analysis.from_dict(loaded["analysis_data"]),
+        metadata=loaded["metadata"],
+        key=key,
+        significance=_significance(loaded),
+    )
+
+
+def _significance(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = loaded["analysis_data"].get("significance")
+    return found if isinstance(found, Mapping) else {}
 
 
 class _Kept:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.components.figures.colouring import colourings
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import title
 
 MAX_MARKS: Final = 13
 TOKENS_OFFERED: Final = 50
 SUGGESTED: Final = 20
+# The value of the choice that is no head: the mean of all.
+ALL_HEADS: Final = -1
+
+_NUMBERED: Final = re.compile(r"(.*?)(\d+)", re.DOTALL)
 
 
 def layer_marks(layers: Sequence[str]) -> dict[int, str]:
@@ -22,25 +28,35 @@ def layer_marks(layers: Sequence[str]) -> dict[int, str]:
 
 
 def short_names(layers: Sequence[str]) -> list[str]:
-    """Return the layers' names without what they all begin with: `layer_3` is `3`.
+    """Return the layers' names without what they begin with alike: `layer_3` is `3`.
 
-    Names that would be long or empty without it stay whole and are cut for display.
+    So is `block_3` beside an `embedding`; what has no number of its kind is cut for display.
     """
-    shared = 0
-    if len(layers) > 1:
-        # Compared letter by letter; the smallest and the largest name differ first.
-        pairs = zip(min(layers), max(layers), strict=False)
-        shared = next((i for i, (a, b) in enumerate(pairs) if a != b), len(min(layers)))
-    prefix = min(layers, default="")[:shared].rstrip("0123456789")
-    short = [name[len(prefix) :] for name in layers]
-    if not all(short):
-        short = list(layers)
-    return [title(name, 6) for name in short]
+    numbered = [_NUMBERED.fullmatch(name) for name in layers]
+    kinds = {match[1] for match in numbered if match}
+    if len(kinds) != 1:
+        return [title(name, 6) for name in layers]
+    return [
+        title(match[2] if match else name, 6) for name, match in zip(layers, numbered, strict=True)
+    ]
 
 
 def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:
     """Return the options of a dropdown of layers; the value is the layer's index."""
     return [{"label": title(name, 24), "value": i} for i, name in enumerate(layers)]
+
+
+def colour_options(analysis: Analysis) -> list[dict[str, str]]:
+    """Return what the bands of the token flow can be coloured by, as options."""
+    return [
+        {"label": title(name, 32), "value": value} for value, name in colourings(analysis).items()
+    ]
+
+
+def head_options(num_heads: int) -> list[dict[str, Any]]:
+    """Return the heads, counted from 0, and the mean of all as options."""
+    heads = [{"label": str(head), "value": head} for head in range(num_heads)]
+    return [{"label": "mean of all", "value": ALL_HEADS}, *heads]
 
 
 def window_text(analysis: Analysis, first: int, last: int) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-# What is shown. VIEW holds the whole view as a query; the others hold the part of it that a
-# group of figures depends on, so that a figure is drawn again only when its part changes.
+# What is shown. VIEW holds the whole view as a query, ANALYSIS_VIEW that of the analysis alone,
+# PARTS the tab and the query of each part; from these the browser tells every figure that is
+# shown, in its FIGURE_VIEW, what to draw: {"query", "theme"}.
 LOCATION: Final = "location"
 VIEW: Final = "view"
 ANALYSIS_VIEW: Final = "view-analysis"
-WINDOW_VIEW: Final = "view-window"
-FLOW_VIEW: Final = "view-flow"
-HEAT_VIEW: Final = "view-heat"
-SELECTION_VIEW: Final = "view-selection"
+PARTS: Final = "view-parts"
+FIGURE_VIEW: Final = "figure-view"  # pattern: {"type": FIGURE_VIEW, "index": figure id}
+STRUCTURE: Final = "structure"
+TAB: Final = "tab"  # pattern: {"type": TAB, "index": "paths"}
+SECTION: Final = "section"  # pattern: {"type": SECTION, "index": "token-flow"}
 THEME: Final = "theme"
 THEME_TOGGLE: Final = "theme-toggle"
+COPY_LINK: Final = "copy-link"
 MESSAGES: Final = "messages"
 
 # What a person did (a click in a figure, on a path, on a quick choice), and where a callback
@@ -31,7 +34,40 @@ QUICK_WINDOW: Final = "quick-window"  # pattern: {"type": QUICK_WINDOW, "index":
 FIND_TOKENS: Final = "find-tokens"
 CLEAR_HIGHLIGHTS: Final = "clear-highlights"
 
+# Sections.
+WINDOW_SECTION: Final = "window"
+SUMMARY_SECTION: Final = "window-summary"
+GLANCE_SECTION: Final = "at-a-glance"
+FLOW_SECTION: Final = "token-flow"
+TRAJECTORIES_SECTION: Final = "trajectories-section"
+TABLE_SECTION: Final = "token-table"
+WINDOWS_SECTION: Final = "windows"
+MOVES_SECTION: Final = "moves"
+HEADS_SECTION: Final = "heads"
+WEIGHTS_SECTION: Final = "weights"
+CLUSTERS_SECTION: Final = "clusters"
+PATH_ATTENTION_SECTION: Final = "path-attention"
+ANALYZE_SECTION: Final = "analyze"
+
 # Figures and tables.
+STANDS_OUT: Final = "stands-out"
+PATH_MAP: Final = "path-map"
+TRAJECTORIES: Final = "trajectories"
+COMPARED_TOKENS: Final = "compared-tokens"
+WINDOW_GRID: Final = "window-fragmentation"
+CONVERGENCE: Final = "convergence"
+HEAD_ENTROPY: Final = "head-entropy"
+HEAD_AGREEMENT: Final = "head-agreement"
+LAYER_AGREEMENT: Final = "layer-agreement"
+ATTENTION_MATRIX: Final = "attention-matrix"
+ROLLOUT_MATRIX: Final = "rollout-matrix"
+ATTENTION_FLOW: Final = "attention-flow"
+ROLLOUT_OF_TOKEN: Final = "token-rollout"  # noqa: S105 - no password
+ATTENTION_LAYER: Final = "attention-layer"
+ATTENTION_HEAD: Final = "attention-head"
+ATTENTION_THRESHOLD: Final = "attention-threshold"
+PATH_ATTENTION_LAYERS: Final = "path-attention-layers"
+PATH_ATTENTION_TOKENS: Final = "path-attention-tokens"
 SUMMARY: Final = "summary"
 SANKEY: Final = "token-sankey"
 SANKEY_NOTE: Final = "token-sankey-note"
@@ -48,6 +84,7 @@ HEAT_MAP: Final = "transition-heat-map"
 HEAT_SOURCE: Final = "heat-source"
 HEAT_TARGET: Final = "heat-target"
 PATH_TABLE: Final = "token-paths"
+PATH_GRID: Final = "token-paths-grid"
 PATH_TABLE_NOTE: Final = "token-paths-note"
 ATTENTION: Final = "attention"
 CONCEPTS: Final = "concepts"

@@ -1,15 +1,15 @@
-"""The page: the bar, the controls and the sections, from top to bottom."""
+"""The page: the bar, the tabs and the sections, from top to bottom."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.attention_panel import heads_section, weights_section
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.parts import (
     aria,
@@ -17,13 +17,14 @@ from concept_fragmentation.components.parts import (
     downloads,
     figure,
     figure_card,
+    grid,
     loading,
     section,
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
+from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, structure
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
-TABLE_BLOCK_ROWS = 100
 
 
 def page() -> html.Div:
@@ -31,21 +32,20 @@ def page() -> html.Div:
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
+            dcc.Store(id=ids.STRUCTURE, data=structure()),
             *(
                 dcc.Store(id=store)
                 for store in (
                     ids.VIEW,
                     ids.ANALYSIS_VIEW,
-                    ids.WINDOW_VIEW,
-                    ids.FLOW_VIEW,
-                    ids.HEAT_VIEW,
-                    ids.SELECTION_VIEW,
+                    ids.PARTS,
                     ids.THEME,
                     ids.GESTURE,
                     ids.DESTINATION,
                     ids.LIBRARY,
                 )
             ),
+            *(dcc.Store(id={"type": ids.FIGURE_VIEW, "index": figure_id}) for figure_id in FIGURES),
             _bar(),
             html.Main(
                 dbc.Tabs(
@@ -78,10 +78,12 @@ def _bar() -> html.Header:
                 ),
                 html.Div(
                     [
-                        html.A(
-                            "Save and load",
-                            href=f"#{ids.PERSISTENCE}",
-                            className="cf-bar-link",
+                        html.Button(
+                            "Copy link",
+                            id=ids.COPY_LINK,
+                            type="button",
+                            className="cf-link-button",
+                            title="Copy the address of what is shown",
                         ),
                         html.Button(
                             id=ids.THEME_TOGGLE,
@@ -103,67 +105,113 @@ def _bar() -> html.Header:
 def _dashboard() -> html.Div:
     return html.Div(
         [
-            _controls(),
-            html.Div(
-                id=ids.SUMMARY,
-                className="cf-summary",
-                role="group",
-                **aria(label="Summary of the layer window"),
+            _tabs(),
+            _shown_in_tabs(ids.WINDOW_SECTION, _controls()),
+            _shown_in_tabs(
+                ids.SUMMARY_SECTION,
+                html.Div(
+                    id=ids.SUMMARY,
+                    className="cf-summary",
+                    role="group",
+                    **aria(label="Summary of the layer window"),
+                ),
             ),
-            section(
-                "token-flow",
-                "Token flow",
-                "Each column is a layer, each bar a cluster, each band the tokens that move "
-                "from one cluster to the next. Click a bar or a band to list its tokens.",
-                [
-                    html.Div([_sankey(), _paths()], className="cf-flow"),
-                    html.Div(id=ids.SELECTION, className="cf-selection"),
-                ],
+            _shown_in_tabs(ids.GLANCE_SECTION, _at_a_glance()),
+            _shown_in_tabs(ids.FLOW_SECTION, _token_flow()),
+            _shown_in_tabs(
+                ids.TRAJECTORIES_SECTION,
+                section(
+                    ids.TRAJECTORIES_SECTION,
+                    "Trajectories",
+                    "The same paths as lines, and the tokens you chose beside each other.",
+                    [figure_card(ids.TRAJECTORIES), figure_card(ids.COMPARED_TOKENS)],
+                ),
             ),
-            section(
-                "token-table",
-                "Token paths",
-                "Every token's own path through the window, and how far it travels.",
-                [_table()],
+            _shown_in_tabs(
+                ids.TABLE_SECTION,
+                section(
+                    ids.TABLE_SECTION,
+                    "Every token",
+                    "Each token's own path through the window, and how far it travels.",
+                    [_table()],
+                ),
             ),
-            section(
-                "layers",
-                "Layers",
-                "How evenly each layer spreads its tokens, how far they move, and where they go.",
-                [
-                    html.Div(
-                        [
-                            figure_card(ids.CLUSTER_SIZES, "cluster sizes", height=340),
-                            figure_card(ids.CLUSTER_ENTROPY, "cluster entropy", height=340),
-                        ],
-                        className="cf-grid-2",
-                    ),
-                    html.Div(
-                        [
-                            figure_card(ids.PATH_METRICS, "path metrics", height=380),
-                            _heat_map(),
-                        ],
-                        className="cf-grid-wide-narrow",
-                    ),
-                ],
+            _shown_in_tabs(
+                ids.WINDOWS_SECTION,
+                section(
+                    ids.WINDOWS_SECTION,
+                    "Windows",
+                    "Where paths split up and where they run together.",
+                    [grid(figure_card(ids.WINDOW_GRID), figure_card(ids.CONVERGENCE))],
+                ),
             ),
-            section(
-                "attention-and-concepts",
-                "Attention and concepts",
-                "What the analysis knows about its layers beyond the clusters.",
-                [
-                    html.Div(
-                        [
-                            _optional_figure(ids.ATTENTION, "attention by layer"),
-                            _optional_figure(ids.CONCEPTS, "concept metrics by layer"),
-                        ],
-                        className="cf-grid-2",
-                    )
-                ],
+            _shown_in_tabs(
+                ids.MOVES_SECTION,
+                section(
+                    ids.MOVES_SECTION,
+                    "Moves",
+                    "How much the tokens move within the window, and from where to where.",
+                    [
+                        html.Div(
+                            [figure_card(ids.PATH_METRICS), _heat_map()],
+                            className="cf-grid-wide-narrow",
+                        )
+                    ],
+                ),
             ),
-            persistence_panel(),
+            _shown_in_tabs(ids.HEADS_SECTION, heads_section()),
+            _shown_in_tabs(ids.WEIGHTS_SECTION, weights_section()),
+            _shown_in_tabs(
+                ids.CLUSTERS_SECTION,
+                section(
+                    ids.CLUSTERS_SECTION,
+                    "Clusters",
+                    "How good the clusters of each layer are, and how evenly they share its "
+                    "tokens.",
+                    [
+                        figure_card(ids.CONCEPTS),
+                        grid(figure_card(ids.CLUSTER_SIZES), figure_card(ids.CLUSTER_ENTROPY)),
+                    ],
+                ),
+            ),
+            _shown_in_tabs(
+                ids.PATH_ATTENTION_SECTION,
+                section(
+                    ids.PATH_ATTENTION_SECTION,
+                    "Path and attention",
+                    "Do tokens that attend to each other travel together?",
+                    [
+                        figure_card(ids.PATH_ATTENTION_LAYERS),
+                        figure_card(ids.PATH_ATTENTION_TOKENS),
+                    ],
+                ),
+            ),
+            _shown_in_tabs(ids.PERSISTENCE, persistence_panel()),
         ],
         className="cf-dashboard",
+    )
+
+
+def _shown_in_tabs(name: str, content: Component) -> html.Div:
+    """Return the frame of a section, which the browser shows in the tabs that have it."""
+    return html.Div(
+        content, id={"type": ids.SECTION, "index": name}, className="cf-shown", hidden=True
+    )
+
+
+def _tabs() -> html.Nav:
+    return html.Nav(
+        [
+            html.Button(
+                name,
+                id={"type": ids.TAB, "index": tab},
+                type="button",
+                className="cf-view-tab",
+            )
+            for tab, name in TAB_NAMES.items()
+        ],
+        className="cf-view-tabs",
+        **aria(label="Views"),
     )
 
 
@@ -238,27 +286,50 @@ def _controls() -> html.Div:
     )
 
 
+def _at_a_glance() -> html.Div:
+    return html.Div(
+        [
+            card(
+                [
+                    _titled("What stands out"),
+                    loading(html.Div(id=ids.STANDS_OUT, className="cf-stands-out")),
+                ],
+                label="What stands out",
+            ),
+            figure_card(ids.PATH_MAP),
+        ],
+        className="cf-grid-narrow-wide",
+    )
+
+
+def _token_flow() -> html.Section:
+    return section(
+        ids.FLOW_SECTION,
+        "Token flow",
+        "Each column is a layer, each bar a cluster, each band the tokens that move "
+        "from one cluster to the next. Click a bar or a band to list its tokens.",
+        [
+            html.Div([_sankey(), _paths()], className="cf-flow"),
+            html.Div(id=ids.SELECTION, className="cf-selection"),
+        ],
+    )
+
+
 def _sankey() -> html.Div:
     controls = html.Div(
         [
             html.Div(
                 [
                     html.Span("Colour by", className="cf-label"),
-                    dbc.RadioItems(
+                    dcc.Dropdown(
                         id=ids.COLOUR_BY,
-                        options=[
-                            {"label": "Cluster", "value": "cluster"},
-                            {"label": "Path", "value": "path"},
-                        ],
+                        options=[],
                         value="cluster",
-                        inline=True,
-                        class_name="cf-segmented",
-                        input_class_name="btn-check",
-                        label_class_name="cf-segment",
-                        label_checked_class_name="active",
+                        clearable=False,
+                        searchable=False,
                     ),
                 ],
-                className="cf-inline-field",
+                className="cf-inline-field cf-colour-by",
                 role="group",
                 **aria(label="Colour by"),
             ),
@@ -288,7 +359,7 @@ def _sankey() -> html.Div:
                 [controls, downloads(ids.SANKEY, "the token flow")],
                 className="cf-card-head",
             ),
-            figure(ids.SANKEY, height=520),
+            figure(ids.SANKEY),
             html.Div(
                 [
                     html.Span(id=ids.SANKEY_NOTE, className="cf-hint cf-grow", role="status"),
@@ -318,13 +389,7 @@ def _sankey() -> html.Div:
 def _paths() -> html.Div:
     return card(
         [
-            html.Div(
-                [
-                    html.H3("Archetypal paths", className="cf-card-title"),
-                    downloads(ids.PATHS, "the archetypal paths", image=False),
-                ],
-                className="cf-card-head",
-            ),
+            _titled("Archetypal paths", downloads(ids.PATHS, "the archetypal paths", image=False)),
             loading(html.Div(id=ids.PATHS, className="cf-paths")),
         ],
         label="Archetypal paths",
@@ -332,17 +397,6 @@ def _paths() -> html.Div:
 
 
 def _table() -> html.Div:
-    options: dict[str, Any] = {
-        "theme": {"function": "cfGridTheme(themeQuartz)"},
-        "rowHeight": 34,
-        "headerHeight": 36,
-        "cacheBlockSize": TABLE_BLOCK_ROWS,
-        "maxBlocksInCache": 20,
-        "infiniteInitialRowCount": 1,
-        "suppressCellFocus": False,
-        "enableCellTextSelection": True,
-        "suppressMovableColumns": True,
-    }
     return card(
         [
             html.Div(
@@ -352,16 +406,7 @@ def _table() -> html.Div:
                 ],
                 className="cf-card-head",
             ),
-            dag.AgGrid(
-                id=ids.PATH_TABLE,
-                columnDefs=[],
-                defaultColDef={"sortable": True, "resizable": True, "minWidth": 76},
-                rowModelType="infinite",
-                dashGridOptions=options,
-                columnSize=None,
-                style={"height": "380px", "width": "100%"},
-                className="cf-table",
-            ),
+            html.Div(id=ids.PATH_TABLE, className="cf-table-place"),
         ],
         label="Token paths",
     )
@@ -379,13 +424,9 @@ def _heat_map() -> html.Div:
         role="group",
         **aria(label="Layers of the transition heat map"),
     )
-    return figure_card(ids.HEAT_MAP, "transitions between two layers", height=380, above=choose)
+    return figure_card(ids.HEAT_MAP, above=choose)
 
 
-def _optional_figure(figure_id: str, name: str) -> html.Div:
-    head: Component = html.Div([downloads(figure_id, name)], className="cf-card-head")
-    return card(
-        [head, loading(html.Div(id=figure_id, className="cf-optional"))],
-        label=name,
-        class_name="cf-figure-card",
-    )
+def _titled(title: str, *rest: Component) -> html.Div:
+    children: Sequence[Component] = [html.H3(title, className="cf-card-title"), *rest]
+    return html.Div(children, className="cf-card-head")

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
+from concept_fragmentation.components.structure import FIGURES
 
 Children = Component | str | Sequence[Component | str | None] | None
 
@@ -80,13 +81,14 @@ def csv_address(figure_id: str, query: str) -> str:
     return f"figure-data/{figure_id}.csv{query}"
 
 
-def figure(figure_id: str, *, height: int) -> dcc.Loading:
-    """Return the place of a figure, which keeps its height while the figure is drawn."""
-    nothing = {"layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
-    return loading(graph(nothing, height=height, id=figure_id))
+def figure(figure_id: str, class_name: str = "cf-figure") -> dcc.Loading:
+    """Return the place of a figure, which keeps its height before and while it is drawn."""
+    place = FIGURES[figure_id]
+    style = {"minHeight": f"{place.height}px"} if place.is_image else None
+    return loading(html.Div(id=figure_id, className=class_name, style=style))
 
 
-def graph(drawn: Any, *, height: int, **properties: Any) -> dcc.Graph:
+def graph(drawn: Any, *, height: int) -> dcc.Graph:
     """Return a figure as wide as its place and `height` pixels high."""
     config: Any = GRAPH_CONFIG
     return dcc.Graph(
@@ -95,7 +97,6 @@ def graph(drawn: Any, *, height: int, **properties: Any) -> dcc.Graph:
         responsive=True,
         style={"height": f"{height}px"},
         className="cf-graph",
-        **properties,
     )
 
 
@@ -110,10 +111,23 @@ def loading(child: Component) -> dcc.Loading:
     )
 
 
-def figure_card(figure_id: str, name: str, *, height: int, above: Children = None) -> html.Div:
-    """Return a card with a figure, its downloads and, above it, the controls it has."""
-    head = html.Div([*as_list(above), downloads(figure_id, name)], className="cf-card-head")
-    return card([head, figure(figure_id, height=height)], label=name, class_name="cf-figure-card")
+def figure_card(figure_id: str, *, above: Children = None) -> html.Div:
+    """Return a card with a figure, its downloads beside its title and the controls it has.
+
+    The downloads come after the figure, in whose corner they stand, so that the keyboard reaches
+    them last.
+    """
+    name = FIGURES[figure_id].name
+    links = downloads(figure_id, f"the {name}")
+    if above is None:
+        return card([figure(figure_id), links], label=name, class_name="cf-figure-card")
+    head = html.Div([*as_list(above), links], className="cf-card-head")
+    return card([head, figure(figure_id)], label=name, class_name="cf-figure-card")
+
+
+def grid(*cards: Component) -> html.Div:
+    """Return cards side by side where there is room."""
+    return html.Div(list(cards), className="cf-grid-2")
 
 
 def labelled(label: str, control: Component, *, hint: str = "", grow: bool = False) -> html.Div:

@@ -23,7 +23,7 @@ NOT_KNOWN: Final = "–"
 
 
 def analysis_facts(
-    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool
+    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool, saved: bool
 ) -> list[Component]:
     """Return what the bar says about the analysis shown."""
     name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
@@ -32,7 +32,9 @@ def analysis_facts(
         plural(analysis.num_tokens, "token"),
         plural(analysis.num_layers, "layer"),
     ]
-    if not demo:
+    if not saved and not demo:
+        facts.append("not saved yet")
+    if saved:
         facts.append(f"version {metadata['version']}")
         facts.append(f"saved {short_date(str(metadata['timestamp']))}")
     return [

@@ -11,14 +11,17 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import dash_ag_grid as dag
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from concept_fragmentation.components import ids
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import title
 
 MAX_BLOCK: Final = 1000
+BLOCK_ROWS: Final = 100
 
 Mask = npt.NDArray[np.bool_]
 
@@ -30,6 +33,32 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lessThan": operator.lt,
     "lessThanOrEqual": operator.le,
 }
+
+
+def token_grid(columns: list[dict[str, Any]]) -> dag.AgGrid:
+    """Return the table with its columns; it asks the server for rows."""
+    options: dict[str, Any] = {
+        "theme": {"function": "cfGridTheme(themeQuartz)"},
+        "rowHeight": 34,
+        "headerHeight": 36,
+        "cacheBlockSize": BLOCK_ROWS,
+        "maxBlocksInCache": 20,
+        "infiniteInitialRowCount": 1,
+        "suppressCellFocus": False,
+        "enableCellTextSelection": True,
+        "suppressMovableColumns": True,
+        "alwaysShowHorizontalScroll": True,
+    }
+    return dag.AgGrid(
+        id=ids.PATH_GRID,
+        columnDefs=columns,
+        defaultColDef={"sortable": True, "resizable": True, "minWidth": 76},
+        rowModelType="infinite",
+        dashGridOptions=options,
+        columnSize=None,
+        style={"height": "400px", "width": "100%"},
+        className="cf-table",
+    )
 
 
 def column_definitions(frame: pd.DataFrame) -> list[dict[str, Any]]:

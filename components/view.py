@@ -5,14 +5,18 @@ the address is the view, so reload, back, forward and a pasted link restore what
 
 The query is short, readable and versioned::
 
-    ?v=1&a=gpt2_20260101T120000&r=2&w=4-7&c=path&m=5&t=17.203&p=2.3.9.5&s=link.4.2.3&h=4-5
+    ?v=1&tab=paths&a=gpt2_20260101T120000&r=2&w=4-7&c=path&m=5&t=17.203&p=2.3.9.5&s=link.4.2.3
 
-    v  version of this format          c  colours: cluster (default) or path
-    a  analysis, absent for the demo   m  links with fewer tokens are hidden
-    r  its version (revision)          t  highlighted tokens, by index
-    w  layer window, first-last        p  highlighted paths, separated by _
-    s  selected node.layer.cluster or link.layer.source.target
-    h  the two layers of the heat map
+    v    version of this format          c  colours: cluster (default), path, metric.* or token.*
+    tab  which views, absent for the     m  links with fewer tokens are hidden
+         overview                        t  highlighted tokens, by index
+    a    analysis, absent for the demo   p  highlighted paths, separated by _
+    r    its version (revision)          s  selected node.layer.cluster or
+    d    an analysis not saved yet, by      link.layer.source.target
+         the hash of its content         h  the two layers of the transition heat map
+    w    layer window, first-last        l  layer of the attention, and head: 3 or 3.5
+    b    analysis to compare with        f  least share of the attention flow, in percent
+    rb   its version
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import parse_qsl, quote
 
 QUERY_VERSION: Final = "1"
@@ -29,21 +33,54 @@ MAX_HIGHLIGHTED_TOKENS: Final = 50
 MAX_HIGHLIGHTED_PATHS: Final = 20
 MAX_PATH_LENGTH: Final = 200
 
-ColourBy = Literal["cluster", "path"]
+DEFAULT_THRESHOLD: Final = 2
+MAX_THRESHOLD: Final = 50
+
+Tab = Literal[
+    "overview",
+    "analyze",
+    "paths",
+    "attention",
+    "concepts",
+    "path-attention",
+    "compare",
+    "library",
+    "persistence",
+]
 Node = tuple[Literal["node"], int, int]
 Link = tuple[Literal["link"], int, int, int]
 Selection = Node | Link
-Part = Literal["analysis", "window", "flow", "heat", "selection"]
+Part = Literal[
+    "analysis",
+    "window",
+    "tokens",
+    "traces",
+    "flow",
+    "heat",
+    "selection",
+    "head",
+    "influx",
+    "comparison",
+]
 
 # Nine digits are more than any count or id needs, and keep hostile numbers small.
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 
+# A colouring names a column of the analysis; which there are is checked where it is drawn.
+_COLOURING: Final = re.compile(r"cluster|path|(?:metric|token)\..{1,80}", re.DOTALL)
+_HASH: Final = re.compile(r"[0-9a-f]{32}")
+
 _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "analysis": (),
     "window": ("first", "last"),
+    "tokens": ("tokens",),
+    "traces": ("first", "last", "tokens", "paths"),
     "flow": ("first", "last", "colour_by", "min_count", "tokens", "paths"),
     "heat": ("heat",),
     "selection": ("selection",),
+    "head": ("layer", "head", "tokens"),
+    "influx": ("tokens", "threshold"),
+    "comparison": ("first", "last", "other", "other_version"),
 }
 
 
@@ -51,28 +88,41 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
 class View:
     """What is shown: the analysis, the window of its layers, and every choice on the page.
 
-    Layers count from 0 in the analysis's labelled layers; `last` is inclusive. `analysis_id`
-    None is the demo, `version` None the newest, `last` None the default window.
+    Layers count from 0 in the analysis's labelled layers; `last` is inclusive; `layer`, that of
+    the attention, counts in all declared layers, and `head` None is the mean of all heads.
+    `analysis_id` None is the demo, `version` None the newest, `last` None the default window.
+    `draft` is the hash of an analysis that is not saved yet, which has no id.
     """
 
+    tab: Tab = "overview"
     analysis_id: str | None = None
     version: int | None = None
+    draft: str | None = None
     first: int = 0
     last: int | None = None
-    colour_by: ColourBy = "cluster"
+    colour_by: str = "cluster"
     min_count: int = 1
     tokens: tuple[int, ...] = ()
     paths: tuple[tuple[int, ...], ...] = ()
     selection: Selection | None = None
     heat: tuple[int, int] | None = None
+    layer: int | None = None
+    head: int | None = None
+    threshold: int = DEFAULT_THRESHOLD
+    other: str | None = None
+    other_version: int | None = None
 
     def to_query(self) -> str:
         """Return the view as the query of an address; choices left alone are left out."""
         items = {"v": QUERY_VERSION}
+        if self.tab != "overview":
+            items["tab"] = self.tab
         if self.analysis_id is not None:
             items["a"] = self.analysis_id
         if self.version is not None:
             items["r"] = str(self.version)
+        if self.draft is not None:
+            items["d"] = self.draft
         if self.last is not None:
             items["w"] = f"{self.first}-{self.last}"
         if self.colour_by != "cluster":
@@ -87,10 +137,23 @@ class View:
             items["s"] = ".".join(str(part) for part in self.selection)
         if self.heat is not None:
             items["h"] = f"{self.heat[0]}-{self.heat[1]}"
+        items |= self._further_items()
         # Surrogates can't stand in an address; the store refuses such ids, so none is lost.
         return "?" + "&".join(
             f"{key}={quote(value, safe='', errors='replace')}" for key, value in items.items()
         )
+
+    def _further_items(self) -> dict[str, str]:
+        items = {}
+        if self.layer is not None:
+            items["l"] = str(self.layer) + ("" if self.head is None else f".{self.head}")
+        if self.threshold != DEFAULT_THRESHOLD:
+            items["f"] = str(self.threshold)
+        if self.other is not None:
+            items["b"] = self.other
+        if self.other_version is not None:
+            items["rb"] = str(self.other_version)
+        return items
 
     @classmethod
     def from_query(cls, query: str | None) -> View:
@@ -103,23 +166,32 @@ class View:
         window = _numbers(items.get("w"), "-", 2)
         heat = _numbers(items.get("h"), "-", 2)
         paths = [_numbers(text, ".") for text in items.get("p", "").split("_")]
+        layer = _numbers(items.get("l"), ".")
         return cls(
+            tab=parse_tab(items.get("tab")),
             analysis_id=items.get("a"),
             version=_number(items.get("r")),
+            draft=_draft(items.get("d")),
             first=window[0] if window else 0,
             last=window[1] if window else None,
-            colour_by="path" if items.get("c") == "path" else "cluster",
+            colour_by=parse_colouring(items.get("c")),
             min_count=max(1, _number(items.get("m")) or 1),
             tokens=_numbers(items.get("t"), ".")[:MAX_HIGHLIGHTED_TOKENS],
             paths=tuple(path for path in paths if path)[:MAX_HIGHLIGHTED_PATHS],
             selection=parse_selection(items.get("s", "").split(".")),
             heat=(heat[0], heat[1]) if heat else None,
+            layer=layer[0] if layer else None,
+            head=layer[1] if len(layer) == 2 else None,
+            threshold=parse_threshold(_number(items.get("f"))),
+            other=items.get("b"),
+            other_version=_number(items.get("rb")),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the view as plain lists and numbers, fit for a saved visualization state."""
         return {
             "view_version": int(QUERY_VERSION),
+            "tab": self.tab,
             "analysis_id": self.analysis_id,
             "version": self.version,
             "first_layer": self.first,
@@ -130,21 +202,27 @@ class View:
             "highlighted_paths": [list(path) for path in self.paths],
             "selection": None if self.selection is None else list(self.selection),
             "heat_map_layers": None if self.heat is None else list(self.heat),
+            "attention_layer": self.layer,
+            "attention_head": self.head,
+            "attention_threshold": self.threshold,
+            "compared_with": self.other,
+            "compared_version": self.other_version,
         }
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> View:
         """Read a view from a saved state; whatever can't be read is left at its default."""
-        analysis_id = config.get("analysis_id")
+        analysis_id, other = config.get("analysis_id"), config.get("compared_with")
         paths = config.get("highlighted_paths")
         window = _integers((config.get("first_layer"), config.get("last_layer")))
         heat = _integers(config.get("heat_map_layers"))
         return cls(
+            tab=parse_tab(config.get("tab")),
             analysis_id=analysis_id if isinstance(analysis_id, str) else None,
-            version=next(iter(_integers((config.get("version"),))), None),
+            version=_integer(config.get("version")),
             first=window[0] if len(window) == 2 else 0,
             last=window[1] if len(window) == 2 else None,
-            colour_by="path" if config.get("colour_by") == "path" else "cluster",
+            colour_by=parse_colouring(config.get("colour_by")),
             min_count=max((1, *_integers((config.get("min_count"),)))),
             tokens=_integers(config.get("highlighted_tokens"))[:MAX_HIGHLIGHTED_TOKENS],
             paths=tuple(
@@ -154,32 +232,48 @@ class View:
             )[:MAX_HIGHLIGHTED_PATHS],
             selection=parse_selection(config.get("selection")),
             heat=(heat[0], heat[1]) if len(heat) == 2 else None,
+            layer=_integer(config.get("attention_layer")),
+            head=_integer(config.get("attention_head")),
+            threshold=parse_threshold(_integer(config.get("attention_threshold"))),
+            other=other if isinstance(other, str) else None,
+            other_version=_integer(config.get("compared_version")),
         )
 
     def part(self, part: Part) -> str:
         """Return the query of that part of the view: equal as long as nothing in it changed."""
         kept = {name: getattr(self, name) for name in _PARTS[part]}
-        return View(analysis_id=self.analysis_id, version=self.version, **kept).to_query()
+        shown = {name: getattr(self, name) for name in ("analysis_id", "version", "draft")}
+        return View(**shown, **kept).to_query()
 
-    def clamp(self, num_layers: int, num_tokens: int) -> View:
+    def of_analysis(self, other: View) -> View:
+        """Return the view of the same analysis in the same version as another view's."""
+        return replace(
+            self, analysis_id=other.analysis_id, version=other.version, draft=other.draft
+        )
+
+    def clamp(self, num_labelled: int, num_tokens: int, num_layers: int | None = None) -> View:
         """Return the nearest view that an analysis of that size can show.
+
+        `num_layers` are all declared layers, by default as many as have labels.
 
         A window that does not fit becomes the default one; highlights and selections of
         something outside the window or the analysis are dropped.
         """
-        top = max(num_layers - 1, 0)
+        top = max(num_labelled - 1, 0)
         if self.last is None or not self.first <= self.last <= top:
-            first, last = default_window(num_layers)
+            first, last = default_window(num_labelled)
         else:
             first, last = self.first, self.last
         selection = self.selection
         if selection is not None:
             reach = selection[1] + (selection[0] == "link")
-            if not (first <= selection[1] and reach <= last and num_layers):
+            if not (first <= selection[1] and reach <= last and num_labelled):
                 selection = None
         heat = self.heat
         if heat is None or max(heat) > top or heat[0] == heat[1]:
             heat = (first, min(first + 1, top)) if top else None
+        declared = num_labelled if num_layers is None else num_layers
+        has_layer = self.layer is not None and self.layer < declared
         return replace(
             self,
             first=first,
@@ -190,6 +284,8 @@ class View:
             ),
             selection=selection,
             heat=heat,
+            layer=self.layer if has_layer else None,
+            head=self.head if has_layer else None,
         )
 
     def with_window(self, first: int, last: int) -> View:
@@ -197,6 +293,12 @@ class View:
         if (first, last) == (self.first, self.last):
             return self
         return replace(self, first=first, last=last, paths=(), heat=None)
+
+    def toggle_token(self, token: int) -> View:
+        """Return the view with that token highlighted, first of all, or no longer."""
+        others = tuple(other for other in self.tokens if other != token)
+        kept = others if token in self.tokens else (token, *others)
+        return replace(self, tokens=kept[:MAX_HIGHLIGHTED_TOKENS])
 
     def toggle_path(self, path: tuple[int, ...]) -> View:
         """Return the view with that path highlighted, or no longer."""
@@ -228,6 +330,22 @@ def quick_windows(num_layers: int) -> dict[str, tuple[int, int]]:
     }
 
 
+def parse_tab(name: Any) -> Tab:
+    """Read the name of a tab; an unknown one is the overview."""
+    return next((tab for tab in get_args(Tab) if tab == name), "overview")
+
+
+def parse_colouring(text: Any) -> str:
+    """Read a colouring; an unreadable one is by cluster."""
+    return text if isinstance(text, str) and _COLOURING.fullmatch(text) else "cluster"
+
+
+def parse_threshold(percent: int | None) -> int:
+    """Read the least share of the attention flow, in percent; an impossible one is the default."""
+    known = percent is not None and 1 <= percent <= MAX_THRESHOLD
+    return percent if known and percent is not None else DEFAULT_THRESHOLD
+
+
 def path_text(path: Sequence[int]) -> str:
     """Return a path as `5.5.8.3`."""
     return ".".join(str(int(part)) for part in path)
@@ -248,6 +366,14 @@ def parse_selection(parts: Any) -> Selection | None:
     if parts[0] == "link" and len(parts) == 4 == len(numbers) + 1:
         return ("link", numbers[0], numbers[1], numbers[2])
     return None
+
+
+def _draft(text: str | None) -> str | None:
+    return text if text is not None and _HASH.fullmatch(text) else None
+
+
+def _integer(value: Any) -> int | None:
+    return next(iter(_integers((value,))), None)
 
 
 def _number(text: str | None) -> int | None:

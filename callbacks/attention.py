@@ -1,0 +1,236 @@
+"""The figures of attention: heads, weights, what flows into a token, and shared paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.callbacks.views import Drawing, Source
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.attention import (
+    attention_matrix,
+    rollout_matrix,
+    token_rollout,
+)
+from concept_fragmentation.components.figures.attention_data import (
+    attention_flow_frame,
+    attention_matrix_frame,
+    heads_frame,
+    layer_agreement_frame,
+    path_attention_frame,
+    token_rollout_frame,
+)
+from concept_fragmentation.components.figures.attention_flow import (
+    AttentionFlow,
+    attention_flow,
+    attention_flow_sankey,
+)
+from concept_fragmentation.components.figures.data import attention_frame
+from concept_fragmentation.components.figures.heads import (
+    head_agreement,
+    head_entropy,
+    layer_agreement,
+    missing_heads,
+)
+from concept_fragmentation.components.figures.layers import attention_by_layer, missing_attention
+from concept_fragmentation.components.figures.path_attention import (
+    PathAttention,
+    missing_path_attention,
+    path_attention,
+    path_attention_by_layer,
+    path_attention_by_token,
+)
+from concept_fragmentation.components.figures.weights import (
+    attention_weights,
+    missing_weights,
+    sequence_of,
+    sequence_tokens,
+    too_many_tokens,
+    weight_layers,
+)
+from concept_fragmentation.components.view import View
+
+
+def matrix_choice(analysis: Analysis, view: View) -> tuple[int, int | None] | None:
+    """Return the layer (an index) and head whose weights are shown; None without any weights.
+
+    The layer that was chosen if it has weights, else the first that has; a head that it lacks is
+    None, the mean of all.
+    """
+    layers = weight_layers(analysis)
+    if not layers:
+        return None
+    chosen = None if view.layer is None else analysis.layers[view.layer]
+    layer = chosen if chosen in layers else layers[0]
+    head = view.head if view.head is not None and view.head < num_heads(analysis) else None
+    return analysis.layers.index(layer), head
+
+
+def num_heads(analysis: Analysis) -> int:
+    """Return how many heads have weights, 0 without any."""
+    layers = weight_layers(analysis)
+    return attention_weights(analysis, layers[0]).shape[0] if layers else 0
+
+
+def followed_token(analysis: Analysis, view: View) -> int:
+    """Return the token whose attention is followed: the first highlighted one, else the last."""
+    return view.tokens[0] if view.tokens else int(sequence_tokens(analysis, 0)[-1])
+
+
+def _sequence(analysis: Analysis, view: View) -> int:
+    return sequence_of(analysis, view.tokens[0]) if view.tokens else 0
+
+
+def _matrix(workspace: Workspace, view: View, theme: str) -> Drawing:
+    analysis = workspace.shown(view).analysis
+    choice = matrix_choice(analysis, view)
+    if choice is None:
+        return missing_weights(analysis)
+    sequence = _sequence(analysis, view)
+    return too_many_tokens(analysis, sequence) or attention_matrix(
+        analysis,
+        analysis.layers[choice[0]],
+        choice[1],
+        sequence=sequence,
+        highlighted_tokens=view.tokens,
+        theme=theme,
+    )
+
+
+def _matrix_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    analysis = workspace.shown(view).analysis
+    choice = matrix_choice(analysis, view)
+    if choice is None:
+        return pd.DataFrame()
+    return attention_matrix_frame(
+        analysis, analysis.layers[choice[0]], choice[1], sequence=_sequence(analysis, view)
+    )
+
+
+def _rollout(workspace: Workspace, view: View, theme: str) -> Drawing:
+    analysis = workspace.shown(view).analysis
+    choice = matrix_choice(analysis, view)
+    if choice is None:
+        return missing_weights(analysis)
+    sequence = _sequence(analysis, view)
+    return too_many_tokens(analysis, sequence) or rollout_matrix(
+        analysis,
+        analysis.layers[choice[0]],
+        sequence=sequence,
+        highlighted_tokens=view.tokens,
+        theme=theme,
+    )
+
+
+def _token_rollout(workspace: Workspace, view: View, theme: str) -> Drawing:
+    analysis = workspace.shown(view).analysis
+    if not weight_layers(analysis):
+        return missing_weights(analysis)
+    token = followed_token(analysis, view)
+    return too_many_tokens(analysis, sequence_of(analysis, token)) or token_rollout(
+        analysis, token, theme
+    )
+
+
+def _token_rollout_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    analysis = workspace.shown(view).analysis
+    if not weight_layers(analysis):
+        return pd.DataFrame()
+    return token_rollout_frame(analysis, followed_token(analysis, view))
+
+
+def _influx(analysis: Analysis, view: View) -> AttentionFlow:
+    return attention_flow(analysis, followed_token(analysis, view), threshold=view.threshold / 100)
+
+
+def _flow(workspace: Workspace, view: View, theme: str) -> Drawing:
+    analysis = workspace.shown(view).analysis
+    if not weight_layers(analysis):
+        return missing_weights(analysis)
+    return attention_flow_sankey(analysis, _influx(analysis, view), theme)
+
+
+def _flow_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    analysis = workspace.shown(view).analysis
+    if not weight_layers(analysis):
+        return pd.DataFrame()
+    return attention_flow_frame(analysis, _influx(analysis, view))
+
+
+def _correlated(workspace: Workspace, view: View) -> PathAttention | None:
+    analysis = workspace.shown(view).analysis
+    sequence = _sequence(analysis, view)
+    return workspace.computed(
+        view, ("path attention", sequence), lambda: path_attention(analysis, sequence)
+    )
+
+
+def _by_layer(workspace: Workspace, view: View, theme: str) -> Drawing:
+    found = _correlated(workspace, view)
+    if found is None:
+        return missing_path_attention(workspace.shown(view).analysis)
+    return path_attention_by_layer(found, theme)
+
+
+def _by_token(workspace: Workspace, view: View, theme: str) -> Drawing:
+    found, analysis = _correlated(workspace, view), workspace.shown(view).analysis
+    if found is None:
+        return missing_path_attention(analysis)
+    return path_attention_by_token(analysis, found, highlighted_tokens=view.tokens, theme=theme)
+
+
+def _correlated_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    found = _correlated(workspace, view)
+    if found is None:
+        return pd.DataFrame()
+    return path_attention_frame(workspace.shown(view).analysis, found)
+
+
+def _of_heads(
+    draw: Callable[[Analysis, str], go.Figure | None], missing: Callable[[Analysis], str]
+) -> Callable[[Workspace, View, str], Drawing]:
+    def drawn(workspace: Workspace, view: View, theme: str) -> Drawing:
+        analysis = workspace.shown(view).analysis
+        figure = draw(analysis, theme)
+        return missing(analysis) if figure is None else figure
+
+    return drawn
+
+
+def _entropy(analysis: Analysis, theme: str) -> go.Figure | None:
+    """Normalised where that is known: raw entropy grows with the position."""
+    return head_entropy(analysis, theme, normalised=True) or head_entropy(analysis, theme)
+
+
+def _agreement_missing(analysis: Analysis) -> str:
+    return missing_heads(analysis, "agreement of heads")
+
+
+SOURCES: Final[Mapping[str, Source]] = {
+    ids.ATTENTION: Source(
+        _of_heads(attention_by_layer, missing_attention),
+        lambda w, v: attention_frame(w.shown(v).analysis),
+    ),
+    ids.HEAD_ENTROPY: Source(
+        _of_heads(_entropy, missing_attention), lambda w, v: heads_frame(w.shown(v).analysis)
+    ),
+    ids.HEAD_AGREEMENT: Source(
+        _of_heads(head_agreement, _agreement_missing),
+        lambda w, v: attention_frame(w.shown(v).analysis),
+    ),
+    ids.LAYER_AGREEMENT: Source(
+        _of_heads(layer_agreement, lambda a: missing_heads(a, "agreement between layers")),
+        lambda w, v: layer_agreement_frame(w.shown(v).analysis),
+    ),
+    ids.ATTENTION_MATRIX: Source(_matrix, _matrix_frame),
+    ids.ROLLOUT_MATRIX: Source(_rollout, _matrix_frame),
+    ids.ATTENTION_FLOW: Source(_flow, _flow_frame),
+    ids.ROLLOUT_OF_TOKEN: Source(_token_rollout, _token_rollout_frame),
+    ids.PATH_ATTENTION_LAYERS: Source(_by_layer, _correlated_frame),
+    ids.PATH_ATTENTION_TOKENS: Source(_by_token, _correlated_frame),
+}

@@ -1,0 +1,50 @@
+"""Every figure: drawn when the browser says that it is shown and what it shows has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dash import Dash, Input, Output, State
+
+from concept_fragmentation.callbacks import attention, flow, layers, trajectories
+from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.views import Source, order_for, ordered, placed
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+
+SOURCES: Final[Mapping[str, Source]] = (
+    flow.SOURCES | trajectories.SOURCES | layers.SOURCES | attention.SOURCES
+)
+# In these a click chooses something; see assets/figures.js.
+_CLICKED: Final = (
+    ids.SANKEY,
+    ids.WINDOW_GRID,
+    ids.HEAD_ENTROPY,
+    ids.ATTENTION_FLOW,
+    ids.TRAJECTORIES,
+)
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Draw each figure when it is told to, and listen to clicks in it."""
+    for figure_id, source in SOURCES.items():
+
+        @app.callback(
+            Output(figure_id, "children"), order_for(figure_id), prevent_initial_call=True
+        )
+        def draw(
+            order: Mapping[str, Any] | None, figure_id: str = figure_id, source: Source = source
+        ) -> Any:
+            view, theme = ordered(order)
+            return placed(figure_id, lambda: source.draw(workspace, view, theme))
+
+    for figure_id in _CLICKED:
+        in_browser(
+            app,
+            "figures",
+            "listen",
+            Input(figure_id, "children"),
+            State(figure_id, "id"),
+            prevent_initial_call=True,
+        )

@@ -1,0 +1,107 @@
+"""What the page is made of: its tabs, the sections each of them shows, and every figure's place.
+
+A section can stand in several tabs. A figure is drawn when its section is shown and the part of
+the view that it depends on is not the one it was drawn for; so a tab loads its own figures only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.view import Part, Tab
+
+TAB_NAMES: Final[Mapping[Tab, str]] = {
+    "overview": "Overview",
+    "analyze": "Analyze",
+    "paths": "Token paths",
+    "attention": "Attention",
+    "concepts": "Concepts",
+    "path-attention": "Path and attention",
+    "persistence": "Analysis Persistence",
+}
+
+SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
+    "overview": (
+        ids.WINDOW_SECTION,
+        ids.SUMMARY_SECTION,
+        ids.GLANCE_SECTION,
+        ids.FLOW_SECTION,
+        ids.PERSISTENCE,
+    ),
+    "analyze": (ids.ANALYZE_SECTION,),
+    "paths": (
+        ids.WINDOW_SECTION,
+        ids.FLOW_SECTION,
+        ids.TRAJECTORIES_SECTION,
+        ids.TABLE_SECTION,
+        ids.WINDOWS_SECTION,
+        ids.MOVES_SECTION,
+    ),
+    "attention": (ids.WINDOW_SECTION, ids.HEADS_SECTION, ids.WEIGHTS_SECTION),
+    "concepts": (ids.WINDOW_SECTION, ids.CLUSTERS_SECTION),
+    "path-attention": (ids.WINDOW_SECTION, ids.PATH_ATTENTION_SECTION),
+    "persistence": (ids.PERSISTENCE,),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure stands, and the part of the view that it depends on.
+
+    `name` says what it shows, within a sentence; `height` is in pixels. `is_image` says whether it
+    can be downloaded as an image: tables and lists can't.
+    """
+
+    name: str
+    section: str
+    part: Part
+    height: int = 340
+    is_image: bool = True
+
+
+FIGURES: Final[Mapping[str, Place]] = {
+    ids.SUMMARY: Place("summary", ids.SUMMARY_SECTION, "window", is_image=False),
+    ids.STANDS_OUT: Place("what stands out", ids.GLANCE_SECTION, "window", is_image=False),
+    ids.PATH_MAP: Place("all paths", ids.GLANCE_SECTION, "analysis", 400),
+    ids.SANKEY: Place("token flow", ids.FLOW_SECTION, "flow", 520),
+    ids.PATHS: Place("archetypal paths", ids.FLOW_SECTION, "flow", is_image=False),
+    ids.SELECTION: Place("selected tokens", ids.FLOW_SECTION, "selection", is_image=False),
+    ids.TRAJECTORIES: Place("trajectories", ids.TRAJECTORIES_SECTION, "traces", 520),
+    ids.COMPARED_TOKENS: Place("compared tokens", ids.TRAJECTORIES_SECTION, "traces", 420),
+    ids.PATH_TABLE: Place("token paths", ids.TABLE_SECTION, "window", is_image=False),
+    ids.WINDOW_GRID: Place("path fragmentation", ids.WINDOWS_SECTION, "window", 420),
+    ids.CONVERGENCE: Place("convergence", ids.WINDOWS_SECTION, "analysis", 420),
+    ids.PATH_METRICS: Place("path metrics", ids.MOVES_SECTION, "window", 380),
+    ids.HEAT_MAP: Place("transitions between two layers", ids.MOVES_SECTION, "heat", 380),
+    ids.ATTENTION: Place("attention by layer", ids.HEADS_SECTION, "analysis"),
+    ids.HEAD_ENTROPY: Place("head entropy", ids.HEADS_SECTION, "analysis", 400),
+    ids.HEAD_AGREEMENT: Place("head agreement", ids.HEADS_SECTION, "analysis"),
+    ids.LAYER_AGREEMENT: Place("agreement of layers", ids.HEADS_SECTION, "analysis", 400),
+    ids.ATTENTION_MATRIX: Place("attention matrix", ids.WEIGHTS_SECTION, "head", 560),
+    ids.ROLLOUT_MATRIX: Place("attention rollout", ids.WEIGHTS_SECTION, "head", 560),
+    ids.ATTENTION_FLOW: Place("attention flow", ids.WEIGHTS_SECTION, "influx", 480),
+    ids.ROLLOUT_OF_TOKEN: Place("rollout of a token", ids.WEIGHTS_SECTION, "tokens", 480),
+    ids.CONCEPTS: Place("concept metrics by layer", ids.CLUSTERS_SECTION, "analysis"),
+    ids.CLUSTER_SIZES: Place("cluster sizes", ids.CLUSTERS_SECTION, "window"),
+    ids.CLUSTER_ENTROPY: Place("cluster entropy", ids.CLUSTERS_SECTION, "window"),
+    ids.PATH_ATTENTION_LAYERS: Place(
+        "path and attention by layer", ids.PATH_ATTENTION_SECTION, "analysis", 360
+    ),
+    ids.PATH_ATTENTION_TOKENS: Place(
+        "path and attention by token", ids.PATH_ATTENTION_SECTION, "tokens", 420
+    ),
+}
+
+
+def structure() -> dict[str, Any]:
+    """Return the same for the browser, which decides what has to be drawn (assets/view.js)."""
+    return {
+        "tabs": {tab: list(sections) for tab, sections in SECTIONS.items()},
+        "figures": {
+            figure_id: {"section": place.section, "part": place.part}
+            for figure_id, place in FIGURES.items()
+        },
+    }
