@@ -116,8 +116,8 @@ def _dashboard() -> html.Div:
                     **aria(label="Summary of the layer window"),
                 ),
             ),
-            _shown_in_tabs(ids.GLANCE_SECTION, _at_a_glance()),
             _shown_in_tabs(ids.FLOW_SECTION, _token_flow()),
+            _shown_in_tabs(ids.GLANCE_SECTION, _at_a_glance()),
             _shown_in_tabs(
                 ids.TRAJECTORIES_SECTION,
                 section(
@@ -286,19 +286,19 @@ def _controls() -> html.Div:
     )
 
 
-def _at_a_glance() -> html.Div:
-    return html.Div(
+def _at_a_glance() -> html.Section:
+    words = card(
         [
-            card(
-                [
-                    _titled("What stands out"),
-                    loading(html.Div(id=ids.STANDS_OUT, className="cf-stands-out")),
-                ],
-                label="What stands out",
-            ),
-            figure_card(ids.PATH_MAP),
+            _titled("In words"),
+            loading(html.Div(id=ids.STANDS_OUT, className="cf-stands-out")),
         ],
-        className="cf-grid-narrow-wide",
+        label="What stands out, in words",
+    )
+    return section(
+        ids.GLANCE_SECTION,
+        "What stands out",
+        "In the window, in words; and the paths of all tokens through all layers.",
+        [html.Div([words, figure_card(ids.PATH_MAP)], className="cf-grid-narrow-wide")],
     )
 
 

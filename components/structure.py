@@ -27,8 +27,8 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
     "overview": (
         ids.WINDOW_SECTION,
         ids.SUMMARY_SECTION,
-        ids.GLANCE_SECTION,
         ids.FLOW_SECTION,
+        ids.GLANCE_SECTION,
         ids.PERSISTENCE,
     ),
     "analyze": (ids.ANALYZE_SECTION,),

@@ -18,6 +18,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -90,7 +91,9 @@ class Watch:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return one profile for all pages, so that scripts are loaded and compiled once."""
     context = browser.new_context(accept_downloads=True)
-    context.set_default_timeout(15_000)
+    # A busy machine is slow, not broken.
+    context.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
     yield context
     context.close()
 
@@ -120,11 +123,16 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
     assert watch.complaints == []
 
 
+# Every figure of the shown sections has been drawn, or says why there is none.
+DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
+    && !document.querySelector("[data-dash-is-loading=true]")
+    && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
+        figure => figure.querySelector(".main-svg, .cf-empty"))"""
+
+
 def settled(page: Page) -> None:
-    """Wait until the token flow is drawn and nothing is being computed."""
-    page.wait_for_selector(f"#{ids.SUMMARY} .cf-stat-value, #{ids.SUMMARY} .cf-empty")
-    page.wait_for_selector(f"#{ids.SANKEY} .sankey-node, #{ids.SANKEY} .annotation")
-    page.wait_for_function("!document.querySelector('[data-dash-is-loading=true]')")
+    """Wait until every figure is drawn and nothing is being computed."""
+    page.wait_for_function(DRAWN)
 
 
 def real_analysis() -> dict[str, Any] | None:

@@ -136,7 +136,7 @@ def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
 def test_a_token_that_looks_like_markup_is_shown_as_itself(
     server: Any, awkward: str, open_page: Open
 ) -> None:
-    page = open_page(address(server, analysis_id=awkward, selection=("node", 0, 0)))
+    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
     expect(page.locator(f"#{ids.SELECTION} .cf-token").first).to_have_text("<b>x</b> 0")
     table = page.locator(f"#{ids.PATH_TABLE}")
     expect(table.get_by_text("<b>x</b>", exact=True).first).to_be_visible()
@@ -158,6 +158,7 @@ def test_a_hover_shows_markup_in_a_token_as_itself(
 
 def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> None:
     seen = {
+        "tab": "paths",
         "first": 1,
         "last": 4,
         "colour_by": "path",
@@ -168,7 +169,7 @@ def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> Non
     }
     page = open_page(address(server, **seen))
     expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
-    expect(page.get_by_role("radio", name="Path")).to_be_checked()
+    expect(page.locator(f"#{ids.COLOUR_BY}")).to_contain_text("path")
     expect(page.locator(f"#{ids.MIN_COUNT}")).to_have_value("3")
     expect(page.locator(f"#{ids.FIND_TOKENS}")).to_contain_text("#8")
     expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 0 of block_2")
@@ -230,7 +231,7 @@ def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open
 
 
 def test_the_table_is_filtered_on_the_server(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(address(server, tab="paths"))
     note = page.locator(f"#{ids.PATH_TABLE_NOTE}")
     expect(note).to_have_text("117 tokens")
     page.locator(f"#{ids.PATH_TABLE} .ag-header-cell").filter(has_text="token").first.locator(
@@ -288,9 +289,9 @@ def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "SVG"])
 def test_a_figure_is_downloaded_as_an_image(server: Any, open_page: Open, kind: str) -> None:
-    page = open_page(server.url)
+    page = open_page(address(server, tab="concepts"))
     with page.expect_download() as download:
-        page.get_by_role("button", name=f"Download cluster sizes as {kind}").click()
+        page.get_by_role("button", name=f"Download the cluster sizes as {kind}").click()
     assert download.value.suggested_filename == f"{ids.CLUSTER_SIZES}.{kind.lower()}"
     content = download.value.path().read_bytes()
     assert content.startswith(b"\x89PNG") if kind == "PNG" else content.startswith(b"<svg")
@@ -299,7 +300,7 @@ def test_a_figure_is_downloaded_as_an_image(server: Any, open_page: Open, kind: 
 def test_the_data_of_a_figure_is_downloaded_as_csv(
     server: Any, awkward: str, open_page: Open
 ) -> None:
-    page = open_page(address(server, analysis_id=awkward))
+    page = open_page(address(server, tab="paths", analysis_id=awkward))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the data of the token paths as CSV").click()
     text = download.value.path().read_text(encoding="utf-8")
