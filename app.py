@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flask
-from dash import Dash, html
+from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 
 from concept_fragmentation import callbacks
@@ -22,6 +22,7 @@ from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.jobs import job_cache
 
 TITLE = "Concept Fragmentation"
 HOST = "127.0.0.1"
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
     server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     Bootstrap5(server)
+    store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = Dash(
         __name__,
@@ -80,12 +82,12 @@ def create_app(settings: Settings | None = None) -> Dash:
         serve_locally=True,
         on_error=tell_failure,
         suppress_callback_exceptions=False,
+        background_callback_manager=DiskcacheManager(job_cache(store.base_dir / "cache" / "jobs")),
     )
     app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
     app.layout = page()
     # Callbacks are checked against everything that can be on the page.
     app.validation_layout = html.Div([page(), token_grid([])])
-    store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     callbacks.register(app, Workspace(store, demo_analysis()))
     return app
 

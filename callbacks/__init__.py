@@ -5,6 +5,7 @@ from __future__ import annotations
 from dash import Dash
 
 from concept_fragmentation.callbacks import (
+    analyze,
     appearance,
     downloads,
     figures,
@@ -27,6 +28,7 @@ _PANELS = (
     flow,
     tokens,
     library,
+    analyze,
     transfer,
     states,
     sessions,

@@ -9,6 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.analyze_panel import analyze_panel
 from concept_fragmentation.components.attention_panel import heads_section, weights_section
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.parts import (
@@ -186,6 +187,7 @@ def _dashboard() -> html.Div:
                     ],
                 ),
             ),
+            _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel()),
             _shown_in_tabs(ids.PERSISTENCE, persistence_panel()),
         ],
         className="cf-dashboard",

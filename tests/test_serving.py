@@ -99,6 +99,10 @@ def check_served(port: int) -> None:
     assert "GPT-2 Metrics Dashboard" in get(port, "/_dash-layout")
 
 
+def folders(store: Path) -> list[str]:
+    return sorted(path.name for path in store.iterdir() if path.is_dir())
+
+
 def fail(*arguments: str | Path, cwd: Path) -> str:
     """Run a command that must fail; return what it says."""
     done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=False)
@@ -112,7 +116,7 @@ def test_the_command_serves_with_the_store_where_it_is_told(
     port = free_port()
     start(COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--dir", "somewhere/else")
     check_served(port)
-    assert sorted(path.name for path in (tmp_path / "somewhere" / "else").iterdir()) == FOLDERS
+    assert folders(tmp_path / "somewhere" / "else") == FOLDERS
 
 
 def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_path: Path) -> None:
@@ -123,7 +127,7 @@ def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_pa
         CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "chosen"),
     )
     check_served(port)
-    assert sorted(path.name for path in (tmp_path / "chosen").iterdir()) == FOLDERS
+    assert folders(tmp_path / "chosen") == FOLDERS
 
 
 def test_app_py_serves_at_the_default_address(start: Callable[..., None], tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def test_app_py_serves_at_the_default_address(start: Callable[..., None], tmp_pa
             pytest.skip("something else listens at 127.0.0.1:8050")
     start(sys.executable, ROOT / "app.py")
     check_served(8050)
-    assert sorted(path.name for path in (tmp_path / "data" / "gpt2_analysis").iterdir()) == FOLDERS
+    assert folders(tmp_path / "data" / "gpt2_analysis") == FOLDERS
 
 
 def test_a_taken_port_is_one_sentence(taken: int, tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from playwright.sync_api import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from concept_fragmentation.app import Settings, create_app
-from concept_fragmentation.components import ids
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 

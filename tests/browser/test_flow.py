@@ -41,7 +41,9 @@ def address(server: Any, **choices: Any) -> str:
 
 def click_node(page: Page, number: int) -> None:
     """Click the middle of a cluster's bar with a real mouse."""
-    box = page.locator(f"#{ids.SANKEY} .sankey-node rect").nth(number).bounding_box()
+    node = page.locator(f"#{ids.SANKEY} .sankey-node rect").nth(number)
+    node.scroll_into_view_if_needed()
+    box = node.bounding_box()
     assert box is not None
     click_at(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 

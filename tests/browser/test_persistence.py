@@ -64,7 +64,7 @@ def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
 
     page.goto(fresh.url)
     expect(bar(page)).to_contain_text("not GPT-2")
-    assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 36
+    expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(36)
     choose(page, ids.LOAD_ANALYSIS, "small · gpt2 · 6 tokens")
     page.get_by_role("button", name="Load Analysis", exact=True).click()
     expect(bar(page)).to_contain_text("small")

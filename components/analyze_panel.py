@@ -1,0 +1,219 @@
+"""The section "Analyze": from a text, typed or dropped, to an analysis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+
+from concept_fragmentation.analysis import TINY
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import card, labelled, section
+
+# Longer texts are for Python and the command line, which don't send them through a browser.
+MAX_TEXT_CHARACTERS: Final = 2_000_000
+MAX_CLUSTERS: Final = 1000
+MAX_SEED: Final = 2**31 - 1
+OTHER_MODEL: Final = "other"
+
+MODELS: Final = {
+    TINY: "Tiny: ships with the dashboard, trained on made-up stories; not GPT-2",
+    "gpt2": "gpt2 (124 million parameters)",
+    "distilgpt2": "distilgpt2 (82 million)",
+    "gpt2-medium": "gpt2-medium (355 million)",
+    "gpt2-large": "gpt2-large (774 million)",
+    OTHER_MODEL: "Another checkpoint …",
+}
+READINGS: Final = {
+    "text": "One text",
+    "lines": "A text a line",
+    "words": "A word a line",
+}
+ATTENTIONS: Final = {
+    "metrics": "What each head does",
+    "full": "The weights too, of short texts",
+    "none": "Leave it out",
+}
+
+
+def analyze_panel() -> html.Section:
+    """Return the section: the text, the settings, and what a run tells of itself."""
+    return section(
+        ids.ANALYZE_SECTION,
+        "Analyze",
+        "Run a language model over a text, cluster what it holds of each token in each layer, and "
+        "see the result in every view. It is yours to save.",
+        [html.Div([_text(), _settings()], className="cf-grid-2")],
+    )
+
+
+def _text() -> html.Div:
+    return card(
+        [
+            html.Label("Text", htmlFor=ids.ANALYZE_TEXT, className="cf-label"),
+            dcc.Textarea(
+                id=ids.ANALYZE_TEXT,
+                value="",
+                placeholder="Paste a text here",
+                maxLength=MAX_TEXT_CHARACTERS,
+                className="form-control cf-text",
+            ),
+            dcc.Upload(
+                [
+                    html.Strong("Or a file"),
+                    html.Span(" — drop it here or choose one: plain text, or CSV with a column."),
+                ],
+                id=ids.ANALYZE_FILE,
+                className="cf-upload",
+                className_active="cf-upload cf-upload-active",
+                multiple=False,
+            ),
+            html.Div(
+                labelled(
+                    "Column of the file",
+                    dcc.Dropdown(id=ids.ANALYZE_COLUMN, options=[], placeholder="Choose a column"),
+                ),
+                id=ids.ANALYZE_COLUMN_FIELD,
+                hidden=True,
+            ),
+            labelled(
+                "Read it as",
+                dbc.RadioItems(
+                    id=ids.ANALYZE_READING,
+                    options=[{"label": v, "value": k} for k, v in READINGS.items()],
+                    value="text",
+                    inline=True,
+                    class_name="cf-segmented",
+                    input_class_name="btn-check",
+                    label_class_name="cf-segment",
+                    label_checked_class_name="active",
+                ),
+            ),
+        ],
+        label="Text to analyze",
+        class_name="cf-panel cf-form",
+    )
+
+
+def _settings() -> html.Div:
+    return card(
+        [
+            labelled(
+                "Model",
+                dcc.Dropdown(
+                    id=ids.ANALYZE_MODEL,
+                    options=[{"label": v, "value": k} for k, v in MODELS.items()],
+                    value=TINY,
+                    clearable=False,
+                    searchable=False,
+                ),
+            ),
+            dbc.Input(
+                id=ids.ANALYZE_OTHER_MODEL,
+                type="text",
+                placeholder="A name on the Hugging Face hub, such as EleutherAI/pythia-70m",
+                maxlength=200,
+                size="sm",
+                autocomplete="off",
+                style={"display": "none"},
+            ),
+            html.Div([_clusters(), _seed()], className="cf-form-row"),
+            _layers(),
+            labelled(
+                "Attention",
+                dcc.Dropdown(
+                    id=ids.ANALYZE_ATTENTION,
+                    options=[{"label": v, "value": k} for k, v in ATTENTIONS.items()],
+                    value="metrics",
+                    clearable=False,
+                    searchable=False,
+                ),
+            ),
+            html.Div(
+                [
+                    dbc.Button("Analyze", id=ids.ANALYZE, color="primary", size="sm"),
+                    dbc.Button(
+                        "Cancel",
+                        id=ids.ANALYZE_CANCEL,
+                        color="secondary",
+                        outline=True,
+                        size="sm",
+                        disabled=True,
+                    ),
+                ],
+                className="cf-actions",
+            ),
+            html.Div(
+                [
+                    html.Span(id=ids.ANALYZE_STAGE, className="cf-hint", role="status"),
+                    dbc.Progress(id=ids.ANALYZE_PROGRESS, value=0, class_name="cf-progress"),
+                ],
+                className="cf-run",
+            ),
+            dcc.Store(id=ids.ANALYZE_OUTCOME),
+        ],
+        label="Settings of the analysis",
+        class_name="cf-panel cf-form",
+    )
+
+
+def _clusters() -> html.Div:
+    return html.Div(
+        [
+            html.Label("Clusters a layer", htmlFor=ids.ANALYZE_CLUSTERS, className="cf-label"),
+            html.Div(
+                [
+                    dbc.Input(
+                        id=ids.ANALYZE_CLUSTERS,
+                        type="number",
+                        min=2,
+                        max=MAX_CLUSTERS,
+                        step=1,
+                        value=10,
+                        size="sm",
+                        class_name="cf-number",
+                    ),
+                    dbc.Checkbox(id=ids.ANALYZE_AUTO, label="Choose by silhouette", value=False),
+                ],
+                className="cf-inline-field",
+            ),
+        ],
+        className="cf-field",
+    )
+
+
+def _seed() -> html.Div:
+    return html.Div(
+        [
+            html.Label("Seed", htmlFor=ids.ANALYZE_SEED, className="cf-label"),
+            dbc.Input(
+                id=ids.ANALYZE_SEED,
+                type="number",
+                min=0,
+                max=MAX_SEED,
+                step=1,
+                value=0,
+                size="sm",
+                class_name="cf-number",
+            ),
+        ],
+        className="cf-field",
+    )
+
+
+def _layers() -> html.Div:
+    return html.Div(
+        [
+            html.Label("Layers", htmlFor=ids.ANALYZE_LAYERS, className="cf-label"),
+            dbc.Input(
+                id=ids.ANALYZE_LAYERS,
+                type="text",
+                placeholder="All; or some, such as: embedding, block_1, -1",
+                maxlength=2000,
+                size="sm",
+                autocomplete="off",
+            ),
+        ],
+        className="cf-field",
+    )
