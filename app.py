@@ -82,14 +82,21 @@ def create_app(settings: Settings | None = None) -> Dash:
         serve_locally=True,
         on_error=tell_failure,
         suppress_callback_exceptions=False,
-        background_callback_manager=DiskcacheManager(job_cache(store.base_dir / "cache" / "jobs")),
+        background_callback_manager=_background(store),
     )
     app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
     app.layout = page()
     # Callbacks are checked against everything that can be on the page.
-    app.validation_layout = html.Div([page(), token_grid([])])
+    everything: Any = html.Div([page(), token_grid([])])
+    app.validation_layout = everything
     callbacks.register(app, Workspace(store, demo_analysis()))
     return app
+
+
+def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:
+    """Long work runs in a process of its own, which tells how far it is through a folder."""
+    cache = job_cache(store.base_dir / "cache" / "jobs")
+    return DiskcacheManager(cache)  # type: ignore[no-untyped-call]
 
 
 def create_server() -> flask.Flask:

@@ -13,9 +13,12 @@ from concept_fragmentation.callbacks.views import Source, order_for, ordered, pl
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 
-SOURCES: Final[Mapping[str, Source]] = (
-    flow.SOURCES | trajectories.SOURCES | layers.SOURCES | attention.SOURCES
-)
+SOURCES: Final[Mapping[str, Source]] = {
+    **flow.SOURCES,
+    **trajectories.SOURCES,
+    **layers.SOURCES,
+    **attention.SOURCES,
+}
 # In these a click chooses something; see assets/figures.js.
 _CLICKED: Final = (
     ids.SANKEY,

@@ -83,10 +83,11 @@ def apply_gesture(view: View, gesture: Mapping[str, Any], num_layers: int) -> Vi
     pair = _pair(value)
     path = parse_path(str(value))
     quick = quick_windows(num_layers).get(str(value))
+    token = value if type(value) is int and value >= 0 else None
     changes: dict[str, Callable[[], View]] = {
         "select": lambda: replace(view, selection=parse_selection(value)),
         "path": lambda: view.toggle_path(path) if path else view,
-        "token": lambda: view.toggle_token(value) if _is_index(value) else view,
+        "token": lambda: view if token is None else view.toggle_token(token),
         "span": lambda: view.with_window(min(pair), max(pair)) if pair else view,
         "head": lambda: replace(view, layer=pair[0], head=pair[1]) if pair else view,
         "window": lambda: view.with_window(*quick) if quick else view,
@@ -97,12 +98,10 @@ def apply_gesture(view: View, gesture: Mapping[str, Any], num_layers: int) -> Vi
     return change() if change else view
 
 
-def _is_index(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
 def _pair(value: Any) -> tuple[int, int] | None:
-    known = isinstance(value, list) and len(value) == 2 and all(map(_is_index, value))
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    known = all(type(number) is int and number >= 0 for number in value)
     return (value[0], value[1]) if known else None
 
 

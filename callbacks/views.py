@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -19,7 +19,7 @@ from concept_fragmentation.components.parts import empty_state, graph
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 
-Drawing = go.Figure | str
+Drawing: TypeAlias = "go.Figure | str"
 
 
 @dataclass(frozen=True)

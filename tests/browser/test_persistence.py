@@ -81,7 +81,7 @@ def test_an_old_version_is_loaded_and_a_success_goes_away(fresh: Any, open_page:
     choose(page, ids.LOAD_VERSION, "1 · ")
     page.get_by_role("button", name="Load Analysis", exact=True).click()
     expect(bar(page)).to_contain_text("version 1")
-    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0, timeout=10_000)
+    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0)
 
 
 def test_a_failure_stays_and_changes_nothing(fresh: Any, open_page: Open) -> None:
