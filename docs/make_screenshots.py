@@ -87,7 +87,6 @@ def open_page(browser: Browser, url: str, picture: Picture) -> Page:
     page.goto(url)
     page.wait_for_selector(f"#{ids.SUMMARY} .cf-stat-value")
     page.wait_for_selector(f"#{ids.SANKEY} .sankey-node")
-    page.wait_for_selector(f"#{ids.PATH_TABLE} .ag-row")
     page.wait_for_function("!document.querySelector('[data-dash-is-loading=true]')")
     return page
 
