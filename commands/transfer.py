@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Final
 
 import click
 
 from concept_fragmentation.commands import options
-from concept_fragmentation.commands.output import print_json, shown
+from concept_fragmentation.commands.output import print_json, progress, shown
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 _FORMATS: Final = ("json", "csv", "pickle")
@@ -55,11 +54,11 @@ def import_command(
     Stops at the first file that can't be imported; those before it are saved.
     """
     imported: list[dict[str, str]] = []
-    with click.progressbar(paths, label="Importing", file=sys.stderr) as bar:
-        imported.extend(
-            {"path": str(path), "analysis_id": store.import_analysis(path, name=name)}
-            for path in bar
-        )
+    with progress("Importing") as tell:
+        for done, path in enumerate(paths):
+            tell(done, len(paths), str(path))
+            analysis_id = store.import_analysis(path, name=name)
+            imported.append({"path": str(path), "analysis_id": analysis_id})
     if as_json:
         print_json(imported)
         return
