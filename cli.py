@@ -51,6 +51,7 @@ for command in (
     care.stats_command,
     transfer.export_command,
     transfer.import_command,
+    transfer.backup_command,
 ):
     main.add_command(command)
 
