@@ -44,7 +44,7 @@ run: $(VENV)/.run ## Install and start the dashboard on http://127.0.0.1:8050
 
 test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
 	$(BIN)/python tests/get_chromium.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions
 	$(BIN)/ruff check .
