@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ def layer_marks(layers: Sequence[str]) -> dict[int, str]:
 def short_names(layers: Sequence[str]) -> list[str]:
     """Return the layers' names without what they all begin with: `layer_3` is `3`.
 
+    So is `block_3` among other blocks, whatever else there is, as long as no two are the same then.
     Names that would be long or empty without it stay whole and are cut for display.
     """
     shared = 0
@@ -35,6 +37,14 @@ def short_names(layers: Sequence[str]) -> list[str]:
     short = [name[len(prefix) :] for name in layers]
     if not all(short):
         short = list(layers)
+    stems = [name.rstrip("0123456789") for name in short]
+    common = {stem for stem, times in Counter(stems).items() if times > 1}
+    numbered = [
+        name[len(stem) :] or name if stem in common else name
+        for name, stem in zip(short, stems, strict=True)
+    ]
+    if len(set(numbered)) == len(numbered):
+        short = numbered
     return [title(name, 6) for name in short]
 
 
