@@ -29,10 +29,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.run
 
-# MLflow, which a benchmark compares with, pins older packages than ours: it lives apart.
+# What benchmarks compare with, MLflow and TransformerLens, pins older packages than ours: it lives
+# apart.
 .bench/.ready: pyproject.toml
 	$(PYTHON) -m venv .bench
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' 'torch==$(TORCH)'
 	@touch $@
 
 # A static type checker does not follow the editable install of root-level folders; this link does.
@@ -44,7 +45,7 @@ run: $(VENV)/.run ## Install and start the dashboard on http://127.0.0.1:8050
 
 test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
 	$(BIN)/python tests/get_chromium.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions
 	$(BIN)/ruff check .

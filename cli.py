@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from concept_fragmentation import app
-from concept_fragmentation.commands import analyze, library, transfer
+from concept_fragmentation.commands import analyze, care, library, transfer
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -42,9 +42,16 @@ for command in (
     library.rename_command,
     library.tag_command,
     library.delete_command,
+    library.restore_command,
     library.diff_command,
+    care.verify_command,
+    care.repair_command,
+    care.reindex_command,
+    care.compress_command,
+    care.stats_command,
     transfer.export_command,
     transfer.import_command,
+    transfer.backup_command,
 ):
     main.add_command(command)
 

@@ -161,7 +161,7 @@ def tag_command(
 def delete_command(
     store: GPT2AnalysisPersistence, analysis_id: str, version: int | None, yes: bool
 ) -> None:
-    """Delete an analysis with its saved views, or one of its versions."""
+    """Delete an analysis with its saved views, or one of its versions; `restore` undoes it."""
     stored = len(store.list_versions(analysis_id))
     what = f"{shown(analysis_id)} ({stored} version{'s' * (stored != 1)})"
     if version is not None:
@@ -170,6 +170,44 @@ def delete_command(
         click.confirm(f"Delete {what}?", abort=True, err=True)
     store.delete_analysis(analysis_id, version)
     click.echo(f"Deleted {what}.")
+
+
+@click.command("restore")
+@click.argument("analysis_id", metavar="[ANALYSIS]", required=False)
+@click.option("--trash-id", metavar="ID", help="Which of its deletes.  [default: the last]")
+@options.as_json
+@options.with_store()
+def restore_command(
+    store: GPT2AnalysisPersistence, analysis_id: str | None, trash_id: str | None, as_json: bool
+) -> None:
+    """Undo the last delete of ANALYSIS; without one, list what can be restored."""
+    if analysis_id is not None:
+        store.restore_analysis(analysis_id, trash_id=trash_id)
+        if as_json:
+            print_json({"analysis_id": analysis_id})
+        else:
+            click.echo(f"Restored {shown(analysis_id)}.")
+        return
+    found = store.list_trash()
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("The trash is empty.")
+    else:
+        print_table(
+            ("Analysis", "Name", "Version", "Deleted (UTC)", "Kept until (UTC)", "Trash id"),
+            (
+                (
+                    entry["analysis_id"],
+                    entry["name"],
+                    entry["version"] or "all",
+                    moment(entry["deleted_at"]),
+                    moment(entry["expires_at"]),
+                    entry["trash_id"],
+                )
+                for entry in found
+            ),
+        )
 
 
 @click.command("diff")

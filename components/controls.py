@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,8 +17,6 @@ SUGGESTED: Final = 20
 # The value of the choice that is no head: the mean of all.
 ALL_HEADS: Final = -1
 
-_NUMBERED: Final = re.compile(r"(.*?)(\d+)", re.DOTALL)
-
 
 def layer_marks(layers: Sequence[str]) -> dict[int, str]:
     """Return the slider's marks: short layer names, and not more than fit."""
@@ -28,17 +26,29 @@ def layer_marks(layers: Sequence[str]) -> dict[int, str]:
 
 
 def short_names(layers: Sequence[str]) -> list[str]:
-    """Return the layers' names without what they begin with alike: `layer_3` is `3`.
+    """Return the layers' names without what they all begin with: `layer_3` is `3`.
 
-    So is `block_3` beside an `embedding`; what has no number of its kind is cut for display.
+    So is `block_3` among other blocks, whatever else there is, as long as no two are the same then.
+    Names that would be long or empty without it stay whole and are cut for display.
     """
-    numbered = [_NUMBERED.fullmatch(name) for name in layers]
-    kinds = {match[1] for match in numbered if match}
-    if len(kinds) != 1:
-        return [title(name, 6) for name in layers]
-    return [
-        title(match[2] if match else name, 6) for name, match in zip(layers, numbered, strict=True)
+    shared = 0
+    if len(layers) > 1:
+        # Compared letter by letter; the smallest and the largest name differ first.
+        pairs = zip(min(layers), max(layers), strict=False)
+        shared = next((i for i, (a, b) in enumerate(pairs) if a != b), len(min(layers)))
+    prefix = min(layers, default="")[:shared].rstrip("0123456789")
+    short = [name[len(prefix) :] for name in layers]
+    if not all(short):
+        short = list(layers)
+    stems = [name.rstrip("0123456789") for name in short]
+    common = {stem for stem, times in Counter(stems).items() if times > 1}
+    numbered = [
+        name[len(stem) :] or name if stem in common else name
+        for name, stem in zip(short, stems, strict=True)
     ]
+    if len(set(numbered)) == len(numbered):
+        short = numbered
+    return [title(name, 6) for name in short]
 
 
 def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:

@@ -54,3 +54,16 @@ def test_what_is_no_analysis_is_refused(run: Run, tmp_path: Path) -> None:
     assert "No such file" in run("import", str(tmp_path / "none.json"), code=1).stderr
     assert "Usage" in run("import", code=2).stderr
     run("export", "one", "--format", "xml", code=2)
+
+
+def test_a_backup_can_be_imported(run: Run, ask: Ask, store: Store, tmp_path: Path) -> None:
+    copy, fresh = tmp_path / "copy", tmp_path / "fresh"
+    assert "Copied to" in run("backup", str(copy)).stdout
+    result = CliRunner().invoke(main, ["import", str(copy), "--dir", str(fresh)])
+    assert result.exit_code == 0
+    assert "2 new" in result.stdout
+    assert len(GPT2AnalysisPersistence(fresh).list_analyses()) == 2
+    (report,) = ask("import", str(copy))
+    assert report["already_here"] == ["one", "two"]
+    assert run("backup", str(copy), code=1).stderr.startswith("Error: ")
+    assert ask("backup", str(tmp_path / "other")) == {"path": str(tmp_path / "other")}
