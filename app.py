@@ -20,6 +20,7 @@ from concept_fragmentation import callbacks
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
+from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.jobs import job_cache
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
     app.layout = page()
     # Callbacks are checked against everything that can be on the page.
-    everything: Any = html.Div([page(), token_grid([])])
+    everything: Any = html.Div([page(), token_grid([]), library_grid()])
     app.validation_layout = everything
     callbacks.register(app, Workspace(store, demo_analysis()))
     return app

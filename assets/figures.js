@@ -19,6 +19,7 @@
   // begins with says it: ["node", layer, cluster], ["link", layer, source, target], ["token", i].
   const choices = {
     "window-fragmentation": (point) => ["span", point.pointIndex],
+    "state-map": (point) => ["token", point.customdata[0] ?? point.customdata],
     "head-entropy": (point) => ["head", [point.pointIndex[1], point.pointIndex[0]]],
   };
 
@@ -42,6 +43,16 @@
     });
   }
 
+  // A table that is not on the page yet, or not ready, will ask for its rows anyway.
+  function purge(id) {
+    if (!window.dash_ag_grid || !document.getElementById(id)) return;
+    try {
+      window.dash_ag_grid.getApi(id).purgeInfiniteCache();
+    } catch {
+      return;
+    }
+  }
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.figures = {
     // Runs whenever a figure changed; Plotly may still be loading by then.
@@ -54,11 +65,9 @@
       attach(100);
     },
 
-    // The rows that the table holds belong to the old columns.
-    refetch: function (_columns, id) {
-      const grid = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
-      if (grid) grid.purgeInfiniteCache();
-    },
+    // The rows that the table holds belong to the old columns, or to what the store held.
+    refetch: (_columns, id) => purge(id),
+    refetch_library: () => purge("library-grid"),
 
     csv_addresses: function (query, ids) {
       return ids.map((id) => `figure-data/${id.index}.csv${query || ""}`);

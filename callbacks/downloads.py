@@ -10,7 +10,7 @@ import pandas as pd
 from dash import ALL, Dash, Input, Output, State
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks import flow
+from concept_fragmentation.callbacks import concepts, flow
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -62,6 +62,7 @@ def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:
 FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
     **{figure_id: source.frame for figure_id, source in SOURCES.items()},
     **flow.FRAMES,
+    ids.TYPICAL: concepts.typical_frame,
     ids.PATH_TABLE: Workspace.frame,
 }
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dash import Dash, Input, Output, State
 
-from concept_fragmentation.callbacks import attention, flow, layers, trajectories
+from concept_fragmentation.callbacks import attention, compare, concepts, flow, layers, trajectories
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.views import Source, order_for, ordered, placed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -18,6 +18,8 @@ SOURCES: Final[Mapping[str, Source]] = {
     **trajectories.SOURCES,
     **layers.SOURCES,
     **attention.SOURCES,
+    **concepts.SOURCES,
+    **compare.SOURCES,
 }
 # In these a click chooses something; see assets/figures.js.
 _CLICKED: Final = (
@@ -26,6 +28,8 @@ _CLICKED: Final = (
     ids.HEAD_ENTROPY,
     ids.ATTENTION_FLOW,
     ids.TRAJECTORIES,
+    ids.STATE_MAP,
+    ids.DIFFERENCE_FLOW,
 )
 
 

@@ -242,18 +242,21 @@ def deletion_question(
     )
 
 
-def analysis_options(workspace: Workspace, typed: str, chosen: str) -> list[dict[str, str]]:
+def analysis_options(
+    workspace: Workspace, typed: str, chosen: str | None, *, with_demo: bool = True
+) -> list[dict[str, str]]:
     """Return the demo, the chosen analysis and the newest ones that match, as options."""
     found = workspace.store.list_analyses(search=typed.strip() or None, limit=ANALYSES_OFFERED)
-    if chosen != DEMO_VALUE and all(item["analysis_id"] != chosen for item in found):
+    if chosen not in {None, DEMO_VALUE} and all(item["analysis_id"] != chosen for item in found):
         try:
-            newest = workspace.store.list_versions(chosen)[0]
+            newest = workspace.store.list_versions(str(chosen))[0]
         except ConceptFragmentationError:
             pass  # It was deleted; then it is not offered.
         else:
             found = [newest, *found]
     demo = f"{workspace.demo['metadata']['name']} (ships with the dashboard)"
-    return [{"label": demo, "value": DEMO_VALUE, "search": f"{demo} {typed}"}] + [
+    first = [{"label": demo, "value": DEMO_VALUE, "search": f"{demo} {typed}"}]
+    return (first if with_demo else []) + [
         {
             "label": _label(item),
             "value": str(item["analysis_id"]),

@@ -141,6 +141,8 @@ def register(app: Dash, workspace: Workspace) -> None:
             "destination": Input(ids.DESTINATION, "data"),
             "gesture": Input(ids.GESTURE, "data"),
             "cluster": Input(ids.CLUSTER_CHOICE, "value"),
+            "other": Input(ids.OTHER, "value"),
+            "other_version": Input(ids.OTHER_VERSION, "value"),
             "controls": {
                 "window": Input(ids.LAYER_WINDOW, "value"),
                 "colour_by": Input(ids.COLOUR_BY, "value"),
@@ -161,6 +163,8 @@ def register(app: Dash, workspace: Workspace) -> None:
         destination: Mapping[str, Any] | None,
         gesture: Mapping[str, Any] | None,
         cluster: str | None,
+        other: str | None,
+        other_version: int | None,
         controls: Mapping[str, Any],
         query: str | None,
     ) -> dict[str, Any]:
@@ -185,6 +189,10 @@ def register(app: Dash, workspace: Workspace) -> None:
                 view = apply_gesture(view, gesture, layers)
             elif ids.CLUSTER_CHOICE in triggered:
                 view = replace(view, selection=parse_selection((cluster or "").split(".")))
+            elif ids.OTHER in triggered and other is not None and other != view.other:
+                view = replace(view, other=other, other_version=None)
+            elif ids.OTHER_VERSION in triggered:
+                view = replace(view, other_version=other_version)
         return page_state(workspace, workspace.settle(view), old, said, cluster=cluster)
 
     @app.callback(

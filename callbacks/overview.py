@@ -13,7 +13,7 @@ from concept_fragmentation.callbacks.views import needed, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
-from concept_fragmentation.components.stands_out import fact_of_significance, facts_of_window
+from concept_fragmentation.components.standouts import significance_of_all_layers, standouts
 from concept_fragmentation.components.summary import analysis_facts, summary_cards
 from concept_fragmentation.components.view import View
 
@@ -64,14 +64,12 @@ def summary(workspace: Workspace, view: View) -> list[Component]:
 
 def stands_out(workspace: Workspace, view: View) -> list[Component]:
     """Return in words what stands out in a settled view's window."""
-    shown, window, metrics = workspace.shown(view), workspace.window(view), workspace.metrics(view)
-    if window is None or metrics is None:
+    shown, window = workspace.shown(view), workspace.window(view)
+    if window is None:
         return [empty_state(NO_LABELS)]
     facts = workspace.computed(
         view,
         ("facts", window.first, window.last),
-        lambda: facts_of_window(shown.analysis, window, metrics),
+        lambda: standouts(shown.analysis, window) + significance_of_all_layers(shown.analysis),
     )
-    tested = fact_of_significance(shown.significance)
-    facts = [*facts, tested] if tested else facts
     return [html.Ul([html.Li(fact) for fact in facts], className="cf-facts")]

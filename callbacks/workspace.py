@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import pandas as pd
@@ -36,14 +36,12 @@ class Shown:
     """An analysis as the page shows it: what it is, and what is known about it.
 
     `key` changes whenever what is stored under the view's id and version changed, so nothing
-    computed from an overwritten or deleted version is ever shown. `significance` is that of the
-    analysis dict, empty where it has none.
+    computed from an overwritten or deleted version is ever shown.
     """
 
     analysis: Analysis
     metadata: Mapping[str, Any]
     key: tuple[Hashable, ...]
-    significance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_demo(self) -> bool:
@@ -77,7 +75,6 @@ class Workspace:
             analysis=Analysis.from_dict(demo["analysis_data"]),
             metadata=demo["metadata"],
             key=DEMO_KEY,
-            significance=_significance(demo),
         )
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
@@ -174,13 +171,7 @@ def _shown(loaded: Mapping[str, Any], key: tuple[Hashable, ...]) -> Shown:
         analysis=Analysis.from_dict(loaded["analysis_data"]),
         metadata=loaded["metadata"],
         key=key,
-        significance=_significance(loaded),
     )
-
-
-def _significance(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = loaded["analysis_data"].get("significance")
-    return found if isinstance(found, Mapping) else {}
 
 
 class _Kept:

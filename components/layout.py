@@ -11,7 +11,10 @@ from dash.development.base_component import Component
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.analyze_panel import analyze_panel
 from concept_fragmentation.components.attention_panel import heads_section, weights_section
+from concept_fragmentation.components.compare_panel import compare_section
+from concept_fragmentation.components.concepts_panel import map_section, similarity_section
 from concept_fragmentation.components.guide import guide
+from concept_fragmentation.components.library_panel import library_section
 from concept_fragmentation.components.parts import (
     aria,
     card,
@@ -175,6 +178,8 @@ def _dashboard() -> html.Div:
                     ],
                 ),
             ),
+            _shown_in_tabs(ids.SIMILARITY_SECTION, similarity_section()),
+            _shown_in_tabs(ids.MAP_SECTION, map_section()),
             _shown_in_tabs(
                 ids.PATH_ATTENTION_SECTION,
                 section(
@@ -187,6 +192,8 @@ def _dashboard() -> html.Div:
                     ],
                 ),
             ),
+            _shown_in_tabs(ids.COMPARE_SECTION, compare_section()),
+            _shown_in_tabs(ids.LIBRARY_SECTION, library_section()),
             _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel()),
             _shown_in_tabs(ids.PERSISTENCE, persistence_panel()),
         ],

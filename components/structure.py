@@ -20,6 +20,8 @@ TAB_NAMES: Final[Mapping[Tab, str]] = {
     "attention": "Attention",
     "concepts": "Concepts",
     "path-attention": "Path and attention",
+    "compare": "Compare",
+    "library": "Library",
     "persistence": "Analysis Persistence",
 }
 
@@ -41,8 +43,15 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
         ids.MOVES_SECTION,
     ),
     "attention": (ids.WINDOW_SECTION, ids.HEADS_SECTION, ids.WEIGHTS_SECTION),
-    "concepts": (ids.WINDOW_SECTION, ids.CLUSTERS_SECTION),
+    "concepts": (
+        ids.WINDOW_SECTION,
+        ids.CLUSTERS_SECTION,
+        ids.SIMILARITY_SECTION,
+        ids.MAP_SECTION,
+    ),
     "path-attention": (ids.WINDOW_SECTION, ids.PATH_ATTENTION_SECTION),
+    "compare": (ids.WINDOW_SECTION, ids.COMPARE_SECTION),
+    "library": (ids.LIBRARY_SECTION,),
     "persistence": (ids.PERSISTENCE,),
 }
 
@@ -87,6 +96,17 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.CONCEPTS: Place("concept metrics by layer", ids.CLUSTERS_SECTION, "analysis"),
     ids.CLUSTER_SIZES: Place("cluster sizes", ids.CLUSTERS_SECTION, "window"),
     ids.CLUSTER_ENTROPY: Place("cluster entropy", ids.CLUSTERS_SECTION, "window"),
+    ids.SIMILARITY_AMI: Place("similarity of clusterings", ids.SIMILARITY_SECTION, "analysis", 420),
+    ids.SIMILARITY_CKA: Place(
+        "similarity of hidden states", ids.SIMILARITY_SECTION, "analysis", 420
+    ),
+    ids.STATE_MAP: Place("map of a layer", ids.MAP_SECTION, "map", 480),
+    ids.TYPICAL: Place("typical tokens", ids.MAP_SECTION, "selection", is_image=False),
+    ids.DIFFERENCE_FLOW: Place("difference of flows", ids.COMPARE_SECTION, "comparison", 520),
+    ids.COMPARED_METRICS: Place("metrics side by side", ids.COMPARE_SECTION, "comparison", 420),
+    ids.MOVED_BY_LAYER: Place("tokens moved by layer", ids.COMPARE_SECTION, "comparison", 360),
+    ids.MOVED_TOKENS: Place("tokens that moved most", ids.COMPARE_SECTION, "comparison", 520),
+    ids.LIBRARY_TABLE: Place("library", ids.LIBRARY_SECTION, "nothing", is_image=False),
     ids.PATH_ATTENTION_LAYERS: Place(
         "path and attention by layer", ids.PATH_ATTENTION_SECTION, "analysis", 360
     ),

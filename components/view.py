@@ -61,6 +61,8 @@ Part = Literal[
     "head",
     "influx",
     "comparison",
+    "map",
+    "nothing",
 ]
 
 # Nine digits are more than any count or id needs, and keep hostile numbers small.
@@ -81,6 +83,8 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
+    "map": ("selection", "first", "tokens"),
+    "nothing": (),
 }
 
 
@@ -241,6 +245,8 @@ class View:
 
     def part(self, part: Part) -> str:
         """Return the query of that part of the view: equal as long as nothing in it changed."""
+        if part == "nothing":
+            return View().to_query()
         kept = {name: getattr(self, name) for name in _PARTS[part]}
         shown = {name: getattr(self, name) for name in ("analysis_id", "version", "draft")}
         return View(**shown, **kept).to_query()

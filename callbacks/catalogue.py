@@ -1,0 +1,261 @@
+"""The library: rows of saved analyses, edits, and what is done with those that are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from dash import Dash, Input, Output, State
+from dash.exceptions import PreventUpdate
+from dash_ag_grid import AgGrid
+
+from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination, load
+from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.views import needed, order_for
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.library_panel import (
+    BLOCK_ROWS,
+    EDITABLE,
+    library_grid,
+    library_row,
+)
+from concept_fragmentation.components.view import View
+from concept_fragmentation.components.words import plural, title
+
+MAX_SELECTED: Final = 200
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Connect the library."""
+    _register_table(app, workspace)
+    _register_actions(app, workspace)
+
+
+def _register_table(app: Dash, workspace: Workspace) -> None:
+    # Placed when it is first shown: a grid's code is larger than the rest of the page.
+    @app.callback(
+        Output(ids.LIBRARY_TABLE, "children"),
+        order_for(ids.LIBRARY_TABLE),
+        prevent_initial_call=True,
+    )
+    def place(order: Mapping[str, Any] | None) -> AgGrid:
+        if not order or not order.get("first"):
+            raise PreventUpdate
+        return library_grid()
+
+    @app.callback(
+        Output(ids.LIBRARY_GRID, "getRowsResponse"),
+        Output(ids.LIBRARY_NOTE, "children"),
+        Input(ids.LIBRARY_GRID, "getRowsRequest"),
+        State(ids.LIBRARY_SEARCH, "value"),
+        prevent_initial_call=True,
+    )
+    def send_rows(
+        request: Mapping[str, Any] | None, search: str | None
+    ) -> tuple[dict[str, Any], str]:
+        return library_rows(workspace, request or {}, search or "")
+
+    @app.callback(
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Input(ids.LIBRARY_GRID, "cellValueChanged"),
+        prevent_initial_call=True,
+    )
+    def edited(changes: Any) -> str:
+        # Also called when the table is placed, before anything was edited.
+        if not changes:
+            raise PreventUpdate
+        for change in changes if isinstance(changes, list) else [changes]:
+            say(edit(workspace, change))
+        return uuid4().hex
+
+    in_browser(
+        app,
+        "figures",
+        "refetch_library",
+        Input(ids.LIBRARY, "data"),
+        Input(ids.LIBRARY_SEARCH, "value"),
+        prevent_initial_call=True,
+    )
+
+
+def _register_actions(app: Dash, workspace: Workspace) -> None:
+    selected = State(ids.LIBRARY_GRID, "selectedRows")
+
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.LIBRARY_OPEN, "n_clicks"),
+        selected,
+        State(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def open_clicked(_clicks: int, rows: Rows | None, query: str | None) -> dict[str, str]:
+        (chosen, *_) = chosen_ids(rows)
+        opened = load(workspace, replace(needed(query), tab="overview"), chosen, None)
+        say(opened.sentence)
+        return destination(opened.view)
+
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.LIBRARY_COMPARE, "n_clicks"),
+        selected,
+        State(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def compare_clicked(_clicks: int, rows: Rows | None, query: str | None) -> dict[str, str]:
+        return destination(compare(workspace, needed(query), rows))
+
+    @app.callback(
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Output(ids.LIBRARY_SESSION_NAME, "value"),
+        Input(ids.LIBRARY_SESSION, "n_clicks"),
+        selected,
+        State(ids.LIBRARY_SESSION_NAME, "value"),
+        prevent_initial_call=True,
+    )
+    def session_clicked(_clicks: int, rows: Rows | None, name: str | None) -> tuple[str, str]:
+        chosen = chosen_ids(rows)
+        if not (name or "").strip():
+            raise ChoiceMissingError("Give the session a name, then create it.")
+        workspace.store.create_session(str(name).strip(), chosen)
+        count = plural(len(chosen), "analysis", "analyses")
+        say(f"Created the session '{title(str(name).strip())}' with {count}.")
+        return uuid4().hex, ""
+
+    @app.callback(
+        Output(ids.LIBRARY_NOTE, "children", allow_duplicate=True),
+        Input(ids.LIBRARY_EXPORT, "n_clicks"),
+        selected,
+        running=[(Output(ids.LIBRARY_EXPORT, "disabled"), True, False)],
+        prevent_initial_call=True,
+    )
+    def export_clicked(_clicks: int, rows: Rows | None) -> str:
+        paths = [workspace.store.export_analysis(chosen, "json") for chosen in chosen_ids(rows)]
+        count = plural(len(paths), "analysis", "analyses")
+        say(f"Exported {count} to {workspace.store.exports_dir}.")
+        return f"Exported {count} to {workspace.store.exports_dir}"
+
+    @app.callback(
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Output(ids.LIBRARY_DELETED, "data"),
+        Output(ids.LIBRARY_UNDO, "style"),
+        Output(ids.LIBRARY_GRID, "selectedRows"),
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.LIBRARY_DELETE, "n_clicks"),
+        selected,
+        State(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def delete_clicked(
+        clicks: int | None, rows: Rows | None, query: str | None
+    ) -> tuple[Any, ...]:
+        if not clicks:
+            raise PreventUpdate
+        deleted = chosen_ids(rows)
+        made = delete(workspace, needed(query), deleted)
+        say(made.sentence)
+        return uuid4().hex, deleted, {}, [], destination(made.view)
+
+    @app.callback(
+        Output(ids.LIBRARY, "data", allow_duplicate=True),
+        Output(ids.LIBRARY_UNDO, "style", allow_duplicate=True),
+        Input(ids.LIBRARY_UNDO, "n_clicks"),
+        State(ids.LIBRARY_DELETED, "data"),
+        prevent_initial_call=True,
+    )
+    def undo_clicked(_clicks: int, deleted: list[str] | None) -> tuple[str, dict[str, str]]:
+        for analysis_id in (deleted or [])[:MAX_SELECTED]:
+            workspace.store.restore_analysis(str(analysis_id))
+        say(f"Restored {plural(len(deleted or []), 'analysis', 'analyses')}.")
+        return uuid4().hex, {"display": "none"}
+
+
+def library_rows(
+    workspace: Workspace, request: Mapping[str, Any], search: str
+) -> tuple[dict[str, Any], str]:
+    """Return the block of rows that the table asks for, and how many analyses there are.
+
+    Newest first comes from the catalog block by block; another order needs all that are found.
+    """
+    start = request.get("startRow")
+    first = start if type(start) is int and start >= 0 else 0
+    order = [item for item in request.get("sortModel") or [] if isinstance(item, Mapping)]
+    words = search.strip() or None
+    if order:
+        rows = [library_row(item) for item in workspace.store.list_analyses(search=words)]
+        for item in reversed(order):
+            rows.sort(
+                key=lambda row: _sorting(row.get(str(item.get("colId")))),
+                reverse=item.get("sort") == "desc",
+            )
+        block, total = rows[first : first + BLOCK_ROWS], len(rows)
+        more = False
+    else:
+        found = workspace.store.list_analyses(search=words, limit=BLOCK_ROWS + 1, offset=first)
+        more = len(found) > BLOCK_ROWS
+        block = [library_row(item) for item in found[:BLOCK_ROWS]]
+        total = first + len(found)
+    count = plural(total, "analysis", "analyses")
+    said = f"more than {first + BLOCK_ROWS:,} analyses" if more else count
+    if not total:
+        said = (
+            "Nothing is found."
+            if words
+            else "Nothing is saved yet: save what is shown, or analyze a text."
+        )
+    return {"rowData": block, "rowCount": total}, said
+
+
+def edit(workspace: Workspace, change: Any) -> str:
+    """Keep a changed cell; return what to say."""
+    row = change.get("data") if isinstance(change, Mapping) else None
+    column = change.get("colId") if isinstance(change, Mapping) else None
+    if not isinstance(row, Mapping) or column not in EDITABLE:
+        raise ChoiceMissingError("Only names, tags and notes can be changed here.")
+    text = str(change.get("value") or "").strip()
+    if column == "name" and not text:
+        raise ChoiceMissingError("An analysis needs a name; it keeps the one it has.")
+    tags = [tag.strip() for tag in text.split(",") if tag.strip()]
+    value: Any = tags if column == "tags" else text
+    workspace.store.update_analysis(str(row.get("id")), **{str(column): value})
+    return f"Changed the {column}."
+
+
+def compare(workspace: Workspace, view: View, rows: Rows | None) -> View:
+    """Return the view that compares the two selected, or the one selected with what is shown."""
+    chosen = chosen_ids(rows)
+    if len(chosen) > 2:
+        raise ChoiceMissingError("Select two analyses, or one to compare with what is shown.")
+    if len(chosen) == 1:
+        return workspace.settle(replace(view, tab="compare", other=chosen[0], other_version=None))
+    after = View(tab="compare", analysis_id=chosen[0], other=chosen[1])
+    return workspace.settle(after)
+
+
+def delete(workspace: Workspace, view: View, analysis_ids: Sequence[str]) -> Saved:
+    """Put analyses into the trash; what was shown of them gives way to the demo."""
+    for analysis_id in analysis_ids:
+        workspace.store.delete_analysis(analysis_id)
+    if view.analysis_id in analysis_ids:
+        view = workspace.settle(View(tab=view.tab))
+    if view.other in analysis_ids:
+        view = replace(view, other=None, other_version=None)
+    count = plural(len(analysis_ids), "analysis", "analyses")
+    return Saved(view, f"Deleted {count}; “Undo delete” brings back what was deleted last.")
+
+
+def chosen_ids(rows: Any) -> list[str]:
+    """Return the ids of the selected rows; without any, raise the sentence that asks for some."""
+    found = [str(row["id"]) for row in rows or [] if isinstance(row, Mapping) and "id" in row]
+    if not found:
+        raise ChoiceMissingError("Select analyses in the table first.")
+    return found[:MAX_SELECTED]
+
+
+def _sorting(value: Any) -> tuple[int, Any]:
+    return (0, value) if isinstance(value, int | float) else (1, str(value).casefold())

@@ -1,0 +1,36 @@
+"""The sections on concepts: which layers are alike, and what is in a layer and a cluster."""
+
+from __future__ import annotations
+
+from dash import html
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import card, downloads, figure_card, grid, section
+
+
+def similarity_section() -> html.Section:
+    """Return the section of the layers that hold the same."""
+    return section(
+        ids.SIMILARITY_SECTION,
+        "Layers alike",
+        "Which layers group the tokens alike, and which hold the same of them.",
+        [grid(figure_card(ids.SIMILARITY_AMI), figure_card(ids.SIMILARITY_CKA))],
+    )
+
+
+def map_section() -> html.Section:
+    """Return the section of one layer and of one of its clusters: the ones that are selected."""
+    typical = card(
+        [
+            html.Div(id=ids.TYPICAL, className="cf-typical"),
+            downloads(ids.TYPICAL, "the typical tokens", image=False),
+        ],
+        label="Typical tokens",
+        class_name="cf-figure-card",
+    )
+    return section(
+        ids.MAP_SECTION,
+        "One layer",
+        "The layer and the cluster that you select; without a choice, the first of the window.",
+        [html.Div([figure_card(ids.STATE_MAP), typical], className="cf-flow")],
+    )

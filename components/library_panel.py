@@ -1,0 +1,151 @@
+"""The section "Library": every saved analysis, to find, edit, open, compare, export and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dash_ag_grid as dag
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import card, section
+from concept_fragmentation.components.words import short_date, title
+
+BLOCK_ROWS: Final = 100
+# What of an analysis can be changed in the table.
+EDITABLE: Final = ("name", "tags", "notes")
+
+_COLUMNS: Final[tuple[dict[str, Any], ...]] = (
+    {"field": "name", "headerName": "name", "flex": 3, "minWidth": 180, "editable": True},
+    {"field": "model", "headerName": "model", "flex": 1, "minWidth": 110},
+    {"field": "tokens", "headerName": "tokens", "type": "rightAligned", "width": 100},
+    {"field": "layers", "headerName": "layers", "type": "rightAligned", "width": 90},
+    {"field": "tags", "headerName": "tags", "flex": 1, "minWidth": 110, "editable": True},
+    {"field": "notes", "headerName": "notes", "flex": 2, "minWidth": 130, "editable": True},
+    {"field": "versions", "headerName": "versions", "type": "rightAligned", "width": 100},
+    {"field": "size", "headerName": "size (kB)", "type": "rightAligned", "width": 110},
+    {"field": "saved", "headerName": "saved (UTC)", "width": 150},
+)
+
+
+def library_section() -> html.Section:
+    """Return the section; the table comes when it is first shown."""
+    search = html.Div(
+        [
+            html.Label("Search", htmlFor=ids.LIBRARY_SEARCH, className="cf-label"),
+            dbc.Input(
+                id=ids.LIBRARY_SEARCH,
+                type="search",
+                placeholder="Words in name, model, tags, notes or text",
+                debounce=0.3,
+                maxlength=1000,
+                size="sm",
+            ),
+        ],
+        className="cf-field cf-grow",
+    )
+    session = dbc.InputGroup(
+        [
+            dbc.Input(
+                id=ids.LIBRARY_SESSION_NAME,
+                type="text",
+                placeholder="Name of a new session",
+                maxlength=200,
+                size="sm",
+                autocomplete="off",
+            ),
+            _button("Create session of selected", ids.LIBRARY_SESSION),
+        ],
+        size="sm",
+        class_name="cf-library-session",
+    )
+    return section(
+        ids.LIBRARY_SECTION,
+        "Library",
+        "Every saved analysis. Select some with their boxes; double-click a name, tags or notes to "
+        "change them.",
+        [
+            card(
+                [
+                    html.Div(
+                        [
+                            search,
+                            html.Span(id=ids.LIBRARY_NOTE, className="cf-hint", role="status"),
+                        ],
+                        className="cf-card-head",
+                    ),
+                    html.Div(id=ids.LIBRARY_TABLE, className="cf-table-place"),
+                    html.Div(
+                        [
+                            _button("Open", ids.LIBRARY_OPEN, "primary"),
+                            _button("Compare two", ids.LIBRARY_COMPARE),
+                            _button("Export as JSON", ids.LIBRARY_EXPORT),
+                            session,
+                            _button("Delete selected", ids.LIBRARY_DELETE, "danger"),
+                            dbc.Button(
+                                "Undo delete",
+                                id=ids.LIBRARY_UNDO,
+                                color="secondary",
+                                size="sm",
+                                style={"display": "none"},
+                            ),
+                        ],
+                        className="cf-actions cf-card-foot",
+                    ),
+                    dcc.Store(id=ids.LIBRARY_DELETED),
+                ],
+                label="Saved analyses",
+            )
+        ],
+    )
+
+
+def library_grid() -> dag.AgGrid:
+    """Return the table, which asks the server for rows as they are scrolled to."""
+    options: dict[str, Any] = {
+        "theme": {"function": "cfGridTheme(themeQuartz)"},
+        "rowHeight": 36,
+        "headerHeight": 36,
+        "cacheBlockSize": BLOCK_ROWS,
+        "maxBlocksInCache": 50,
+        "infiniteInitialRowCount": 1,
+        "rowSelection": {"mode": "multiRow", "checkboxes": True, "headerCheckbox": False},
+        "enableCellTextSelection": True,
+        "suppressMovableColumns": True,
+        "stopEditingWhenCellsLoseFocus": True,
+    }
+    return dag.AgGrid(
+        id=ids.LIBRARY_GRID,
+        columnDefs=[dict(column) for column in _COLUMNS],
+        defaultColDef={"sortable": True, "resizable": True, "minWidth": 80},
+        rowModelType="infinite",
+        getRowId="params.data.id",
+        dashGridOptions=options,
+        columnSize=None,
+        style={"height": "520px", "width": "100%"},
+        className="cf-table",
+    )
+
+
+def library_row(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an analysis as a row of the table."""
+    return {
+        "id": str(item["analysis_id"]),
+        "name": title(str(item["name"]), 200),
+        "model": title(str(item["model_name"]), 60),
+        "tokens": int(item["num_tokens"]),
+        "layers": int(item["num_layers"]),
+        "tags": title(", ".join(map(str, item.get("tags") or ())), 200),
+        "notes": title(str(item.get("notes") or ""), 300),
+        "versions": int(item["num_versions"]),
+        "size": round(int(item["size_bytes"]) / 1000),
+        "saved": short_date(str(item["timestamp"])),
+    }
+
+
+def _button(text: str, component_id: str, colour: str = "secondary") -> dbc.Button:
+    return dbc.Button(
+        text, id=component_id, color=colour, outline=colour != "primary", size="sm", type="button"
+    )
