@@ -7,7 +7,7 @@ PORT   ?= 8050
 # A newer torch is several GB larger where pip finds only its CUDA build.
 TORCH  ?= 2.13.0
 
-PACKAGES := $(addprefix concept_fragmentation.,app cli commands figures analysis persistence components callbacks)
+PACKAGES := $(addprefix concept_fragmentation.,address app cli commands figures analysis persistence components callbacks)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench soak screenshots lock clean
