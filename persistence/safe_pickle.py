@@ -134,6 +134,9 @@ _ADMITTED: Final[dict[tuple[str, str], Any]] = {
 }
 
 
+_WEIGHED: Final = frozenset({str, bytes, bytearray, _Array})
+
+
 class _Finisher:
     """Replaces what stood for arrays and dtypes by them, in a copy of what was read.
 
@@ -143,7 +146,7 @@ class _Finisher:
 
     def __init__(self, size: int) -> None:
         self._containers_left = 1000 + 4 * size
-        self._text_left = 2**20 + 50 * size
+        self._bytes_left = 2**20 + 50 * size
 
     def finish(self, value: Any, depth: int = 0) -> Any:
         if depth > _MAX_DEPTH:
@@ -158,7 +161,7 @@ class _Finisher:
                 return value
             return kind([self.finish(item, depth + 1) for item in value])
         if kind is _Array:
-            self._count([value.array.data])
+            self._count([value])
             return value.array
         if kind is _Dtype or kind is _Admitted:
             raise RefusedPickleError(["the pickle holds a dtype or function where data should be"])
@@ -166,13 +169,12 @@ class _Finisher:
 
     def _count(self, items: Any) -> None:
         self._containers_left -= 1 + len(items)
-        self._text_left -= sum(
-            len(item) if type(item) is str else item.nbytes
+        self._bytes_left -= sum(
+            item.array.nbytes if type(item) is _Array else len(item)
             for item in items
-            if type(item) in (str, memoryview)
+            if type(item) in _WEIGHED
         )
-        self._text_left -= sum(len(item) for item in items if type(item) in (bytes, bytearray))
-        if self._containers_left < 0 or self._text_left < 0:
+        if self._containers_left < 0 or self._bytes_left < 0:
             raise RefusedPickleError(["the pickle names the same things too often to be data"])
 
 
