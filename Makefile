@@ -7,10 +7,10 @@ PORT   ?= 8050
 # A newer torch is several GB larger where pip finds only its CUDA build.
 TORCH  ?= 2.13.0
 
-PACKAGES := $(addprefix concept_fragmentation.,app cli commands figures analysis persistence components callbacks)
+PACKAGES := $(addprefix concept_fragmentation.,address app cli commands figures analysis persistence components callbacks)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench screenshots lock clean
+.PHONY: help run test check format bench soak screenshots lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,10 @@ format: $(VENV)/.dev ## Format the code
 
 bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.dev ## Kill processes a thousand times, import 20,000 mutated files (half an hour)
+	$(BIN)/python -m benchmarks.kills 1000
+	$(BIN)/python -m benchmarks.fuzz 20000
 
 screenshots: $(VENV)/.dev ## Make the README's pictures again
 	$(BIN)/python tests/get_chromium.py

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import socket
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +15,7 @@ from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 
 from concept_fragmentation import callbacks
+from concept_fragmentation.address import HOST, PORT, AddressError, check_address
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.layout import page
@@ -26,8 +25,6 @@ from concept_fragmentation.persistence import ConceptFragmentationError, GPT2Ana
 from concept_fragmentation.persistence.jobs import job_cache
 
 TITLE = "Concept Fragmentation"
-HOST = "127.0.0.1"
-PORT = 8050
 MAX_REQUEST_BYTES = 1024**3
 
 # The theme is set before anything is painted, so a dark page never flashes white.
@@ -57,10 +54,6 @@ class Settings:
     """Where the store is; None leaves it to the environment and to the default folder."""
 
     base_dir: Path | None = None
-
-
-class AddressError(OSError):
-    """The dashboard can't be served at the address that was asked for."""
 
 
 def create_app(settings: Settings | None = None) -> Dash:
@@ -117,30 +110,6 @@ def serve(
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
         check_address(host, port)
     create_app(settings).run(host=host, port=port, debug=debug)
-
-
-def check_address(host: str, port: int) -> None:
-    """Raise AddressError unless one can listen there."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "something else listens there" if in_use else _reason(error)
-        way_out = "Stop that, or choose another" if in_use else "Choose another"
-        raise AddressError(
-            f"Cannot serve at {host}:{port}: {reason}. {way_out} with "
-            "concept-fragmentation serve --host HOST --port PORT."
-        ) from error
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    words = error.strerror if isinstance(error, OSError) else None
-    return (words or "that is no name of a host").lower()
 
 
 def demo_analysis() -> dict[str, Any]:

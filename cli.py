@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from concept_fragmentation import app
+from concept_fragmentation.address import HOST, PORT, AddressError
 from concept_fragmentation.commands import analyze, care, library, transfer
 from concept_fragmentation.persistence import ConceptFragmentationError
 
@@ -18,8 +18,8 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--host", default=app.HOST, show_default=True, help="Address to listen at.")
-@click.option("--port", default=app.PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--dir",
     "directory",
@@ -29,9 +29,12 @@ def main() -> None:
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
 def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
     """Serve the dashboard."""
+    # Dash takes a second to import, which no other command needs.
+    from concept_fragmentation import app  # noqa: PLC0415
+
     try:
         app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
-    except (app.AddressError, ConceptFragmentationError) as error:
+    except (AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -155,7 +155,11 @@ class Clusterer:
                 k, n_init=_STARTS, random_state=seed, batch_size=_MINI_BATCH
             )
         copy = need("sklearn.base").clone(self.estimator)
-        if "random_state" in copy.get_params():
+        # A seed of its own stays, but where clusterings by other seeds are compared.
+        parameters = copy.get_params()
+        if "random_state" in parameters and (
+            parameters["random_state"] is None or seed != self.seed
+        ):
             copy.set_params(random_state=seed)
         return copy
 

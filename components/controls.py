@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.components.figures.colouring import colourings
+from concept_fragmentation.components.figures.layer_names import abbreviated
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import title
 
@@ -48,7 +49,7 @@ def short_names(layers: Sequence[str]) -> list[str]:
     ]
     if len(set(numbered)) == len(numbered):
         short = numbered
-    return [title(name, 6) for name in short]
+    return [title(abbreviated(name), 6) for name in short]
 
 
 def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:

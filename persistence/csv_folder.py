@@ -292,7 +292,7 @@ class _Reader:
                 [f"{MANIFEST}: not in the folder, so it is no CSV export of ours"]
             )
         try:
-            manifest = json.loads(self._files[MANIFEST])
+            manifest = json.loads(self._files[MANIFEST], object_pairs_hook=unique)
             if manifest["format"] != FORMAT or manifest["format_version"] > 1:
                 raise InvalidDataError([f"{MANIFEST}: it is no CSV export that this version reads"])
             results = manifest["analysis_results"]
@@ -305,7 +305,14 @@ class _Reader:
                 },
                 "visualization_states": codec.decode(manifest["visualization_states"]),
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             if isinstance(error, InvalidDataError):
                 raise
             raise InvalidDataError([f"{MANIFEST}: {type(error).__name__}: {error}"]) from error
@@ -379,6 +386,16 @@ class _Reader:
                 raise InvalidDataError([f"{file}: {error}"]) from error
             self._tables[file] = ([unescape_cell(title) for title in titles], rows)
         return self._tables[file]
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, for `json.loads`; ValueError if a key is there twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} is there twice")
+    return found
 
 
 def _has_containers(values: list[Any]) -> bool:

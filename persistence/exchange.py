@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import pickle
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -29,13 +31,17 @@ from concept_fragmentation.persistence.blobs import (
     replacing,
     storage_errors,
 )
+from concept_fragmentation.persistence.csv_folder import unique
 from concept_fragmentation.persistence.errors import StorageError, UnsupportedFormatError
 
 FORMATS: Final = ("json", "csv", "pickle")
 
 _SUFFIXES: Final = {"json": ".json", "csv": "_csv", "pickle": ".pkl"}
 _JSON_FORMAT: Final = "concept_fragmentation json export"
-_MAX_UNPACKED_BYTES: Final = 4 * 2**30
+# What a file may hold, and what an archive may unpack to: 256 MiB, and 100 times its own size.
+_MAX_BYTES: Final = 4 * 2**30
+_UNPACKED_BYTES: Final = 256 * 2**20
+_MOST_EXPANSION: Final = 100
 
 Content = dict[str, Any]
 
@@ -89,9 +95,19 @@ def read(path: Path) -> Content:
     """
     with storage_errors("read", path):
         if path.is_dir():
-            files = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
-            return csv_folder.read(files)
+            # A link could name anything on this machine.
+            files = [file for file in path.iterdir() if file.is_file() and not file.is_symlink()]
+            _check_size(path.name, sum(file.stat().st_size for file in files))
+            return csv_folder.read({file.name: file.read_bytes() for file in files})
+        if path.exists() and not path.is_file():
+            raise InvalidDataError([f"{path.name}: it is neither a file nor a folder"])
+        _check_size(path.name, path.stat().st_size)
         return read_bytes(path.name, path.read_bytes())
+
+
+def _check_size(filename: str, size: int) -> None:
+    if size > _MAX_BYTES:
+        raise InvalidDataError([f"{filename}: it holds more than {_MAX_BYTES // 2**30} GiB"])
 
 
 def read_bytes(filename: str, data: bytes) -> Content:
@@ -127,7 +143,7 @@ def _to_json(content: Content) -> bytes:
 
 def _parse_json(data: bytes) -> Any:
     # The standard library's parser: other tools write NaN and lone surrogates as it does.
-    parsed = json.loads(data)
+    parsed = json.loads(data, object_pairs_hook=unique)
     head = parsed.get("export_metadata") if isinstance(parsed, dict) else None
     if isinstance(head, dict) and head.get("format") == _JSON_FORMAT:
         if head.get("format_version") != 1:
@@ -173,16 +189,21 @@ def _unzipped(filename: str, data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if sum(entry.file_size for entry in entries) > _MAX_UNPACKED_BYTES:
+            limit = min(_UNPACKED_BYTES + _MOST_EXPANSION * len(data), _MAX_BYTES)
+            if sum(entry.file_size for entry in entries) > limit:
                 raise InvalidDataError(
-                    [f"{filename}: it unpacks to more than {_MAX_UNPACKED_BYTES // 2**30} GiB"]
+                    [f"{filename}: it unpacks to more than {limit // 2**20} MiB"]
                 )
             # Only the last part of a name counts: nothing is ever written under it.
             return {PurePosixPath(entry.filename).name: archive.read(entry) for entry in entries}
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        OSError,
         EOFError,
+        ValueError,
         NotImplementedError,
         RuntimeError,
     ) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -132,24 +134,64 @@ _ADMITTED: Final[dict[tuple[str, str], Any]] = {
 }
 
 
-def _finished(value: Any, depth: int) -> Any:
-    """`value` with what stood for arrays and dtypes replaced by them."""
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
-    kind = type(value)
-    if kind is dict:
-        return {key: _finished(item, depth + 1) for key, item in value.items()}
-    if kind is list or kind is tuple:
-        if not any(type(item) in _CONTAINERS for item in value):
-            return value
-        return kind([_finished(item, depth + 1) for item in value])
-    if kind is _Array:
-        return value.array
-    if kind is _Dtype or kind is _Admitted:
-        raise RefusedPickleError(["the pickle holds a dtype or function where data should be"])
-    return value
+_WEIGHED: Final = frozenset({str, bytes, bytearray, _Array})
 
 
+class _Finisher:
+    """Replaces what stood for arrays and dtypes by them, in a copy of what was read.
+
+    A pickle can name one list many times, and lists of such lists: small in memory and in the file,
+    but endless when it is copied or saved. What it may come to is bounded by what it weighs.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._containers_left = 1000 + 4 * size
+        self._bytes_left = 2**20 + 50 * size
+
+    def finish(self, value: Any, depth: int = 0) -> Any:
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+        kind = type(value)
+        if kind is dict:
+            self._count([*value, *value.values()])
+            return {key: self.finish(item, depth + 1) for key, item in value.items()}
+        if kind is list or kind is tuple:
+            self._count(value)
+            if not any(type(item) in _CONTAINERS for item in value):
+                return value
+            return kind([self.finish(item, depth + 1) for item in value])
+        if kind is _Array:
+            self._count([value])
+            return value.array
+        if kind is _Dtype or kind is _Admitted:
+            raise RefusedPickleError(["the pickle holds a dtype or function where data should be"])
+        return value
+
+    def _count(self, items: Any) -> None:
+        self._containers_left -= 1 + len(items)
+        self._bytes_left -= sum(
+            item.array.nbytes if type(item) is _Array else len(item)
+            for item in items
+            if type(item) in _WEIGHED
+        )
+        if self._containers_left < 0 or self._bytes_left < 0:
+            raise RefusedPickleError(["the pickle names the same things too often to be data"])
+
+
+def _check_memo(data: bytes) -> None:
+    """Refuse a pickle that numbers what it remembers beyond its length: that asks for memory."""
+    numbers = [int.from_bytes(match[1], "little") for match in _LONG_BINPUT.finditer(data)]
+    numbers += [int(match[1]) for match in _PUT.finditer(data)]
+    if max(numbers, default=0) <= len(data):
+        return
+    # Looked at opcode by opcode only if the bytes are there: they may be data.
+    for opcode, argument, _position in pickletools.genops(data):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise RefusedPickleError(["the pickle asks for more memory than it has data for"])
+
+
+_LONG_BINPUT: Final = re.compile(rb"(?=r(.{4}))", re.DOTALL)
+_PUT: Final = re.compile(rb"p(\d{1,20})")
 _CONTAINERS: Final = frozenset({dict, list, tuple, _Array, _Dtype, _Admitted})
 
 
@@ -176,7 +218,8 @@ def loads(data: bytes) -> Any:
         ValueError: it is no pickle or a damaged one.
     """
     try:
-        return _finished(_Unpickler(io.BytesIO(data)).load(), 0)
+        _check_memo(data)
+        return _Finisher(len(data)).finish(_Unpickler(io.BytesIO(data)).load())
     except RefusedPickleError:
         raise
     except Exception as error:

@@ -11,6 +11,13 @@ from concept_fragmentation.components.text import plotly_name
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _MOST_TICKS: Final = 16
+# Cut, it could be anything.
+_ABBREVIATED: Final = {"embedding": "emb"}
+
+
+def abbreviated(name: str) -> str:
+    """Return a layer's name as it stands below an axis: short where it is a common one."""
+    return _ABBREVIATED.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def layer_names(names: Sequence[str]) -> LayerNames:
             ticks = [*names[:unlike], *(number for _, number, _ in parts)]
             return LayerNames(
                 plotly_name(title, 24) if title else "layer",
-                tuple(plotly_name(tick, 6) for tick in ticks),
+                tuple(plotly_name(abbreviated(tick), 6) for tick in ticks),
                 numbered=True,
             )
     return LayerNames("layer", tuple(plotly_name(name, 14) for name in names), numbered=False)

@@ -72,6 +72,16 @@ def test_an_estimator_is_used_as_it_is(blobs: Any) -> None:
     assert not hasattr(estimator, "labels_")
 
 
+def test_an_estimator_keeps_its_own_seed_and_gets_one_if_it_has_none(blobs: Any) -> None:
+    points, _ = blobs
+    for own, expected in ((5, 5), (None, 3)):
+        estimator = KMeans(7, n_init=1, random_state=own)
+        np.testing.assert_array_equal(
+            labels_of(Clusterer(10, estimator, seed=3), points),
+            KMeans(7, n_init=1, random_state=expected).fit_predict(points),
+        )
+
+
 def test_noise_of_an_estimator_is_no_cluster(blobs: Any) -> None:
     points, truth = blobs
     outlier = np.vstack([points, np.full((1, 6), 1000, dtype=np.float32)])

@@ -9,7 +9,7 @@ from concept_fragmentation.components.controls import layer_marks, short_names
     ("layers", "short"),
     [
         (["layer_0", "layer_1", "layer_10"], ["0", "1", "10"]),
-        (["embedding", "block_1", "block_2"], ["embed…", "1", "2"]),
+        (["embedding", "block_1", "block_2"], ["emb", "1", "2"]),
         (["a_1", "a_2", "b_1", "b_2"], ["a_1", "a_2", "b_1", "b_2"]),
         (["h.0.attn", "h.1.attn"], ["0.attn", "1.attn"]),
         (["only"], ["only"]),

@@ -54,7 +54,7 @@ def with_layers(attention: dict[str, Any], clusters: dict[str, Any]) -> Analysis
         (["h.0.mlp", "h.1.mlp"], "h.n.mlp", ("0", "1"), True),
         (["0", "1"], "layer", ("0", "1"), True),
         (["embed", "layer_0"], "layer", ("embed", "layer_0"), False),
-        (["embedding", "block_1", "block_2"], "block", ("embedd…", "1", "2"), True),
+        (["embedding", "block_1", "block_2"], "block", ("emb", "1", "2"), True),
         (["embed", "attn_1", "mlp_1"], "layer", ("embed", "attn_1", "mlp_1"), False),
         (["attn_1", "mlp_1"], "layer", ("attn_1", "mlp_1"), False),
         (["<b>_0", "<b>_1"], "&lt;b&gt;", ("0", "1"), True),

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import safetensors
 
+from benchmarks import kills
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     GPT2AnalysisPersistence,
@@ -334,3 +335,10 @@ def test_documents_name_what_they_hold(open_store: Callable[..., Store]) -> None
         json.loads((results / "yours" / "v000001.json").read_text())["metadata"]["analysis_id"]
         == "mine"
     )
+
+
+@pytest.mark.slow
+def test_kills_in_any_action_leave_what_was_there_or_what_was_to_be() -> None:
+    in_flight = kills.run(20)
+    assert in_flight.total() == 20
+    assert len(in_flight) > 2

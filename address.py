@@ -1,0 +1,38 @@
+"""Where the dashboard is served: the default address, and whether one can listen at another."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 8050
+
+
+class AddressError(OSError):
+    """The dashboard can't be served at the address that was asked for."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise AddressError unless one can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "something else listens there" if in_use else _reason(error)
+        way_out = "Stop that, or choose another" if in_use else "Choose another"
+        raise AddressError(
+            f"Cannot serve at {host}:{port}: {reason}. {way_out} with "
+            "concept-fragmentation serve --host HOST --port PORT."
+        ) from error
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or "that is no name of a host").lower()
