@@ -151,9 +151,7 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
         State(ids.VIEW, "data"),
         prevent_initial_call=True,
     )
-    def delete_clicked(
-        clicks: int | None, rows: Rows | None, query: str | None
-    ) -> tuple[Any, ...]:
+    def delete_clicked(clicks: int | None, rows: Rows | None, query: str | None) -> tuple[Any, ...]:
         if not clicks:
             raise PreventUpdate
         deleted = chosen_ids(rows)

@@ -1,0 +1,70 @@
+"""Every figure of every view: drawn, or said in words what it lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from concept_fragmentation.callbacks.downloads import csv_text
+from concept_fragmentation.callbacks.figures import SOURCES
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.structure import FIGURES, SECTIONS
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+
+def test_every_figure_stands_in_a_section_that_a_view_shows() -> None:
+    shown = {section for sections in SECTIONS.values() for section in sections}
+    assert {place.section for place in FIGURES.values()} <= shown
+    assert set(SOURCES) <= set(FIGURES)
+
+
+@pytest.mark.parametrize("figure_id", sorted(SOURCES))
+def test_a_figure_is_drawn_of_the_demo_and_its_data_are_handed_out(
+    workspace: Workspace, figure_id: str
+) -> None:
+    view = workspace.settle(View(tokens=(1, 8), selection=("node", 0, 0)))
+    drawn = SOURCES[figure_id].draw(workspace, view, "dark")
+    assert isinstance(drawn, go.Figure) or drawn.endswith(".")
+    assert csv_text(workspace, figure_id, view) is not None
+
+
+@pytest.mark.parametrize("figure_id", sorted(SOURCES))
+def test_a_figure_says_what_is_missing_of_an_analysis_without_labels(
+    workspace: Workspace, store: GPT2AnalysisPersistence, figure_id: str
+) -> None:
+    bare = {"model_type": "gpt2", "layers": ["a", "b"], "token_metadata": {"tokens": ["x"]}}
+    view = workspace.settle(View(analysis_id=store.save_analysis_results(bare, "gpt2", "")))
+    drawn = SOURCES[figure_id].draw(workspace, view, "light")
+    assert isinstance(drawn, str)
+    assert drawn.endswith(".")
+
+
+COMPARED = (ids.DIFFERENCE_FLOW, ids.COMPARED_METRICS, ids.MOVED_BY_LAYER, ids.MOVED_TOKENS)
+
+
+@pytest.mark.parametrize("figure_id", COMPARED)
+def test_two_analyses_are_compared(
+    workspace: Workspace, saved: str, analysis: dict[str, Any], figure_id: str
+) -> None:
+    labels = analysis["cluster_labels"] | {"layer_2": [1, 0, 1, 1, 0, 0, 0, 1]}
+    paths = {key: value for key, value in analysis.items() if key != "token_paths"}
+    moved = workspace.store.save_analysis_results(
+        paths | {"cluster_labels": labels}, "gpt2", "text", name="moved"
+    )
+    view = workspace.settle(View(analysis_id=moved, other=saved))
+    drawn = SOURCES[figure_id].draw(workspace, view, "light")
+    assert isinstance(drawn, go.Figure) or figure_id == ids.COMPARED_METRICS
+    assert csv_text(workspace, figure_id, view).count("\n") > 1 or isinstance(drawn, str)
+
+
+def test_what_to_compare_with_that_is_gone_is_said_in_its_place(
+    workspace: Workspace, saved: str
+) -> None:
+    view = workspace.settle(View(analysis_id=saved, other="gone"))
+    drawn = SOURCES[ids.DIFFERENCE_FLOW].draw(workspace, view, "light")
+    assert isinstance(drawn, str)
+    assert "gone" in drawn
