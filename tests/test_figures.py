@@ -12,8 +12,8 @@ import pytest
 
 from concept_fragmentation.analysis import InvalidDataError
 from concept_fragmentation.app import demo_analysis
+from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.flow import flow
-from concept_fragmentation.callbacks.layers import window_figure
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
@@ -59,17 +59,17 @@ def test_they_are_what_the_page_draws(
 ) -> None:
     workspace = Workspace(store, demo_analysis())
     first = workspace.settle(View(analysis_id="demo"))
-    assert same(opened.sankey(), flow(workspace, first, "light")[0])
+    assert same(opened.sankey(), flow(workspace, first, "light").figure)
     view = workspace.settle(View(analysis_id="demo", first=1, last=3, colour_by="path"))
     drawn = opened.sankey((1, 3), colour_by="path")
-    assert same(drawn, flow(workspace, view, "light")[0])
+    assert same(drawn, flow(workspace, view, "light").figure)
     for name, figure_id in {
         "path_metrics": ids.PATH_METRICS,
         "cluster_sizes": ids.CLUSTER_SIZES,
         "cluster_entropy": ids.CLUSTER_ENTROPY,
     }.items():
         drawn = getattr(opened, name)((1, 3), theme="dark")
-        assert same(drawn, window_figure(workspace, figure_id, view, "dark")), name
+        assert same(drawn, SOURCES[figure_id].draw(workspace, view, "dark")), name
 
 
 def test_what_can_not_be_drawn_is_said(tmp_path: Path) -> None:

@@ -134,8 +134,9 @@ def test_every_subcommand_is_in_the_readme() -> None:
 
 
 def test_every_script_exists() -> None:
-    for document, (script, *_) in named("python"):
-        assert (ROOT / script).is_file(), f"{document}: python {script}"
+    for document, (script, *arguments) in named("python"):
+        path = ROOT / arguments[0] / "__main__.py" if script == "-m" else ROOT / script
+        assert path.is_file(), f"{document}: python {script}"
 
 
 def test_every_wsgi_application_exists() -> None:
