@@ -84,20 +84,27 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
     ) -> tuple[list[dict[str, str]], Any]:
         view = needed(query)
         moved = ids.ANALYSIS_VIEW in ctx.triggered_prop_ids.values()
-        if chosen is None or moved:
-            chosen = view.analysis_id or DEMO_VALUE
-        options = analysis_options(workspace, typed or "", chosen)
-        known = any(option["value"] == chosen for option in options)
-        return options, chosen if known else None
+        wanted = view.analysis_id or DEMO_VALUE if chosen is None or moved else chosen
+        options = analysis_options(workspace, typed or "", wanted)
+        if all(option["value"] != wanted for option in options):
+            return options, None
+        # Said again, the same choice would take back the version chosen with it.
+        return options, no_update if wanted == chosen else wanted
 
     @app.callback(
         Output(ids.LOAD_VERSION, "options"),
         Output(ids.LOAD_VERSION, "value"),
         Input(ids.LOAD_ANALYSIS, "value"),
         Input(ids.LIBRARY, "data"),
+        State(ids.LOAD_VERSION, "value"),
     )
-    def offer_versions(chosen: str | None, _library: str | None) -> tuple[list[Any], None]:
-        return version_options(workspace, chosen), None
+    def offer_versions(
+        chosen: str | None, _library: str | None, version: int | None
+    ) -> tuple[list[Any], Any]:
+        options = version_options(workspace, chosen)
+        another = ids.LOAD_ANALYSIS in ctx.triggered_prop_ids.values()
+        kept = not another and any(option["value"] == version for option in options)
+        return options, no_update if kept else None
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
