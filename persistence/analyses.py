@@ -792,5 +792,6 @@ def _to_text(summary: dict[str, Any]) -> str:
 
 
 def _from_text(text: str) -> dict[str, Any]:
-    summary: dict[str, Any] = codec.decode(msgspec.json.decode(text))
-    return summary
+    summary: dict[str, Any] = msgspec.json.decode(text)
+    # Where no key begins so, JSON held everything as itself; lists are of many summaries.
+    return codec.decode(summary) if '"$' in text else summary
