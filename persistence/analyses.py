@@ -553,7 +553,7 @@ class AnalysisFiles:
             arrays = {}
             if reader := self._versions.tensors(folder, version, document):
                 with reader:
-                    arrays = {name: reader.read(name) for name in reader.names()}
+                    arrays = reader.read_all()
         except CorruptedFileError:
             # Deleted while it was read?
             if self._versions.raw(folder, version, limit=1) is None:

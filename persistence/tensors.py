@@ -61,6 +61,8 @@ _DTYPES: Final = {
 }
 NATIVE_DTYPES: Final = frozenset(_DTYPES.values())
 _MAX_HEADER_BYTES: Final = 100_000_000
+# Every number that NumPy knows may begin at a multiple of this.
+_ALIGNMENT: Final = 64
 
 
 # Writing
@@ -339,6 +341,11 @@ class _File:
     digests: list[str]
 
 
+def _size(file: _File) -> int:
+    """The bytes of all its tensors."""
+    return file.ends[-1] if file.ends else 0
+
+
 def files_of(section: Mapping[str, Any] | None) -> dict[str, str]:
     """The tensor files that a document's section names: `{name: name on disk if plain}`."""
     if section is None:
@@ -384,10 +391,6 @@ class TensorReader:
         """Close the files."""
         self.close()
 
-    def names(self) -> list[str]:
-        """The names of all tensors."""
-        return list(self._arrays)
-
     def read(self, name: str) -> Array:
         """One tensor, as an array that can be written to.
 
@@ -397,20 +400,30 @@ class TensorReader:
         where = self._where(name)
         file = self._file(where["file"])
         if where["file"] not in self._whole:
-            # All at once, into one buffer that every array is a part of: the system gives it in
-            # large pages, which makes reading twice as fast as into many small ones.
-            buffer = np.empty(file.ends[-1] if file.ends else 0, np.uint8)
-            with self._damage(file.path, f"tensor {name!r}"):
-                buffer[file.source.fill(buffer) :] = 0
-            begin = 0
-            for end, digest in zip(file.ends, file.digests, strict=True):
-                self._check(file, buffer[begin:end].data, digest, name)
-                begin = end
-            self._whole[where["file"]] = buffer
+            self._read_file(where["file"], np.empty(_size(file), np.uint8), name)
         entry = file.entries[where["name"]]
         begin, end = entry["data_offsets"]
         data = self._whole[where["file"]][begin:end]
         return data.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+    def read_all(self) -> dict[str, Array]:
+        """Every tensor, as arrays that can be written to.
+
+        Raises:
+            CorruptedFileError: a file is not what was written; the file is named.
+        """
+        first_names: dict[str, str] = {}
+        for name in self._arrays:
+            first_names.setdefault(self._where(name)["file"], name)
+        # One buffer that every array is a part of: the system gives it in large pages, which makes
+        # reading twice as fast as into many small ones.
+        sizes = {name: _size(self._file(name)) for name in first_names}
+        padded = [size + -size % _ALIGNMENT for size in sizes.values()]
+        buffer, begin = np.empty(sum(padded), np.uint8), 0
+        for (file, size), room in zip(sizes.items(), padded, strict=True):
+            self._read_file(file, buffer[begin : begin + size], first_names[file])
+            begin += room
+        return {name: self.read(name) for name in self._arrays}
 
     def part(self, name: str, index: tuple[int, ...] = ()) -> Array:
         """A tensor, or the part of it below leading indices, as a read-only array.
@@ -469,6 +482,17 @@ class TensorReader:
                     begin = end
             except CorruptedFileError as error:
                 yield error
+
+    def _read_file(self, file_name: str, buffer: npt.NDArray[np.uint8], name: str) -> None:
+        """Read and verify a whole file into `buffer`, on behalf of the tensor `name`."""
+        file = self._file(file_name)
+        with self._damage(file.path, f"tensor {name!r}"):
+            buffer[file.source.fill(buffer) :] = 0
+        begin = 0
+        for end, digest in zip(file.ends, file.digests, strict=True):
+            self._check(file, buffer[begin:end].data, digest, name)
+            begin = end
+        self._whole[file_name] = buffer
 
     def _where(self, name: str) -> Mapping[str, str]:
         try:
