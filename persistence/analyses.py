@@ -616,7 +616,8 @@ class AnalysisFiles:
             except StorageError as error:
                 # The new version is safe; the next save prunes again.
                 logger.warning("An old version was not removed: %s", error)
-                return
+                if self._versions.raw(folder, version, limit=1) is not None:
+                    break
             del change.summaries[version]
         if old:
             self._sweep(folder)

@@ -83,7 +83,8 @@ class Locks:
         return self._acquire_file(_stripe(stripe), timeout)
 
     def _acquire_file(self, file: str, timeout: float) -> FileLock | None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / file, thread_local=False)
         try:
             lock.acquire(timeout=timeout, poll_interval=0.005)
