@@ -60,9 +60,10 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.dev ## Kill processes a thousand times, import 20,000 mutated files (half an hour)
+soak: $(VENV)/.dev ## Kill processes a thousand times, import 20,000 mutated files, crowd a store
 	$(BIN)/python -m benchmarks.kills 1000
 	$(BIN)/python -m benchmarks.fuzz 20000
+	$(BIN)/python -m benchmarks.crowd 16 60
 
 screenshots: $(VENV)/.dev ## Make the README's pictures again
 	$(BIN)/python tests/get_chromium.py

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import safetensors
 
-from benchmarks import kills
+from benchmarks import crowd, kills
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     GPT2AnalysisPersistence,
@@ -342,3 +342,9 @@ def test_kills_in_any_action_leave_what_was_there_or_what_was_to_be() -> None:
     in_flight = kills.run(20)
     assert in_flight.total() == 20
     assert len(in_flight) > 2
+
+
+@pytest.mark.slow
+def test_processes_that_do_everything_at_once_leave_what_their_logs_say() -> None:
+    done = crowd.run(6, 5)
+    assert {"save", "update", "delete", "restore", "compress", "export", "load"} <= set(done)
