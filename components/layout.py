@@ -332,7 +332,9 @@ def _sankey() -> html.Div:
                     html.Span("Colour by", className="cf-label"),
                     dcc.Dropdown(
                         id=ids.COLOUR_BY,
-                        options=[],
+                        # A value that is no option is taken back when the control appears; that
+                        # would be a choice, and the view that is on its way would be dropped.
+                        options=[{"label": "cluster", "value": "cluster"}],
                         value="cluster",
                         clearable=False,
                         searchable=False,
