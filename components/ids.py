@@ -95,7 +95,6 @@ PERSISTENCE: Final = "analysis-persistence"
 LIBRARY: Final = "library"  # bumped whenever the store's content changed
 SAVE_NAME: Final = "save-name"
 SAVE: Final = "save-analysis"
-SAVE_NOTE: Final = "save-note"
 LOAD_ANALYSIS: Final = "load-choice"
 LOAD_VERSION: Final = "load-version"
 LOAD: Final = "load-analysis"

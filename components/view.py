@@ -251,12 +251,6 @@ class View:
         shown = {name: getattr(self, name) for name in ("analysis_id", "version", "draft")}
         return View(**shown, **kept).to_query()
 
-    def of_analysis(self, other: View) -> View:
-        """Return the view of the same analysis in the same version as another view's."""
-        return replace(
-            self, analysis_id=other.analysis_id, version=other.version, draft=other.draft
-        )
-
     def clamp(self, num_labelled: int, num_tokens: int, num_layers: int | None = None) -> View:
         """Return the nearest view that an analysis of that size can show.
 
