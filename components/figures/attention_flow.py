@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, InvalidDataError
 from concept_fragmentation.components.figures.layer_names import layer_names
-from concept_fragmentation.components.figures.sankey_layout import stacked
+from concept_fragmentation.components.figures.sankey_layout import column_heads, stacked
 from concept_fragmentation.components.figures.theme import halo, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
@@ -130,21 +130,7 @@ def attention_flow_sankey(
     }
     shown = layer_names(flow.layers).ticks
     heads = ["input", *shown]
-    notes = [
-        {
-            "text": name,
-            "xref": "paper",
-            "yref": "paper",
-            "x": i / (len(heads) - 1),
-            "xanchor": "left" if i == 0 else "right" if i == len(heads) - 1 else "center",
-            "y": 1,
-            "yanchor": "bottom",
-            "yshift": 4,
-            "showarrow": False,
-            "font": {"size": 11, "color": ink(theme).soft},
-        }
-        for i, name in enumerate(heads)
-    ]
+    notes = column_heads(heads, theme)
     return new_figure(
         f"Attention flow into {_token(analysis, flow.token)}",
         "from the input, layer by layer; grey: below the threshold",

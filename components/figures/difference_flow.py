@@ -20,7 +20,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.matched_paths import MatchedPaths
-from concept_fragmentation.components.figures.sankey_layout import stacked
+from concept_fragmentation.components.figures.sankey_layout import column_heads, stacked
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import change_colours, cluster_colour, faded, ink
 from concept_fragmentation.components.text import plotly_name
@@ -125,21 +125,7 @@ def difference_sankey(
         if sum(map(len, difference.layers)) > _MOST_CHARACTERS
         else [plotly_name(name, 14) for name in difference.layers]
     )
-    notes = [
-        {
-            "text": name,
-            "xref": "paper",
-            "yref": "paper",
-            "x": i / (number - 1),
-            "xanchor": "left" if i == 0 else "right" if i == number - 1 else "center",
-            "y": 1,
-            "yanchor": "bottom",
-            "yshift": 4,
-            "showarrow": False,
-            "font": {"size": 11, "color": ink(theme).soft},
-        }
-        for i, name in enumerate(names)
-    ]
+    notes = column_heads(names, theme)
     notes += _names_at_the_end(nodes, number - 1, theme)
     hidden = len(difference.step) - len(drawn)
     more = "; largest changes only" if hidden else ""

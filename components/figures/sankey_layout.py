@@ -1,9 +1,12 @@
-"""Where the nodes of a Sankey stand when Plotly is not to arrange them."""
+"""Where the nodes of a Sankey stand when Plotly is not to arrange them, and what is above them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from concept_fragmentation.components.palette import ink
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,26 @@ def stacked(columns: Sequence[Sequence[float]], gap: float) -> Stacked:
             heights.append(size * scale)
             top += size * scale + between
     return Stacked(tuple(x), tuple(y), tuple(heights), between)
+
+
+def column_heads(names: Sequence[str], theme: str) -> list[dict[str, Any]]:
+    """Annotations that name two or more columns; the outermost names stay within the plot."""
+    last = len(names) - 1
+    return [
+        {
+            "text": name,
+            "xref": "paper",
+            "yref": "paper",
+            "x": i / last,
+            "xanchor": "left" if i == 0 else "right" if i == last else "center",
+            "y": 1,
+            "yanchor": "bottom",
+            "yshift": 4,
+            "showarrow": False,
+            "font": {"size": 11, "color": ink(theme).soft},
+        }
+        for i, name in enumerate(names)
+    ]
 
 
 def _within(share: float) -> float:
