@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kills import KEPT, Model, analysis_of, applied, is_whole
+from benchmarks.kills import KEPT, Model, applied, change, is_whole
 from concept_fragmentation.persistence import (
     AnalysisExistsError,
     GPT2AnalysisPersistence,
@@ -80,17 +80,6 @@ def _work(folder: str, number: int, seconds: float) -> tuple[Model, set[int], Co
 def _perform(store: GPT2AnalysisPersistence, action: dict[str, Any], exports: Path) -> None:
     chosen = action["id"]
     match action["do"]:
-        case "save":
-            data, compress = analysis_of(action["round"]), action["round"] % 5 == 0
-            store.save_analysis_results(data, "gpt2", "", chosen, compress=compress)
-        case "update":
-            store.update_analysis(chosen, name=action["name"])
-        case "delete":
-            store.delete_analysis(chosen)
-        case "restore":
-            store.restore_analysis(chosen)
-        case "compress":
-            store.compress_analysis(chosen)
         case "export":
             store.export_analysis(chosen, "pickle", output_path=exports)
         case "load":
@@ -100,6 +89,8 @@ def _perform(store: GPT2AnalysisPersistence, action: dict[str, Any], exports: Pa
             for entry in store.list_analyses():
                 with contextlib.suppress(NotFoundError):
                     store.list_versions(entry["analysis_id"])
+        case _:
+            change(store, action)
 
 
 def run(processes: int, seconds: float) -> Counter[str]:

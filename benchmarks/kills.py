@@ -86,7 +86,8 @@ def possible(model: Model, rng: random.Random, number: int) -> dict[str, Any]:
         return action | {"name": f"name {number}"}
 
 
-def _perform(store: GPT2AnalysisPersistence, folder: Path, action: dict[str, Any]) -> None:
+def change(store: GPT2AnalysisPersistence, action: dict[str, Any]) -> None:
+    """Do what changes one analysis; every fourth that is saved is compressed."""
     chosen = action["id"]
     match action["do"]:
         case "save":
@@ -101,12 +102,19 @@ def _perform(store: GPT2AnalysisPersistence, folder: Path, action: dict[str, Any
             store.restore_analysis(chosen)
         case "compress":
             store.compress_analysis(chosen)
+
+
+def _perform(store: GPT2AnalysisPersistence, folder: Path, action: dict[str, Any]) -> None:
+    chosen = action["id"]
+    match action["do"]:
         case "export":
             kind = ("json", "csv", "pickle")[action["round"] % 3]
             store.export_analysis(chosen, kind, output_path=folder / "exports" / kind)
         case "import":
             path = store.export_analysis(chosen, "pickle")
             store.import_analysis(path)
+        case _:
+            change(store, action)
 
 
 def _work(folder: Path, model: Model, seed: int, number: int, said: int) -> None:
