@@ -9,7 +9,7 @@ from dash import dcc, html
 
 from concept_fragmentation.analysis import TINY
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, labelled, section
+from concept_fragmentation.components.parts import card, field, labelled, section, segmented
 
 # Longer texts are for Python and the command line, which don't send them through a browser.
 MAX_TEXT_CHARACTERS: Final = 2_000_000
@@ -79,16 +79,7 @@ def _text() -> html.Div:
             ),
             labelled(
                 "Read it as",
-                dbc.RadioItems(
-                    id=ids.ANALYZE_READING,
-                    options=[{"label": v, "value": k} for k, v in READINGS.items()],
-                    value="text",
-                    inline=True,
-                    class_name="cf-segmented",
-                    input_class_name="btn-check",
-                    label_class_name="cf-segment",
-                    label_checked_class_name="active",
-                ),
+                segmented(ids.ANALYZE_READING, READINGS, "text"),
             ),
         ],
         label="Text to analyze",
@@ -159,61 +150,55 @@ def _settings() -> html.Div:
 
 
 def _clusters() -> html.Div:
-    return html.Div(
-        [
-            html.Label("Clusters a layer", htmlFor=ids.ANALYZE_CLUSTERS, className="cf-label"),
-            html.Div(
-                [
-                    dbc.Input(
-                        id=ids.ANALYZE_CLUSTERS,
-                        type="number",
-                        min=2,
-                        max=MAX_CLUSTERS,
-                        step=1,
-                        value=10,
-                        size="sm",
-                        class_name="cf-number",
-                    ),
-                    dbc.Checkbox(id=ids.ANALYZE_AUTO, label="Choose by silhouette", value=False),
-                ],
-                className="cf-inline-field",
-            ),
-        ],
-        className="cf-field",
+    return field(
+        "Clusters a layer",
+        ids.ANALYZE_CLUSTERS,
+        html.Div(
+            [
+                dbc.Input(
+                    id=ids.ANALYZE_CLUSTERS,
+                    type="number",
+                    min=2,
+                    max=MAX_CLUSTERS,
+                    step=1,
+                    value=10,
+                    size="sm",
+                    class_name="cf-number",
+                ),
+                dbc.Checkbox(id=ids.ANALYZE_AUTO, label="Choose by silhouette", value=False),
+            ],
+            className="cf-inline-field",
+        ),
     )
 
 
 def _seed() -> html.Div:
-    return html.Div(
-        [
-            html.Label("Seed", htmlFor=ids.ANALYZE_SEED, className="cf-label"),
-            dbc.Input(
-                id=ids.ANALYZE_SEED,
-                type="number",
-                min=0,
-                max=MAX_SEED,
-                step=1,
-                value=0,
-                size="sm",
-                class_name="cf-number",
-            ),
-        ],
-        className="cf-field",
+    return field(
+        "Seed",
+        ids.ANALYZE_SEED,
+        dbc.Input(
+            id=ids.ANALYZE_SEED,
+            type="number",
+            min=0,
+            max=MAX_SEED,
+            step=1,
+            value=0,
+            size="sm",
+            class_name="cf-number",
+        ),
     )
 
 
 def _layers() -> html.Div:
-    return html.Div(
-        [
-            html.Label("Layers", htmlFor=ids.ANALYZE_LAYERS, className="cf-label"),
-            dbc.Input(
-                id=ids.ANALYZE_LAYERS,
-                type="text",
-                placeholder="All; or some, such as: embedding, block_1, -1",
-                maxlength=2000,
-                size="sm",
-                autocomplete="off",
-            ),
-        ],
-        className="cf-field",
+    return field(
+        "Layers",
+        ids.ANALYZE_LAYERS,
+        dbc.Input(
+            id=ids.ANALYZE_LAYERS,
+            type="text",
+            placeholder="All; or some, such as: embedding, block_1, -1",
+            maxlength=2000,
+            size="sm",
+            autocomplete="off",
+        ),
     )

@@ -10,7 +10,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, section
+from concept_fragmentation.components.parts import GRID_OPTIONS, card, section
 from concept_fragmentation.components.words import short_date, title
 
 BLOCK_ROWS: Final = 100
@@ -105,15 +105,11 @@ def library_section() -> html.Section:
 def library_grid() -> dag.AgGrid:
     """Return the table, which asks the server for rows as they are scrolled to."""
     options: dict[str, Any] = {
-        "theme": {"function": "cfGridTheme(themeQuartz)"},
+        **GRID_OPTIONS,
         "rowHeight": 36,
-        "headerHeight": 36,
         "cacheBlockSize": BLOCK_ROWS,
         "maxBlocksInCache": 50,
-        "infiniteInitialRowCount": 1,
         "rowSelection": {"mode": "multiRow", "checkboxes": True, "headerCheckbox": False},
-        "enableCellTextSelection": True,
-        "suppressMovableColumns": True,
         "stopEditingWhenCellsLoseFocus": True,
     }
     return dag.AgGrid(

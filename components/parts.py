@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -13,6 +14,15 @@ from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 from concept_fragmentation.components.structure import FIGURES
 
 Children = Component | str | Sequence[Component | str | None] | None
+
+# Of every table: the server sends its rows as they are scrolled to.
+GRID_OPTIONS: Final[Mapping[str, Any]] = {
+    "theme": {"function": "cfGridTheme(themeQuartz)"},
+    "headerHeight": 36,
+    "infiniteInitialRowCount": 1,
+    "enableCellTextSelection": True,
+    "suppressMovableColumns": True,
+}
 
 # A figure that is drawn within this time shows no spinner, so that nothing flickers.
 SPINNER_DELAY_MS = 400
@@ -141,6 +151,28 @@ def labelled(label: str, control: Component, *, hint: str = "", grow: bool = Fal
         className="cf-field cf-grow" if grow else "cf-field",
         role="group",
         **aria(label=label),
+    )
+
+
+def field(label: str, component_id: str, control: Component) -> html.Div:
+    """Return a control of the browser's own under the label that belongs to it."""
+    return html.Div(
+        [html.Label(label, htmlFor=component_id, className="cf-label"), control],
+        className="cf-field",
+    )
+
+
+def segmented(component_id: str, choices: Mapping[str, str], value: str) -> dbc.RadioItems:
+    """Return a choice of one among a few, side by side; `choices` are values and their names."""
+    return dbc.RadioItems(
+        id=component_id,
+        options=[{"label": name, "value": key} for key, name in choices.items()],
+        value=value,
+        inline=True,
+        class_name="cf-segmented",
+        input_class_name="btn-check",
+        label_class_name="cf-segment",
+        label_checked_class_name="active",
     )
 
 

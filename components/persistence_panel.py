@@ -7,7 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, labelled, section
+from concept_fragmentation.components.parts import card, field, labelled, section, segmented
 
 FORMATS = {"json": "JSON", "csv": "CSV", "pickle": "Pickle"}
 
@@ -52,19 +52,17 @@ def _button(text: str, component_id: str, colour: str = "secondary") -> dbc.Butt
 
 
 def _name(component_id: str, label: str, placeholder: str) -> html.Div:
-    return html.Div(
-        [
-            html.Label(label, htmlFor=component_id, className="cf-label"),
-            dbc.Input(
-                id=component_id,
-                type="text",
-                placeholder=placeholder,
-                maxlength=200,
-                size="sm",
-                autocomplete="off",
-            ),
-        ],
-        className="cf-field",
+    return field(
+        label,
+        component_id,
+        dbc.Input(
+            id=component_id,
+            type="text",
+            placeholder=placeholder,
+            maxlength=200,
+            size="sm",
+            autocomplete="off",
+        ),
     )
 
 
@@ -119,16 +117,7 @@ def _transfer() -> html.Div:
                 [
                     labelled(
                         "Format",
-                        dbc.RadioItems(
-                            id=ids.EXPORT_FORMAT,
-                            options=[{"label": v, "value": k} for k, v in FORMATS.items()],
-                            value="json",
-                            inline=True,
-                            class_name="cf-segmented",
-                            input_class_name="btn-check",
-                            label_class_name="cf-segment",
-                            label_checked_class_name="active",
-                        ),
+                        segmented(ids.EXPORT_FORMAT, FORMATS, "json"),
                     ),
                     html.Div([_button("Export", ids.EXPORT, "primary")], className="cf-actions"),
                 ],

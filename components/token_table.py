@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.parts import GRID_OPTIONS
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import title
 
@@ -38,15 +39,11 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 def token_grid(columns: list[dict[str, Any]]) -> dag.AgGrid:
     """Return the table with its columns; it asks the server for rows."""
     options: dict[str, Any] = {
-        "theme": {"function": "cfGridTheme(themeQuartz)"},
+        **GRID_OPTIONS,
         "rowHeight": 34,
-        "headerHeight": 36,
         "cacheBlockSize": BLOCK_ROWS,
         "maxBlocksInCache": 20,
-        "infiniteInitialRowCount": 1,
         "suppressCellFocus": False,
-        "enableCellTextSelection": True,
-        "suppressMovableColumns": True,
         "alwaysShowHorizontalScroll": True,
     }
     return dag.AgGrid(
