@@ -61,7 +61,7 @@ def sankey(
 
 def path_metrics(handle: AnalysisHandle, window: Window = None, theme: str = "light") -> go.Figure:
     """How the metrics of the tokens' paths are distributed; hidden states are read for lengths."""
-    analysis, chosen = _window(_whole(handle), window)
+    analysis, chosen = _window(handle.analysis, window)
     return metrics.path_metric_distributions(analysis, chosen, theme)
 
 
@@ -104,10 +104,6 @@ def concept_metrics(handle: AnalysisHandle, theme: str = "light") -> go.Figure:
     return _optional(handle, layers.concept_metrics, layers.missing_concepts, theme)
 
 
-def _whole(handle: AnalysisHandle) -> Analysis:
-    return Analysis.from_dict(handle.to_dict()["analysis_data"])
-
-
 def _window(analysis: Analysis, window: Window) -> tuple[Analysis, LayerWindow]:
     if not analysis.labelled_layers:
         raise InvalidDataError(["cluster_labels: the analysis has none, so there is no flow"])
@@ -126,8 +122,7 @@ def _optional(
     missing: Callable[[Analysis], str],
     theme: str,
 ) -> go.Figure:
-    analysis = _whole(handle)
-    figure = draw(analysis, theme)
+    figure = draw(handle.analysis, theme)
     if figure is None:
-        raise InvalidDataError([missing(analysis).rstrip(".")])
+        raise InvalidDataError([missing(handle.analysis).rstrip(".")])
     return figure

@@ -60,6 +60,7 @@ from concept_fragmentation.analysis.errors import (
 from concept_fragmentation.analysis.extraction import layer_names
 from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again
 from concept_fragmentation.analysis.language_models import TINY
+from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.projection import Projection, principal_plane
@@ -119,6 +120,7 @@ __all__ = [
     "LabelChanges",
     "LayerSteps",
     "LayerWindow",
+    "LazyArray",
     "MetricChange",
     "MissingExtraError",
     "ModelUnavailableError",

@@ -168,7 +168,7 @@ def attention_statistics(
     return statistics.by_layer()
 
 
-def attention_rollout(attentions: Sequence[Weights], mask: npt.ArrayLike | None = None) -> Floats:
+def attention_rollout(attentions: Iterable[Weights], mask: npt.ArrayLike | None = None) -> Floats:
     """How much of each token flows into each token up to each layer (Abnar & Zuidema 2020).
 
     With A(l) the mean of a layer's heads, R(l) = (A(l) + I) / 2 R(l - 1) and R(-1) = I: attention
@@ -180,7 +180,7 @@ def attention_rollout(attentions: Sequence[Weights], mask: npt.ArrayLike | None 
     [[[1.0, 0.0], [0.25, 0.75]], [[1.0, 0.0], [0.438, 0.562]]]
 
     Args:
-        attentions: for each of L layers float (heads, S, S), causal.
+        attentions: for each of L layers float (heads, S, S), causal. Looked at one at a time.
         mask: (S,), 0 for padding, whose rows and columns are 0.
 
     Returns:

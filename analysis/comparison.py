@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.alignment import best_assignment
 from concept_fragmentation.analysis.counting import IntArray, compact
+from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.model import Analysis
 
 _LISTED: Final = 10
@@ -252,6 +253,7 @@ def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _same(left: Any, right: Any) -> bool:
     """Equality by value: arrays equal lists, and NaN equals itself."""
+    left, right = (np.asarray(a) if isinstance(a, LazyArray) else a for a in (left, right))
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         floats = left.dtype.kind in "fc" and right.dtype.kind in "fc"
         return np.array_equal(left, right, equal_nan=floats)
@@ -350,12 +352,12 @@ def _compare_numbers(
 
 def _numbers(value: object) -> npt.NDArray[Any] | None:
     """A number, an array, or a regular list of numbers, as floats; None for anything else."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return value
     try:
         array = np.asarray(value)
     except ValueError:
         return None
+    if is_array(value) and array.dtype.kind == "f":
+        return array
     return array.astype(np.float64) if array.dtype.kind in "bifu" else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -15,6 +15,7 @@ from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
 from concept_fragmentation.analysis.attention import attention_statistics
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
@@ -44,7 +45,7 @@ class Analysis:
         padding: bool (T,), tokens that are none (their `attention_mask` is 0).
         hidden_states: {layer: float (T, d)}, of the type they came in; empty where the analysis has
             none.
-        attention: `attention_data` as it was given.
+        attention: `attention_data` as it was given; weights may be a `LazyArray`.
         cluster_metrics: as they were given.
         token_columns: what else `token_metadata` says of each token, such as its part of speech:
             (T,) values by name, as they were given; nested sequences one after the other.
@@ -109,11 +110,13 @@ class Analysis:
             labelled_layers=labelled,
             labels=labels,
             padding=padding,
-            hidden_states={
-                layer: _floats(data["hidden_states"][layer])
-                for layer in layers
-                if layer in (data.get("hidden_states") or {})
-            },
+            hidden_states=_States(
+                {
+                    layer: data["hidden_states"][layer]
+                    for layer in layers
+                    if layer in (data.get("hidden_states") or {})
+                }
+            ),
             attention=data.get("attention_data") or {},
             cluster_metrics=data.get("cluster_metrics") or {},
             token_columns=_columns(metadata, lengths, len(texts)),
@@ -141,13 +144,14 @@ class Analysis:
         """
         given = {layer: self.attention.get(layer, {}) for layer in self.layers}
         weights = {
-            layer: np.asarray(values["attention_probs"])
+            layer: as_weights(values["attention_probs"])
             for layer, values in given.items()
             if values.get("attention_probs") is not None
         }
         known = all("head_agreement_chance" in self.attention[layer] for layer in weights)
         if known or sum(array.size for array in weights.values()) > MOST_WEIGHTS:
             return self.attention
+        weights = {layer: np.asarray(array) for layer, array in weights.items()}
         try:
             found = attention_statistics(weights)
         except InvalidDataError:
@@ -169,6 +173,28 @@ class Analysis:
             known if known and len(known) == len(states) else None,
             self.padding,
         )
+
+
+class _States(Mapping[str, FloatArray]):
+    """Hidden states by layer, each read and made an array of floats when it is asked for."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+
+    def __getitem__(self, layer: str) -> FloatArray:
+        array = np.asarray(self._given[layer])
+        return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+def as_weights(given: Any) -> npt.NDArray[Any] | LazyArray:
+    """The weights of a layer as an array, not read yet if they are a `LazyArray`."""
+    return given if isinstance(given, LazyArray) else np.asarray(given)
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:
@@ -211,9 +237,3 @@ def _numbers(values: Any) -> IntArray | None:
         return None
     nested = len(values) and all(map(is_list, values))
     return np.array(list(chain.from_iterable(values)) if nested else values, dtype=np.int64)
-
-
-def _floats(values: Any) -> FloatArray:
-    """An array of floats, not copied if it is one: hidden states are large."""
-    array = np.asarray(values)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)

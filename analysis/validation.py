@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
+from concept_fragmentation.analysis.lazy import LazyArray, is_array
 
 # A hostile file can have millions of problems; nobody reads more than these.
 _MOST_PROBLEMS: Final = 100
@@ -52,8 +53,8 @@ def find_problems(data: object) -> list[str]:
 
 
 def is_list(value: object) -> bool:
-    """Whether `value` is a list, a tuple or a NumPy array of one or more dimensions."""
-    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    """Whether `value` is a list, a tuple or an array of one or more dimensions."""
+    return isinstance(value, list | tuple) or (is_array(value) and value.ndim > 0)
 
 
 def sequence_lengths(tokens: Any) -> list[int] | None:
@@ -370,11 +371,11 @@ def _hidden_state_problems(
             yield f"{path}: {len(array)} rows for {num_tokens} tokens"
 
 
-def _as_numbers(values: object) -> np.ndarray[Any, Any] | None:
+def _as_numbers(values: object) -> np.ndarray[Any, Any] | LazyArray | None:
     if not is_list(values):
         return None
     try:
-        array = np.asarray(values)
+        array = values if isinstance(values, LazyArray) else np.asarray(values)
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
     return array if array.dtype.kind in "iuf" else None

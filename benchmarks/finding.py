@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -79,6 +80,20 @@ QUESTIONS = {
         {"min_layers": 49}, lambda r: r["num_layers"] >= 49, "metrics.num_layers >= 49"
     ),
 }
+# MLflow's part gives its runs times of its own, a millisecond apart.
+MLFLOW_START = 1_700_000_000_000
+
+
+def by_date(moments: list[datetime]) -> Question:
+    """A tenth of the analyses, from the middle; `moments`: when each was about to be saved."""
+    first = len(moments) // 2
+    end = first + len(moments) // 10
+    return Question(
+        {"since": moments[first], "until": moments[end]},
+        lambda r: first <= r["number"] < end,
+        f"attributes.start_time >= {MLFLOW_START + first} AND "
+        f"attributes.start_time < {MLFLOW_START + end}",
+    )
 
 
 def text_of(record: Record) -> str:
@@ -95,6 +110,7 @@ def make_records(count: int) -> Iterator[Record]:
     for i in range(count):
         drawn = rng.choices(words, weights, k=68)
         yield {
+            "number": i,
             "name": f"Run {i}",
             "model_name": rng.choice(["gpt2", "gpt2-medium", "distilgpt2"]),
             "input_text": " ".join(drawn[:60]),
@@ -190,13 +206,13 @@ def _rows(folder: Path, mlflow: MLflow | None) -> Iterator[Row]:
     store = GPT2AnalysisPersistence(folder / "ours")
     plain = OneFileEach(folder / "plain")
     records = make_records(LARGEST)
-    saved = 0
+    moments: list[datetime] = []
     for size in (*SIZES, LARGEST):
-        added = [next(records) for _ in range(size - saved)]
-        saved = size
+        added = [next(records) for _ in range(size - len(moments))]
         start = time.perf_counter()
         with filling(store):
             for record in added:
+                moments.append(datetime.now(UTC))
                 save(store, record)
         yield (f"{size:,} analyses", f"filled in {time.perf_counter() - start:,.0f} s")
         beside = size < LARGEST
@@ -205,7 +221,7 @@ def _rows(folder: Path, mlflow: MLflow | None) -> Iterator[Row]:
                 plain.save(record)
             if mlflow is not None:
                 mlflow.ask(save=added)
-        for name, question in QUESTIONS.items():
+        for name, question in (QUESTIONS | {"by date": by_date(moments)}).items():
             yield (f"  {name}", _ask(question, store, plain, mlflow, beside=beside))
     yield from _elsewhere(store, GPT2AnalysisPersistence(folder / "empty"))
 

@@ -46,8 +46,8 @@ from concept_fragmentation.components.figures.path_attention import (
     path_attention_by_token,
 )
 from concept_fragmentation.components.figures.weights import (
-    attention_weights,
     missing_weights,
+    num_heads,
     sequence_of,
     sequence_tokens,
     too_many_tokens,
@@ -69,12 +69,6 @@ def matrix_choice(analysis: Analysis, view: View) -> tuple[int, int | None] | No
     layer = chosen if chosen in layers else layers[0]
     head = view.head if view.head is not None and view.head < num_heads(analysis) else None
     return analysis.layers.index(layer), head
-
-
-def num_heads(analysis: Analysis) -> int:
-    """Return how many heads have weights, 0 without any."""
-    layers = weight_layers(analysis)
-    return attention_weights(analysis, layers[0]).shape[0] if layers else 0
 
 
 def followed_token(analysis: Analysis, view: View) -> int:

@@ -90,14 +90,12 @@ def compared(workspace: Workspace, view: View) -> Compared | str:
         return str(error)
 
     def compare() -> Compared | str:
-        old, new = workspace.loaded(other), workspace.loaded(view)
-        found = compare_analyses(
-            old["analysis_data"], new["analysis_data"], old["metadata"], new["metadata"]
-        )
-        after = workspace.shown(view).analysis
+        after = workspace.shown(view)
+        found = compare_analyses(before.data(), after.data())
         if not found.labels or not len(found.tokens.kept_after):
             return NOTHING_SHARED
-        return Compared(before.analysis, after, found, matched_paths(before.analysis, after, found))
+        paths = matched_paths(before.analysis, after.analysis, found)
+        return Compared(before.analysis, after.analysis, found, paths)
 
     return workspace.computed(view, ("comparison", before.key), compare)
 

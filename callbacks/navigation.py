@@ -9,7 +9,7 @@ from typing import Any, get_args
 from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks.attention import matrix_choice, num_heads
+from concept_fragmentation.callbacks.attention import matrix_choice
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -23,7 +23,7 @@ from concept_fragmentation.components.controls import (
     token_options,
     window_text,
 )
-from concept_fragmentation.components.figures.weights import weight_layers
+from concept_fragmentation.components.figures.weights import num_heads, weight_layers
 from concept_fragmentation.components.messages import failure
 from concept_fragmentation.components.view import (
     MAX_HIGHLIGHTED_TOKENS,

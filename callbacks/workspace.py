@@ -19,7 +19,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import View
-from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 ANALYSES_KEPT: Final = 4
@@ -36,10 +36,12 @@ class Shown:
     """An analysis as the page shows it: what it is, and what is known about it.
 
     `key` changes whenever what is stored under the view's id and version changed, so nothing
-    computed from an overwritten or deleted version is ever shown.
+    computed from an overwritten or deleted version is ever shown. `data` gives the analysis dict to
+    read, in which large arrays may be `LazyArray`s.
     """
 
     analysis: Analysis
+    data: Callable[[], Mapping[str, Any]]
     metadata: Mapping[str, Any]
     key: tuple[Hashable, ...]
 
@@ -73,6 +75,7 @@ class Workspace:
         self.demo = demo
         self._demo = Shown(
             analysis=Analysis.from_dict(demo["analysis_data"]),
+            data=lambda: demo["analysis_data"],
             metadata=demo["metadata"],
             key=DEMO_KEY,
         )
@@ -95,21 +98,21 @@ class Workspace:
         )
         if summary is None:
             # Raises the sentence that says so; or another process has saved it just now.
-            summary = self.store.load_analysis_results(analysis_id, view.version)["metadata"]
+            summary = self.store.open_analysis(analysis_id, view.version).metadata
         key = (analysis_id, summary["version"], summary["timestamp"])
 
-        def load() -> Shown:
-            return _shown(self.store.load_analysis_results(analysis_id, summary["version"]), key)
+        def opened() -> Shown:
+            return _shown(self.store.open_analysis(analysis_id, summary["version"]), key)
 
-        shown = self._analyses.get(key, load)
+        shown = self._analyses.get(key, opened)
         return replace(shown, metadata={**shown.metadata, **summary})
 
     def _unsaved(self, content_hash: str) -> Shown:
         key = (UNSAVED, content_hash)
-        return self._analyses.get(key, lambda: _shown(self.unsaved.load(content_hash), key))
+        return self._analyses.get(key, lambda: _shown(self.unsaved.open(content_hash), key))
 
     def loaded(self, view: View) -> Mapping[str, Any]:
-        """Return the analysis of a view as the store loads it: all of it, not only its columns."""
+        """Return the analysis of a view as the store loads it, whole, to be saved again."""
         shown = self.shown(view)
         if shown.is_demo:
             return self.demo
@@ -166,10 +169,11 @@ class Workspace:
         return self._computed.get((self.shown(view).key, what), compute)
 
 
-def _shown(loaded: Mapping[str, Any], key: tuple[Hashable, ...]) -> Shown:
+def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:
     return Shown(
-        analysis=Analysis.from_dict(loaded["analysis_data"]),
-        metadata=loaded["metadata"],
+        analysis=handle.analysis,
+        data=lambda: handle.data,
+        metadata=handle.metadata,
         key=key,
     )
 

@@ -59,6 +59,8 @@ _MAX_DIMENSIONS: Final = 32
 _PLAIN_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 
 
+_IN_TENSORS: Final = ("$array", "$list")
+
 _Leaf = str | int | float | bool | None
 
 
@@ -81,18 +83,24 @@ def encode(value: object, path: str = "", tensors: dict[str, Array] | None = Non
     return _Encoder(tensors).encode(value, path, 0)
 
 
-def decode(encoded: Any, tensor: Callable[[str], Array] | None = None) -> Any:
+def decode(
+    encoded: Any,
+    tensor: Callable[[str], Array] | None = None,
+    stand_in: Callable[[Mapping[str, Any]], Any] | None = None,
+) -> Any:
     """The value that `encode` was given.
 
     Args:
         encoded: plain JSON values; containers in it may be reused in the result.
         tensor: gives the array of that name, as it was stored.
+        stand_in: gives what is to stand for an array or list in a tensor, so that it is not read;
+            None where the array or list itself is. It gets what `encode` wrote of it.
 
     Raises:
         CodecError: `encoded` is not what `encode` writes.
     """
     try:
-        return _Decoder(tensor).decode(encoded, 0)
+        return _Decoder(tensor, stand_in).decode(encoded, 0)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         if isinstance(error, CodecError):
             raise
@@ -329,8 +337,13 @@ def _narrow(values: list[int]) -> Array | None:
 
 
 class _Decoder:
-    def __init__(self, tensor: Callable[[str], Array] | None) -> None:
+    def __init__(
+        self,
+        tensor: Callable[[str], Array] | None,
+        stand_in: Callable[[Mapping[str, Any]], Any] | None,
+    ) -> None:
         self.tensor = tensor
+        self.stand_in = stand_in
 
     def decode(self, value: Any, depth: int) -> Any:
         if depth > 3 * MAX_DEPTH:
@@ -348,6 +361,10 @@ class _Decoder:
         return value
 
     def _tagged(self, tag: str, body: Any, depth: int) -> Any:
+        if tag in _IN_TENSORS and self.stand_in is not None and "tensor" in body:
+            stand_in = self.stand_in(body)
+            if stand_in is not None:
+                return stand_in
         decoder = getattr(self, f"_decode_{tag[1:]}", None)
         if decoder is None:
             raise CodecError(f"unknown kind of value {tag!r}")
@@ -425,7 +442,7 @@ class _Decoder:
         return values
 
     def _decode_table(self, body: Mapping[str, Any], depth: int) -> Any:
-        columns = {name: self.decode(column, depth) for name, column in body["columns"].items()}
+        columns = {name: self._column(column, depth) for name, column in body["columns"].items()}
         index = self.decode(body["index"], depth) if "index" in body else None
         length = body["length"] if index is None else len(index)
         if {len(column) for column in columns.values()} != {length}:
@@ -437,6 +454,11 @@ class _Decoder:
             for record, item in zip(records, column, strict=True):
                 record[name] = item
         return records if index is None else dict(zip(index, records, strict=True))
+
+    def _column(self, column: Any, depth: int) -> Any:
+        # A list that is a column is no value of its own: each record gets its item.
+        is_list = type(column) is dict and "$list" in column
+        return (_Decoder(self.tensor, None) if is_list else self).decode(column, depth)
 
     def _tensor(self, name: str) -> Array:
         if self.tensor is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from importlib.metadata import entry_points
 from typing import Any, Final
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from concept_fragmentation.analysis import Analysis, compute_token_paths
+from concept_fragmentation.analysis import Analysis, LazyArray, compute_token_paths
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, lookup
 from concept_fragmentation.persistence.display import Metadata, fields
@@ -230,10 +230,41 @@ class AnalysisHandle:
         return None if found is lookup.MISSING else codec.decode(found, self._read)
 
     @cached_property
+    def data(self) -> dict[str, Any]:
+        """The analysis dict with every array, and every nested list of numbers, as a `LazyArray`.
+
+        Read-only by convention; `to_dict` gives one that is the caller's.
+
+        Raises:
+            CorruptedFileError: a byte of what is not lazy is not what was written.
+        """
+        return {key: self._lazy_value(key) for key in lookup.keys(self._encoded, self._read)}
+
+    @cached_property
     def analysis(self) -> Analysis:
-        """Tokens and labels as columns, to compute with; without hidden states and attention."""
-        keys = [key for key in _LIGHT if lookup.find(self._encoded, key) is not lookup.MISSING]
-        data = {key: self._value(key) for key in keys}
+        """The analysis as columns, to compute with; hidden states and weights are read when used.
+
+        Raises:
+            CorruptedFileError: as `data`.
+        """
+        keys = [key for key in lookup.keys(self._encoded, self._read) if key != "token_paths"]
+        data = {key: self._lazy_value(key) for key in keys}
         if not data.get("cluster_labels"):
-            data["token_paths"] = self._value("token_paths")
+            data["token_paths"] = self._lazy_value("token_paths")
         return Analysis.from_dict({key: value for key, value in data.items() if value is not None})
+
+    def _lazy_value(self, key: str) -> Any:
+        found = lookup.find(self._encoded, key)
+        return None if found is lookup.MISSING else codec.decode(found, self._read, self._lazy)
+
+    def _lazy(self, body: Mapping[str, Any]) -> LazyArray | None:
+        """What stands for a tensor that nobody has asked for yet."""
+        name = body["tensor"]
+        part = lookup.tensor_part({"$array": body})
+        if part is None or self._tensors is None:
+            return None
+        shape = self._tensors.shape(name) if part.shape is None else part.shape
+        if len(shape) < 2:
+            return None
+        dtype = self._tensors.dtype(name) if part.dtype is None else part.dtype
+        return LazyArray(shape, dtype, lambda index: self._part(part._replace(below=index)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -376,13 +377,12 @@ class GPT2AnalysisPersistence:
             AnalysisNotFoundError: there is no such analysis or version.
             CorruptedFileError: a byte on disk is not what was written; the file is named.
         """
-        old, new = (
-            self.load_analysis_results(*((one,) if isinstance(one, str) else one))
-            for one in (before, after)
-        )
-        return compare_analyses(
-            old["analysis_data"], new["analysis_data"], old["metadata"], new["metadata"]
-        )
+        with contextlib.ExitStack() as opened:
+            old, new = (
+                opened.enter_context(self.open_analysis(*((one,) if isinstance(one, str) else one)))
+                for one in (before, after)
+            )
+            return compare_analyses(old.data, new.data, old.metadata, new.metadata)
 
     def update_analysis(
         self,

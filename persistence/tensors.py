@@ -453,8 +453,16 @@ class TensorReader:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor as it is stored."""
+        return tuple(self._entry(name)["shape"])
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The dtype of a tensor as it is stored."""
+        return np.dtype(_DTYPES[self._entry(name)["dtype"]])
+
+    def _entry(self, name: str) -> Mapping[str, Any]:
         where = self._where(name)
-        return tuple(self._file(where["file"]).entries[where["name"]]["shape"])
+        entry: Mapping[str, Any] = self._file(where["file"]).entries[where["name"]]
+        return entry
 
     def check(self) -> None:
         """Read every file in full.

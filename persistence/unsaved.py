@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from concept_fragmentation.persistence import codec
 from concept_fragmentation.persistence.errors import AnalysisNotFoundError, NotFoundError
+from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.store import GPT2AnalysisPersistence
 
 HASH_BYTES: Final = 16
@@ -61,13 +62,17 @@ class UnsavedAnalyses:
             AnalysisNotFoundError: it is not kept, or no longer.
             CorruptedFileError: it is not what was kept.
         """
-        try:
+        with _named():
             return self._store().load_analysis_results(content_hash)
-        except NotFoundError as error:
-            raise AnalysisNotFoundError(
-                f"That analysis was never saved and is not kept any more (after {KEPT_HOURS} "
-                "hours); analyze its text again."
-            ) from error
+
+    def open(self, content_hash: str) -> AnalysisHandle:
+        """Return a handle on a kept analysis.
+
+        Raises:
+            AnalysisNotFoundError, CorruptedFileError: as `load`.
+        """
+        with _named():
+            return self._store().open_analysis(content_hash)
 
     def forget(self, content_hash: str) -> None:
         """Forget an analysis, if it is kept."""
@@ -82,6 +87,18 @@ class UnsavedAnalyses:
         for summary in store.list_analyses():
             if datetime.fromisoformat(summary["timestamp"]) < too_old:
                 self.forget(summary["analysis_id"])
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """Say of what is not kept what it is: its hash means nothing to a person."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise AnalysisNotFoundError(
+            f"That analysis was never saved and is not kept any more (after {KEPT_HOURS} "
+            "hours); analyze its text again."
+        ) from error
 
 
 def _hash(analysis_data: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
+    head_weights,
+    num_heads,
     sequence_mask,
     sequence_of,
     sequence_tokens,
@@ -52,12 +54,10 @@ def attention_matrix(
         highlighted_tokens: indices of tokens whose row and column are framed.
         theme: "light" or "dark".
     """
-    weights = attention_weights(analysis, layer, sequence)
-    shown = weights.mean(axis=0) if head is None else weights[head]
-    which = f"mean of {len(weights)} heads" if head is None else f"head {head}"
+    which = f"mean of {num_heads(analysis)} heads" if head is None else f"head {head}"
     return _matrix(
         analysis,
-        shown,
+        head_weights(analysis, layer, head, sequence),
         f"Attention in {plotly_name(layer, 24)}, {which}",
         "row: query; column: key; colour: share of its attention",
         ("query", "key", "of the attention"),
@@ -81,7 +81,7 @@ def rollout_matrix(
     """
     layers = weight_layers(analysis)
     until = layers[: layers.index(layer) + 1]
-    weights = [attention_weights(analysis, name, sequence) for name in until]
+    weights = (attention_weights(analysis, name, sequence) for name in until)
     rolled = attention_rollout(weights, sequence_mask(analysis, sequence))
     return _matrix(
         analysis,

@@ -15,7 +15,7 @@ from concept_fragmentation.components.figures.heads import (
 )
 from concept_fragmentation.components.figures.path_attention import PathAttention
 from concept_fragmentation.components.figures.weights import (
-    attention_weights,
+    head_weights,
     sequence_of,
     sequence_tokens,
     weight_layers,
@@ -63,8 +63,7 @@ def attention_matrix_frame(
     analysis: Analysis, layer: str, head: int | None = None, *, sequence: int = 0
 ) -> pd.DataFrame:
     """Return one row a pair of tokens with weight: query, key and weight."""
-    weights = attention_weights(analysis, layer, sequence)
-    shown = weights.mean(axis=0) if head is None else weights[head]
+    shown = head_weights(analysis, layer, head, sequence)
     tokens = sequence_tokens(analysis, sequence)
     texts = np.array(analysis.tokens, dtype=object)[tokens]
     queries, keys = np.nonzero(shown)

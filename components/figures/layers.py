@@ -10,6 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.analysis.model import MOST_WEIGHTS, as_weights
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import faded, ink
@@ -107,15 +108,23 @@ def attention_entropies(analysis: Analysis) -> dict[str, Floats]:
     """The attention entropy of each head (nats), by layer in declared order.
 
     Where a layer gives `entropy`, one number or one a head, it is that; else it is computed from
-    `attention_probs` as the mean over queries, without padding, of -sum over keys of a ln a.
+    `attention_probs` as the mean over queries, without padding, of -sum over keys of a ln a, if
+    they are no more than `MOST_WEIGHTS`.
     """
     found = {}
+    weights_of = {
+        layer: as_weights(values["attention_probs"])
+        for layer, values in analysis.attention.items()
+        if values.get("attention_probs") is not None
+    }
+    few = sum(weights.size for weights in weights_of.values()) <= MOST_WEIGHTS
     for layer in analysis.layers:
         values = analysis.attention.get(layer, {})
         given = _array(values.get("entropy"))
         if given is not None and given.ndim <= 1 and given.size:
             found[layer] = np.atleast_1d(given)
-        elif (weights := _array(values.get("attention_probs"))) is not None and weights.ndim >= 3:
+        elif few and layer in weights_of and weights_of[layer].ndim >= 3:
+            weights = np.asarray(weights_of[layer], dtype=np.float64)
             logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
             by_query = -(weights * logarithms).sum(axis=-1).reshape(-1, *weights.shape[-3:-1])
             real = ~analysis.padding.reshape(len(by_query), 1, -1)

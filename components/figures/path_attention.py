@@ -62,14 +62,18 @@ def path_attention(analysis: Analysis, sequence: int = 0) -> PathAttention | Non
     if not layers or not analysis.labelled_layers or not len(tokens):
         return None
     paths = analysis.labels[tokens]
-    weights = [attention_weights(analysis, layer, sequence) for layer in layers]
     mask = sequence_mask(analysis, sequence)
-    found = [attention_path_correlation([layer], [paths], [mask]) for layer in weights]
+    found, by_query = [], []
+    for layer in layers:
+        # One layer after the other: a long text's weights are hundreds of megabytes.
+        weights = attention_weights(analysis, layer, sequence)
+        found.append(attention_path_correlation([weights], [paths], [mask]))
+        by_query.append(query_path_correlations(weights, paths, mask))
     return PathAttention(
         layers=layers,
         correlation=np.array([one.correlation for one in found]),
         partial_correlation=np.array([one.partial_correlation for one in found]),
-        by_query=np.stack([query_path_correlations(layer, paths, mask) for layer in weights]),
+        by_query=np.stack(by_query),
         sequence=sequence,
     )
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.analysis import Analysis, LazyArray
+from concept_fragmentation.analysis.model import as_weights
 from concept_fragmentation.components.text import plotly_text
 
 IntArray = npt.NDArray[np.int64]
@@ -42,6 +43,12 @@ def sequence_of(analysis: Analysis, token: int) -> int:
     return int(np.searchsorted(np.unique(analysis.sequence_ids), analysis.sequence_ids[token]))
 
 
+def num_heads(analysis: Analysis) -> int:
+    """Return how many heads have weights in the first layer that has any; 0 without."""
+    layers = weight_layers(analysis)
+    return _stored(analysis, layers[0]).shape[-3] if layers else 0
+
+
 def attention_weights(analysis: Analysis, layer: str, sequence: int = 0) -> npt.NDArray[Any]:
     """Return the weights of a layer within a sequence of S tokens: float (heads, S, S).
 
@@ -50,14 +57,37 @@ def attention_weights(analysis: Analysis, layer: str, sequence: int = 0) -> npt.
         layer: one of `weight_layers`.
         sequence: counted from 0.
     """
-    weights = np.asarray(analysis.attention[layer]["attention_probs"])
-    if weights.ndim == 4:
-        found: npt.NDArray[Any] = weights[sequence]
-        return found
-    tokens = sequence_tokens(analysis, sequence)
+    stored = _stored(analysis, layer)
+    if stored.ndim == 4:
+        return stored[sequence]
+    return _within(np.asarray(stored), sequence_tokens(analysis, sequence))
+
+
+def head_weights(
+    analysis: Analysis, layer: str, head: int | None, sequence: int = 0
+) -> npt.NDArray[Any]:
+    """Return the weights of a head, or (None) the mean of all: float (S, S).
+
+    Of a stored analysis only that head is read.
+    """
+    if head is None:
+        mean: npt.NDArray[Any] = attention_weights(analysis, layer, sequence).mean(axis=0)
+        return mean
+    stored = _stored(analysis, layer)
+    if stored.ndim == 4:
+        return stored[sequence, head]
+    return _within(stored[head], sequence_tokens(analysis, sequence))
+
+
+def _stored(analysis: Analysis, layer: str) -> npt.NDArray[Any] | LazyArray:
+    return as_weights(analysis.attention[layer]["attention_probs"])
+
+
+def _within(weights: npt.NDArray[Any], tokens: IntArray) -> npt.NDArray[Any]:
+    """The rows and columns of a sequence's tokens."""
     if len(tokens) == weights.shape[-1]:
         return weights
-    return weights[:, tokens[:, np.newaxis], tokens]
+    return weights[..., tokens[:, np.newaxis], tokens]
 
 
 def sequence_mask(analysis: Analysis, sequence: int = 0) -> npt.NDArray[np.bool_]:

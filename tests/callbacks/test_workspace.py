@@ -3,12 +3,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
+from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
+    CorruptedFileError,
     GPT2AnalysisPersistence,
     UnsafeIdentifierError,
 )
@@ -26,6 +30,37 @@ def test_a_view_without_a_version_is_pinned_to_the_newest(
     workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
     assert workspace.settle(View(analysis_id=saved)).version == 2
     assert workspace.settle(View(analysis_id=saved, version=1)).version == 1
+
+
+def test_a_head_is_drawn_without_reading_the_others(
+    workspace: Workspace, store: GPT2AnalysisPersistence
+) -> None:
+    """Of four heads of a mebibyte each, three are damaged, as is every other layer."""
+    weights = np.tril(np.random.default_rng(0).random((3, 4, 512, 512), dtype=np.float32))
+    data = {
+        "model_type": "gpt2",
+        "layers": ["a", "b", "c"],
+        "token_metadata": {"tokens": ["x"] * 512},
+        "attention_data": {layer: {"attention_probs": weights[i]} for i, layer in enumerate("abc")},
+    }
+    saved = store.save_analysis_results(data, "gpt2", "")
+    files = {}
+    for path in (store.base_dir / "analysis_results" / saved).glob("*.safetensors"):
+        content = bytearray(path.read_bytes())
+        layer = next(i for i in range(3) if bytes(content[-4:]) == weights[i].tobytes()[-4:])
+        files[layer] = path
+        for head in range(4):
+            if (layer, head) != (1, 2):
+                content[len(content) - (4 - head) * 2**20 + 5] ^= 1
+        path.write_bytes(content)
+    assert len(files) == 3
+    draw = SOURCES[ids.ATTENTION_MATRIX].draw
+    shown = draw(workspace, workspace.settle(View(analysis_id=saved, layer=1, head=2)), "light")
+    assert not isinstance(shown, str)
+    for layer, head in ((1, 3), (0, 2), (1, None)):
+        view = workspace.settle(View(analysis_id=saved, layer=layer, head=head))
+        with pytest.raises(CorruptedFileError, match=files[layer].name):
+            draw(workspace, view, "light")
 
 
 def test_a_deleted_analysis_is_not_shown_from_memory(workspace: Workspace, saved: str) -> None:

@@ -6,13 +6,14 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from concept_fragmentation.analysis import Analysis, with_token_paths
+from concept_fragmentation.analysis import Analysis, LazyArray, with_token_paths
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     CorruptedFileError,
@@ -259,6 +260,55 @@ def test_a_damaged_version_is_not_compressed(store: Store) -> None:
         store.compress_analysis("mine")
     assert path.exists()
     assert not list(folder.glob("*.zst"))
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("layers", [3, 20])
+def test_the_lazy_data_are_what_a_full_load_gives(
+    store: Store, compress: bool, layers: int, same: Callable[[Any, Any], bool]
+) -> None:
+    data = with_token_paths(wide_analysis(layers))
+    rng = np.random.default_rng(1)
+    data["hidden_states"] = {
+        name: rng.normal(size=(160, 90)).astype(np.float16) for name in data["layers"]
+    }
+    data["drawn"] = np.array([[1 + 2j, 3], [4, 5j]] * 200)
+    data["nested"] = rng.normal(size=(200, 3)).tolist()
+    store.save_analysis_results(data, "gpt2", "text", "mine", compress=compress)
+    with store.open_analysis("mine") as opened:
+        weights = opened.data["attention_data"]["layer_1"]["attention_probs"]
+        assert isinstance(weights, LazyArray)
+        assert isinstance(opened.data["drawn"], LazyArray)
+        assert isinstance(opened.data["nested"], LazyArray)
+        assert same(np.asarray(opened.data["nested"]).tolist(), data["nested"])
+        assert same(read(opened.data) | {"nested": data["nested"]}, data)
+        found = opened.analysis
+        assert (weights[2] == data["attention_data"]["layer_1"]["attention_probs"][2]).all()
+    whole = Analysis.from_dict(data)
+    assert found.tokens == whole.tokens
+    assert (found.labels == whole.labels).all()
+    assert found.cluster_metrics == whole.cluster_metrics
+    with store.open_analysis("mine") as opened:
+        assert same(dict(opened.analysis.hidden_states), data["hidden_states"])
+        metrics = opened.analysis.token_metrics
+        assert np.array_equal(metrics.path_length, whole.token_metrics.path_length)
+
+
+def read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: read(item) for key, item in value.items()}
+    return np.asarray(value) if isinstance(value, LazyArray) else value
+
+
+def test_many_threads_read_one_handle(store: Store) -> None:
+    data = wide_analysis(2, 512, 4)
+    store.save_analysis_results(data, "gpt2", "", "mine", compress=True)
+    with store.open_analysis("mine") as opened, ThreadPoolExecutor(8) as pool:
+        asked = [(f"layer_{i % 2}", i % 4) for i in range(64)]
+        for (layer, head), found in zip(
+            asked, pool.map(lambda one: opened.attention(*one), asked), strict=True
+        ):
+            assert (found == data["attention_data"][layer]["attention_probs"][head]).all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
