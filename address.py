@@ -1,13 +1,17 @@
-"""Where the dashboard is served: the default address, and whether one can listen at another."""
+"""Where the dashboard is served: the default address, and what can be said of another."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from typing import Final
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8050
+
+# Listening at one of these is listening at every address of the machine.
+_EVERYWHERE: Final = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 - compared with, not bound to
 
 
 class AddressError(OSError):
@@ -31,6 +35,18 @@ def check_address(host: str, port: int) -> None:
             f"Cannot serve at {host}:{port}: {reason}. {way_out} with "
             "concept-fragmentation serve --host HOST --port PORT."
         ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at a host that `check_address` let pass."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return all(ipaddress.ip_address(str(address[0])).is_loopback for *_, address in found)
+
+
+def url(host: str, port: int) -> str:
+    """Return what a browser on this machine is told to open."""
+    name = "localhost" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/"
 
 
 def _reason(error: OSError | UnicodeError) -> str:

@@ -14,7 +14,7 @@ import flask
 from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 
-from concept_fragmentation import callbacks
+from concept_fragmentation import callbacks, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -109,7 +109,11 @@ def serve(
     # With --debug, Werkzeug starts this again in a child while the parent holds the port.
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
         check_address(host, port)
-    create_app(settings).run(host=host, port=port, debug=debug)
+    app = create_app(settings)
+    if debug:
+        app.run(host=host, port=port, debug=True)
+    else:
+        serving.listen(app.server, host, port)
 
 
 def demo_analysis() -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from playwright.sync_api import (
     Request,
     expect,
 )
-from werkzeug.serving import BaseWSGIServer, make_server
+from waitress.server import BaseWSGIServer
+from waitress.wasyncore import close_all
 
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.serving import bind
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,30 +44,30 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Start as many dashboards as wanted, each with an empty store and a port of its own."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     started: list[tuple[BaseWSGIServer, threading.Thread]] = []
 
-    def start() -> Server:
+    def start(**settings: Any) -> Server:
         base_dir = tmp_path_factory.mktemp("store")
-        app = create_app(Settings(base_dir=base_dir))
-        running = make_server("127.0.0.1", 0, app.server, threaded=True)
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        app = create_app(Settings(base_dir=base_dir, **settings))
+        running = bind(app.server, "127.0.0.1", 0)
+        thread = threading.Thread(target=running.run, daemon=True)
         thread.start()
         started.append((running, thread))
-        url = f"http://127.0.0.1:{running.server_port}/"
+        url = f"http://127.0.0.1:{running.effective_port}/"
         return Server(url, GPT2AnalysisPersistence(base_dir))
 
     yield start
     for running, thread in started:
-        running.shutdown()
+        # Nothing left to listen to ends its loop, which must not be disturbed from outside.
+        running.trigger.pull_trigger(partial(close_all, running._map))
         thread.join()
-        running.server_close()
+        running.task_dispatcher.shutdown()
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[[], Server]) -> Server:
+def server(serve: Callable[..., Server]) -> Server:
     """Return a dashboard with an empty store, shared by the tests of one file."""
     return serve()
 

@@ -1,0 +1,37 @@
+"""Serve a WSGI application to browsers: waitress, quietly, and one line that says where."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import click
+import flask
+import waitress
+
+from concept_fragmentation.address import url
+
+# A view asks for a dozen figures at once.
+THREADS: Final = 12
+
+
+def listen(server: flask.Flask, host: str, port: int) -> None:
+    """Serve until interrupted."""
+    running = bind(server, host, port)
+    click.echo(f"Concept Fragmentation is at {url(host, port)} (Ctrl+C stops it).", err=True)
+    running.run()
+
+
+def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIServer:
+    """Return what serves once its `run` is called; browsers may connect already."""
+    # That a view asks for more at once than there are threads is no reason to warn of anything.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    return waitress.create_server(
+        server,
+        host=host,
+        port=port,
+        threads=THREADS,
+        ident=None,
+        # What Flask would refuse is not even received; this is the first size that is refused.
+        max_request_body_size=server.config["MAX_CONTENT_LENGTH"] + 1,
+    )
