@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import flask
 from dash import Dash, DiskcacheManager, html
@@ -17,7 +18,7 @@ from flask_bootstrap import Bootstrap5
 from concept_fragmentation import callbacks, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address
 from concept_fragmentation.callbacks.messages import tell_failure
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
@@ -25,7 +26,10 @@ from concept_fragmentation.persistence import ConceptFragmentationError, GPT2Ana
 from concept_fragmentation.persistence.jobs import job_cache
 
 TITLE = "Concept Fragmentation"
-MAX_REQUEST_BYTES = 1024**3
+MIB: Final = 2**20
+MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
+# What a request holds beside a file: all else that its callback is told, such as a long text.
+_BESIDE_UPLOAD: Final = 16 * MIB
 
 # The theme is set before anything is painted, so a dark page never flashes white.
 _INDEX = """<!DOCTYPE html>
@@ -51,9 +55,34 @@ _INDEX = """<!DOCTYPE html>
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the store is; None leaves it to the environment and to the default folder."""
+    """Where the store is, and what the dashboard admits.
+
+    Attributes:
+        base_dir: the folder of the store; None leaves it to the environment and to the default.
+        max_upload: the largest file that the page takes, in bytes.
+    """
 
     base_dir: Path | None = None
+    max_upload: int = MAX_UPLOAD
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Return what environment variables say, for servers that are not given options.
+
+        Raises SettingsError where one can't be read.
+        """
+        given = os.environ.get(MAX_UPLOAD_VARIABLE, "")
+        if not given:
+            return cls()
+        if not re.fullmatch("[1-9][0-9]{0,4}", given):
+            raise SettingsError(
+                f"{MAX_UPLOAD_VARIABLE} is {given!r}; give a whole number of MiB, such as 256."
+            )
+        return cls(max_upload=int(given) * MIB)
+
+
+class SettingsError(ConceptFragmentationError, ValueError):
+    """An environment variable can't be read."""
 
 
 def create_app(settings: Settings | None = None) -> Dash:
@@ -61,7 +90,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     settings = settings or Settings()
     server = flask.Flask("concept_fragmentation")
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    # The browser sends a file as text: four characters for three bytes.
+    server.config["MAX_CONTENT_LENGTH"] = settings.max_upload * 4 // 3 + _BESIDE_UPLOAD
     Bootstrap5(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
@@ -79,11 +109,11 @@ def create_app(settings: Settings | None = None) -> Dash:
         background_callback_manager=_background(store),
     )
     app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
-    app.layout = page()
+    app.layout = page(settings.max_upload)
     # Callbacks are checked against everything that can be on the page.
-    everything: Any = html.Div([page(), token_grid([]), library_grid()])
+    everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
     app.validation_layout = everything
-    callbacks.register(app, Workspace(store, demo_analysis()))
+    callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
     return app
 
 
@@ -94,8 +124,11 @@ def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:
 
 
 def create_server() -> flask.Flask:
-    """Return the WSGI application, for `gunicorn 'concept_fragmentation.app:create_server()'`."""
-    server: flask.Flask = create_app().server
+    """Return the WSGI application, for `gunicorn 'concept_fragmentation.app:create_server()'`.
+
+    Environment variables take the place of options.
+    """
+    server: flask.Flask = create_app(Settings.from_environment()).server
     return server
 
 
@@ -125,6 +158,6 @@ def demo_analysis() -> dict[str, Any]:
 
 if __name__ == "__main__":
     try:
-        serve()
+        serve(Settings.from_environment())
     except (AddressError, ConceptFragmentationError) as error:
         sys.exit(str(error))

@@ -26,14 +26,24 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the store.  [default: data/gpt2_analysis]",
 )
+@click.option(
+    "--max-upload",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1, 99_999),
+    metavar="MIB",
+    envvar="CONCEPT_FRAGMENTATION_MAX_UPLOAD",
+    help="Largest file that the page takes.",
+)
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
-def serve(host: str, port: int, directory: Path | None, debug: bool) -> None:
+def serve(host: str, port: int, directory: Path | None, max_upload: int, debug: bool) -> None:
     """Serve the dashboard."""
     # Dash takes a second to import, which no other command needs.
     from concept_fragmentation import app  # noqa: PLC0415
 
     try:
-        app.serve(app.Settings(base_dir=directory), host, port, debug=debug)
+        settings = app.Settings(base_dir=directory, max_upload=max_upload * app.MIB)
+        app.serve(settings, host, port, debug=debug)
     except (AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error
 

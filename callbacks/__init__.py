@@ -20,6 +20,7 @@ from concept_fragmentation.callbacks import (
     states,
     tokens,
     transfer,
+    uploads,
 )
 from concept_fragmentation.callbacks.workspace import Workspace
 
@@ -35,6 +36,7 @@ _PANELS = (
     catalogue,
     library,
     analyze,
+    uploads,
     transfer,
     states,
     sessions,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import re
 import time
@@ -18,6 +16,7 @@ from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.library import ChoiceMissingError, destination
 from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.analyze_panel import (
@@ -111,7 +110,7 @@ class Request:
 
 def register(app: Dash, workspace: Workspace) -> None:
     """Connect the panel Analyze."""
-    _register_file(app)
+    _register_file(app, workspace.max_upload)
 
     @app.callback(
         Output(ids.ANALYZE_OTHER_MODEL, "style"),
@@ -169,7 +168,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         return destination(view)
 
 
-def _register_file(app: Dash) -> None:
+def _register_file(app: Dash, max_upload: int) -> None:
     @app.callback(
         Output(ids.ANALYZE_TEXT, "value"),
         Output(ids.ANALYZE_COLUMN, "options"),
@@ -181,7 +180,7 @@ def _register_file(app: Dash) -> None:
     )
     def file_dropped(contents: str | None, filename: str | None) -> tuple[Any, ...]:
         name = filename or ""
-        text = read_text(name, contents or "")
+        text = read_text(name, received(name, contents or "", max_upload))
         if not name.lower().endswith((".csv", ".tsv")):
             return text, [], None, True
         columns = list(read_table(name, text).columns)
@@ -201,7 +200,9 @@ def _register_file(app: Dash) -> None:
     ) -> tuple[Any, Any]:
         if column is None:
             return no_update, no_update
-        return "\n".join(column_lines(filename or "", contents or "", column)), "lines"
+        name = filename or ""
+        text = read_text(name, received(name, contents or "", max_upload))
+        return "\n".join(column_lines(name, text, column)), "lines"
 
 
 def outcome(
@@ -228,12 +229,11 @@ def outcome(
     return {"draft": kept, "key": key}
 
 
-def read_text(filename: str, contents: str) -> str:
-    """Return the text of a file that the browser sent as a data URL."""
-    _, _, encoded = contents.partition(",")
+def read_text(filename: str, content: bytes) -> str:
+    """Return the text of a file."""
     try:
-        text = base64.b64decode(encoded, validate=True).decode("utf-8-sig")
-    except (binascii.Error, UnicodeDecodeError) as error:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise ChoiceMissingError(
             f"'{title(filename)}' is no text in UTF-8; save it as plain text or CSV."
         ) from error
@@ -262,9 +262,9 @@ def read_table(filename: str, text: str) -> pd.DataFrame:
         ) from error
 
 
-def column_lines(filename: str, contents: str, column: str) -> Sequence[str]:
+def column_lines(filename: str, text: str, column: str) -> Sequence[str]:
     """Return the rows of a column, each on one line; empty ones are left out."""
-    table = read_table(filename, read_text(filename, contents))
+    table = read_table(filename, text)
     if column not in table:
         raise ChoiceMissingError(f"'{title(filename)}' has no column '{title(column)}'.")
     return [" ".join(str(cell).split()) for cell in table[column] if str(cell).strip()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +12,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
 from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -78,13 +77,7 @@ def export_result(path: Path) -> list[Component]:
 
 def import_file(workspace: Workspace, filename: str, contents: str) -> Saved:
     """Save a file that the browser sent as a data URL, and return its view."""
-    _, _, encoded = contents.partition(",")
-    try:
-        content = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise ChoiceMissingError(
-            f"'{title(filename)}' did not arrive whole; drop it again."
-        ) from error
+    content = received(filename, contents, workspace.max_upload)
     analysis_id = workspace.store.import_bytes(filename, content)
     view = workspace.settle(View(analysis_id=analysis_id))
     name = workspace.shown(view).name

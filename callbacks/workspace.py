@@ -24,6 +24,8 @@ from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 ANALYSES_KEPT: Final = 4
 WINDOWS_KEPT: Final = 32
+# The largest file that the page takes, in bytes.
+MAX_UPLOAD: Final = 256 * 2**20
 # No saved analysis has these for an id: identifiers hold no slash.
 DEMO_KEY: Final = ("/demo",)
 UNSAVED: Final = "/unsaved"
@@ -68,9 +70,19 @@ class Workspace:
     and shared. Everything handed out is read-only by convention.
     """
 
-    def __init__(self, store: GPT2AnalysisPersistence, demo: Mapping[str, Any]) -> None:
-        """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`."""
+    def __init__(
+        self,
+        store: GPT2AnalysisPersistence,
+        demo: Mapping[str, Any],
+        *,
+        max_upload: int = MAX_UPLOAD,
+    ) -> None:
+        """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`.
+
+        `max_upload` is the largest file that the page takes, in bytes.
+        """
         self.store = store
+        self.max_upload = max_upload
         self.unsaved = UnsavedAnalyses(store.base_dir / "cache" / "unsaved")
         self.demo = demo
         self._demo = Shown(

@@ -9,7 +9,14 @@ from dash import dcc, html
 
 from concept_fragmentation.analysis import TINY
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, field, labelled, section, segmented
+from concept_fragmentation.components.parts import (
+    card,
+    field,
+    labelled,
+    section,
+    segmented,
+    upload,
+)
 
 # Longer texts are for Python and the command line, which don't send them through a browser.
 MAX_TEXT_CHARACTERS: Final = 2_000_000
@@ -37,18 +44,21 @@ ATTENTIONS: Final = {
 }
 
 
-def analyze_panel() -> html.Section:
-    """Return the section: the text, the settings, and what a run tells of itself."""
+def analyze_panel(max_upload: int) -> html.Section:
+    """Return the section: the text, the settings, and what a run tells of itself.
+
+    `max_upload` is the largest file that it takes, in bytes.
+    """
     return section(
         ids.ANALYZE_SECTION,
         "Analyze",
         "Run a language model over a text, cluster what it holds of each token in each layer, and "
         "see the result in every view. It is yours to save.",
-        [html.Div([_text(), _settings()], className="cf-grid-2")],
+        [html.Div([_text(max_upload), _settings()], className="cf-grid-2")],
     )
 
 
-def _text() -> html.Div:
+def _text(max_upload: int) -> html.Div:
     return card(
         [
             html.Label("Text", htmlFor=ids.ANALYZE_TEXT, className="cf-label"),
@@ -59,15 +69,13 @@ def _text() -> html.Div:
                 maxLength=MAX_TEXT_CHARACTERS,
                 className="form-control cf-text",
             ),
-            dcc.Upload(
+            upload(
+                ids.ANALYZE_FILE,
                 [
                     html.Strong("Or a file"),
                     html.Span(" — drop it here or choose one: plain text, or CSV with a column."),
                 ],
-                id=ids.ANALYZE_FILE,
-                className="cf-upload",
-                className_active="cf-upload cf-upload-active",
-                multiple=False,
+                max_upload,
             ),
             html.Div(
                 labelled(

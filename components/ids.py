@@ -24,6 +24,7 @@ MESSAGES: Final = "messages"
 # of the persistence section wants to go.
 GESTURE: Final = "gesture"
 DESTINATION: Final = "destination"
+UPLOAD_REFUSED: Final = "upload-refused"  # the name of a file that is too large
 
 # The bar and the controls.
 TABS: Final = "tabs"

@@ -31,8 +31,11 @@ from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, struc
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 
 
-def page() -> html.Div:
-    """Return the whole page; it shows nothing until the callbacks know the address."""
+def page(max_upload: int) -> html.Div:
+    """Return the whole page; it shows nothing until the callbacks know the address.
+
+    `max_upload` is the largest file that it takes, in bytes.
+    """
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
@@ -46,6 +49,7 @@ def page() -> html.Div:
                     ids.THEME,
                     ids.GESTURE,
                     ids.DESTINATION,
+                    ids.UPLOAD_REFUSED,
                     ids.LIBRARY,
                 )
             ),
@@ -54,7 +58,7 @@ def page() -> html.Div:
             html.Main(
                 dbc.Tabs(
                     [
-                        dbc.Tab(_dashboard(), label=DASHBOARD_TAB, tab_id="dashboard"),
+                        dbc.Tab(_dashboard(max_upload), label=DASHBOARD_TAB, tab_id="dashboard"),
                         dbc.Tab(guide(), label="Guide", tab_id="guide"),
                     ],
                     id=ids.TABS,
@@ -106,7 +110,7 @@ def _bar() -> html.Header:
     )
 
 
-def _dashboard() -> html.Div:
+def _dashboard(max_upload: int) -> html.Div:
     return html.Div(
         [
             _tabs(),
@@ -194,8 +198,8 @@ def _dashboard() -> html.Div:
             ),
             _shown_in_tabs(ids.COMPARE_SECTION, compare_section()),
             _shown_in_tabs(ids.LIBRARY_SECTION, library_section()),
-            _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel()),
-            _shown_in_tabs(ids.PERSISTENCE, persistence_panel()),
+            _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel(max_upload)),
+            _shown_in_tabs(ids.PERSISTENCE, persistence_panel(max_upload)),
         ],
         className="cf-dashboard",
     )

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 from concept_fragmentation.components.structure import FIGURES
+from concept_fragmentation.components.words import mebibytes
 
 Children = Component | str | Sequence[Component | str | None] | None
 
@@ -96,6 +97,21 @@ def figure(figure_id: str, class_name: str = "cf-figure") -> dcc.Loading:
     place = FIGURES[figure_id]
     style = {"minHeight": f"{place.height}px"} if place.is_image else None
     return loading(html.Div(id=figure_id, className=class_name, style=style))
+
+
+def upload(component_id: str, children: Sequence[Component], max_upload: int) -> html.Div:
+    """Return the place to drop a file of at most `max_upload` bytes (see assets/uploads.js)."""
+    return html.Div(
+        dcc.Upload(
+            [*children, html.Span(f" Up to {mebibytes(max_upload)}.")],
+            id=component_id,
+            className="cf-upload",
+            className_active="cf-upload cf-upload-active",
+            multiple=False,
+            max_size=max_upload,
+        ),
+        **_data(max_bytes=str(max_upload)),
+    )
 
 
 def graph(drawn: Any, *, height: int) -> dcc.Graph:
@@ -196,4 +212,4 @@ def aria(**attributes: str) -> dict[str, Any]:
 
 
 def _data(**attributes: str) -> dict[str, Any]:
-    return {f"data-{name}": value for name, value in attributes.items()}
+    return {f"data-{name.replace('_', '-')}": value for name, value in attributes.items()}

@@ -7,20 +7,27 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, field, labelled, section, segmented
+from concept_fragmentation.components.parts import (
+    card,
+    field,
+    labelled,
+    section,
+    segmented,
+    upload,
+)
 
 FORMATS = {"json": "JSON", "csv": "CSV", "pickle": "Pickle"}
 
 
-def persistence_panel() -> html.Section:
-    """Return the section with its five panels."""
+def persistence_panel(max_upload: int) -> html.Section:
+    """Return the section with its five panels; `max_upload` is the largest import, in bytes."""
     return section(
         ids.PERSISTENCE,
         "Analysis Persistence",
         "Keep what you found. Everything is written to this machine and to nowhere else.",
         [
             html.Div(
-                [_save(), _load(), _transfer(), _states(), _sessions()],
+                [_save(), _load(), _transfer(max_upload), _states(), _sessions()],
                 className="cf-persistence",
             ),
             _delete_dialog(),
@@ -108,7 +115,7 @@ def _load() -> html.Div:
     )
 
 
-def _transfer() -> html.Div:
+def _transfer(max_upload: int) -> html.Div:
     return _panel(
         "Export and import",
         "The analysis shown, as files that other tools read and that come back unchanged.",
@@ -124,7 +131,8 @@ def _transfer() -> html.Div:
                 className="cf-export-row",
             ),
             html.Div(id=ids.EXPORT_RESULT, className="cf-export-result", role="status"),
-            dcc.Upload(
+            upload(
+                ids.IMPORT,
                 [
                     html.Strong("Import"),
                     html.Span(
@@ -132,10 +140,7 @@ def _transfer() -> html.Div:
                         "CSV, or a bare JSON analysis."
                     ),
                 ],
-                id=ids.IMPORT,
-                className="cf-upload",
-                className_active="cf-upload cf-upload-active",
-                multiple=False,
+                max_upload,
             ),
         ],
     )

@@ -19,6 +19,11 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
+def mebibytes(num_bytes: int) -> str:
+    """Return `256 MiB`."""
+    return f"{num_bytes / 2**20:,.4g} MiB"
+
+
 def ordinal(number: int) -> str:
     """Return `1st`, `2nd`, `3rd`, `4th`, `11th`."""
     endings = {1: "st", 2: "nd", 3: "rd"}

@@ -111,13 +111,13 @@ def _check_size(filename: str, size: int) -> None:
 
 
 def read_bytes(filename: str, data: bytes) -> Content:
-    """The content of an exported file that is at hand as bytes."""
+    """The content of an exported file that is at hand as bytes; its name is only said, not read."""
     if data[:4] == b"PK\x03\x04":
         return csv_folder.read(_unzipped(filename, data))
-    if data[:1] == b"\x80" or filename.lower().endswith((".pkl", ".pickle")):
-        parse: Callable[[bytes], Any] = safe_pickle.loads
-    else:
-        parse = _parse_json
+    # A pickle begins with its protocol, since the second one, and always ends in a full stop; no
+    # JSON does either.
+    is_pickle = data[:1] == b"\x80" or data[-1:] == b"."
+    parse: Callable[[bytes], Any] = safe_pickle.loads if is_pickle else _parse_json
     try:
         return _as_content(filename, parse(data))
     except (ValueError, RecursionError) as error:

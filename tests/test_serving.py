@@ -117,6 +117,46 @@ def test_the_command_serves_with_the_store_where_it_is_told(
     start(COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--dir", "somewhere/else")
     check_served(port)
     assert folders(tmp_path / "somewhere" / "else") == FOLDERS
+    said = f"Concept Fragmentation is at http://127.0.0.1:{port}/ (Ctrl+C stops it).\n"
+    assert (tmp_path / "log").read_text() == said
+
+
+@pytest.mark.parametrize("server", ["waitress", "gunicorn"])
+def test_a_request_that_is_too_large_is_refused_before_it_is_sent(
+    start: Callable[..., None], server: str
+) -> None:
+    port = free_port()
+    if server == "waitress":
+        start(COMMAND, "serve", "--port", str(port), "--max-upload", "1")
+    else:
+        start(
+            *(GUNICORN, "--no-control-socket", "--bind", f"127.0.0.1:{port}"),
+            APPLICATION,
+            CONCEPT_FRAGMENTATION_MAX_UPLOAD="1",
+        )
+    get(port, "/")
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.putrequest("POST", "/_dash-update-component")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(20 * 2**20))
+        connection.endheaders()
+        assert connection.getresponse().status == 413
+
+
+def test_an_upload_limit_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        cwd=tmp_path,
+        env=os.environ | {"CONCEPT_FRAGMENTATION_MAX_UPLOAD": "256MB"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == (
+        "CONCEPT_FRAGMENTATION_MAX_UPLOAD is '256MB'; give a whole number of MiB, such as 256.\n"
+    )
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_path: Path) -> None:

@@ -168,6 +168,18 @@ def test_a_wrong_file_is_refused_in_words_and_changes_nothing(
     assert (page.url, len(server.store.list_analyses())) == before
 
 
+def test_a_file_that_is_too_large_is_not_sent_and_the_page_says_what_to_do(
+    serve: Callable[..., Any], open_page: Open
+) -> None:
+    page = open_page(serve(max_upload=1000).url)
+    page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
+        {"name": "big.json", "mimeType": "application/json", "buffer": b" " * 1001}
+    )
+    said = page.get_by_role("alert").first
+    expect(said).to_contain_text("'big.json' is larger than")
+    expect(said).to_contain_text("--max-upload")
+
+
 def test_a_bare_analysis_is_imported(server: Any, open_page: Open) -> None:
     analysis = {
         "model_type": "gpt2",

@@ -318,10 +318,17 @@ def test_numpy_survives_every_pickle_protocol(
         "scalars": [np.float32(0.1), np.int64(7), np.bool_(True), np.datetime64("2020-01-01")],
         "containers": [{1, 2}, frozenset("ab"), b"x", bytearray(b"y"), 1 + 2j, 2**100],
     }
-    path = tmp_path / "file.pickle"
+    # What it is shows in its bytes; any name will do.
+    path = tmp_path / "file.json"
     path.write_bytes(pickle.dumps(analysis, protocol=protocol))
     loaded = empty.load_analysis_results(empty.import_analysis(path))
     assert same(loaded["analysis_data"], analysis | {"fortran": np.arange(6.0).reshape(2, 3)})
+
+
+def test_json_is_read_under_any_name(empty: Store, tmp_path: Path) -> None:
+    path = tmp_path / "file.pkl"
+    path.write_bytes(json.dumps(PLAIN).encode())
+    assert empty.load_analysis_results(empty.import_analysis(path))["analysis_data"] == PLAIN
 
 
 class Call:
