@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
-from concept_fragmentation.callbacks.views import Drawing, Source
+from concept_fragmentation.callbacks.views import Drawing, Source, call_of
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.attention import (
@@ -32,10 +32,11 @@ from concept_fragmentation.components.figures.attention_flow import (
 )
 from concept_fragmentation.components.figures.data import attention_frame
 from concept_fragmentation.components.figures.heads import (
+    clearest_head_entropy,
     head_agreement,
-    head_entropy,
     layer_agreement,
-    missing_heads,
+    missing_head_agreement,
+    missing_layer_agreement,
 )
 from concept_fragmentation.components.figures.layers import attention_by_layer, missing_attention
 from concept_fragmentation.components.figures.path_attention import (
@@ -53,6 +54,7 @@ from concept_fragmentation.components.figures.weights import (
     too_many_tokens,
     weight_layers,
 )
+from concept_fragmentation.components.snippet import Call
 from concept_fragmentation.components.view import View
 
 
@@ -196,35 +198,77 @@ def _of_heads(
     return drawn
 
 
-def _entropy(analysis: Analysis, theme: str) -> go.Figure | None:
-    """Normalised where that is known: raw entropy grows with the position."""
-    return head_entropy(analysis, theme, normalised=True) or head_entropy(analysis, theme)
+def _of_matrix(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
+    def of_view(workspace: Workspace, view: View) -> Call:
+        analysis = workspace.shown(view).analysis
+        index, head = matrix_choice(analysis, view) or (0, None)
+        said: dict[str, object] = {
+            "layer": analysis.layers[index],
+            "head": head,
+            "sequence": _sequence(analysis, view),
+            "highlighted_tokens": list(view.tokens),
+        }
+        return Call(function, {name: said[name] for name in choices})
+
+    return of_view
 
 
-def _agreement_missing(analysis: Analysis) -> str:
-    return missing_heads(analysis, "agreement of heads")
+def _of_sequence(function: str, *, highlights: bool) -> Callable[[Workspace, View], Call]:
+    def of_view(workspace: Workspace, view: View) -> Call:
+        sequence = _sequence(workspace.shown(view).analysis, view)
+        tokens = {"highlighted_tokens": list(view.tokens)} if highlights else {}
+        return Call(function, {"sequence": sequence, **tokens})
+
+    return of_view
+
+
+def _influx_call(workspace: Workspace, view: View) -> Call:
+    token = followed_token(workspace.shown(view).analysis, view)
+    return Call("attention_flow", {"token": token, "threshold": view.threshold / 100})
+
+
+def _token_rollout_call(workspace: Workspace, view: View) -> Call:
+    token = followed_token(workspace.shown(view).analysis, view)
+    return Call("token_rollout", {"token": token})
 
 
 SOURCES: Final[Mapping[str, Source]] = {
     ids.ATTENTION: Source(
         _of_heads(attention_by_layer, missing_attention),
         lambda w, v: attention_frame(w.shown(v).analysis),
+        call_of("attention_by_layer"),
     ),
     ids.HEAD_ENTROPY: Source(
-        _of_heads(_entropy, missing_attention), lambda w, v: heads_frame(w.shown(v).analysis)
+        _of_heads(clearest_head_entropy, missing_attention),
+        lambda w, v: heads_frame(w.shown(v).analysis),
+        call_of("head_entropy"),
     ),
     ids.HEAD_AGREEMENT: Source(
-        _of_heads(head_agreement, _agreement_missing),
+        _of_heads(head_agreement, missing_head_agreement),
         lambda w, v: attention_frame(w.shown(v).analysis),
+        call_of("head_agreement"),
     ),
     ids.LAYER_AGREEMENT: Source(
-        _of_heads(layer_agreement, lambda a: missing_heads(a, "agreement between layers")),
+        _of_heads(layer_agreement, missing_layer_agreement),
         lambda w, v: layer_agreement_frame(w.shown(v).analysis),
+        call_of("layer_agreement"),
     ),
-    ids.ATTENTION_MATRIX: Source(_matrix, _matrix_frame),
-    ids.ROLLOUT_MATRIX: Source(_rollout, _matrix_frame),
-    ids.ATTENTION_FLOW: Source(_flow, _flow_frame),
-    ids.ROLLOUT_OF_TOKEN: Source(_token_rollout, _token_rollout_frame),
-    ids.PATH_ATTENTION_LAYERS: Source(_by_layer, _correlated_frame),
-    ids.PATH_ATTENTION_TOKENS: Source(_by_token, _correlated_frame),
+    ids.ATTENTION_MATRIX: Source(
+        _matrix,
+        _matrix_frame,
+        _of_matrix("attention_matrix", "layer", "head", "sequence", "highlighted_tokens"),
+    ),
+    ids.ROLLOUT_MATRIX: Source(
+        _rollout,
+        _matrix_frame,
+        _of_matrix("attention_rollout", "layer", "sequence", "highlighted_tokens"),
+    ),
+    ids.ATTENTION_FLOW: Source(_flow, _flow_frame, _influx_call),
+    ids.ROLLOUT_OF_TOKEN: Source(_token_rollout, _token_rollout_frame, _token_rollout_call),
+    ids.PATH_ATTENTION_LAYERS: Source(
+        _by_layer, _correlated_frame, _of_sequence("path_attention_by_layer", highlights=False)
+    ),
+    ids.PATH_ATTENTION_TOKENS: Source(
+        _by_token, _correlated_frame, _of_sequence("path_attention_by_token", highlights=True)
+    ),
 }

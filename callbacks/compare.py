@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 from dash import Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
-from concept_fragmentation.analysis import Analysis, AnalysisComparison, compare_analyses
 from concept_fragmentation.callbacks.library import analysis_options, version_options
-from concept_fragmentation.callbacks.views import Drawing, Source, needed
+from concept_fragmentation.callbacks.views import Drawing, Source, call_of, needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.compared import (
+    NOTHING_SHARED,
+    ONE_LAYER_SHARED,
+    Compared,
+    compared,
+)
 from concept_fragmentation.components.figures.comparison import (
     layer_metrics_frame,
     metrics_side_by_side,
@@ -28,29 +32,13 @@ from concept_fragmentation.components.figures.difference_flow import (
     flow_difference_frame,
 )
 from concept_fragmentation.components.figures.matched_paths import (
-    MatchedPaths,
     matched_clusters_frame,
-    matched_paths,
     moved_tokens_frame,
 )
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
 
 NO_OTHER: Final = "Choose a saved analysis above, and what changed from it to this one is drawn."
-NOTHING_SHARED: Final = (
-    "The two analyses share no layer with cluster labels, or no tokens, so there is nothing to "
-    "compare. Layers are matched by name, tokens by their text, in order."
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Two analyses, from `before` to `after`, which is shown, and what changed."""
-
-    before: Analysis
-    after: Analysis
-    found: AnalysisComparison
-    paths: MatchedPaths
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -79,7 +67,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         return options, view.other if known else None, versions, view.other_version
 
 
-def compared(workspace: Workspace, view: View) -> Compared | str:
+def comparison(workspace: Workspace, view: View) -> Compared | str:
     """Return a settled view's comparison, or say why there is none."""
     if view.other is None:
         return NO_OTHER
@@ -91,11 +79,8 @@ def compared(workspace: Workspace, view: View) -> Compared | str:
 
     def compare() -> Compared | str:
         after = workspace.shown(view)
-        found = compare_analyses(before.data(), after.data())
-        if not found.labels or not len(found.tokens.kept_after):
-            return NOTHING_SHARED
-        paths = matched_paths(before.analysis, after.analysis, found)
-        return Compared(before.analysis, after.analysis, found, paths)
+        found = compared(before.data(), after.data(), before.analysis, after.analysis)
+        return found or NOTHING_SHARED
 
     return workspace.computed(view, ("comparison", before.key), compare)
 
@@ -104,7 +89,7 @@ def _drawn(
     draw: Callable[[Compared, View, str], Drawing],
 ) -> Callable[[Workspace, View, str], Drawing]:
     def drawn(workspace: Workspace, view: View, theme: str) -> Drawing:
-        both = compared(workspace, view)
+        both = comparison(workspace, view)
         return both if isinstance(both, str) else draw(both, view, theme)
 
     return drawn
@@ -114,24 +99,19 @@ def _framed(
     frame: Callable[[Compared, View], pd.DataFrame],
 ) -> Callable[[Workspace, View], pd.DataFrame]:
     def framed(workspace: Workspace, view: View) -> pd.DataFrame:
-        both = compared(workspace, view)
+        both = comparison(workspace, view)
         return pd.DataFrame() if isinstance(both, str) else frame(both, view)
 
     return framed
 
 
 def _window(both: Compared, view: View) -> tuple[int, int]:
-    """The window among the layers that both have: those of the view's that are, else all."""
-    wanted = both.after.labelled_layers[view.first : (view.last or 0) + 1]
-    inside = [i for i, layer in enumerate(both.paths.layers) if layer in wanted]
-    if len(inside) < 2:
-        return 0, len(both.paths.layers) - 1
-    return inside[0], inside[-1]
+    return both.shared_window(view.first, view.last or 0)
 
 
 def _difference(both: Compared, view: View, theme: str) -> Drawing:
     if len(both.paths.layers) < 2:
-        return "The two analyses share one layer only; a flow needs two."
+        return ONE_LAYER_SHARED
     difference = flow_difference(both.paths, *_window(both, view))
     return difference_sankey(both.after, both.paths, difference, theme)
 
@@ -148,16 +128,21 @@ SOURCES: Final[Mapping[str, Source]] = {
                 both.paths, flow_difference(both.paths, *_window(both, view))
             )
         ),
+        call_of("difference_flow", "window"),
     ),
     ids.COMPARED_METRICS: Source(
-        _drawn(_metrics), _framed(lambda both, _: layer_metrics_frame(both.before, both.after))
+        _drawn(_metrics),
+        _framed(lambda both, _: layer_metrics_frame(both.before, both.after)),
+        call_of("compared_metrics"),
     ),
     ids.MOVED_BY_LAYER: Source(
         _drawn(lambda both, _, theme: moved_by_layer(both.found, theme)),
         _framed(lambda both, _: matched_clusters_frame(both.before, both.after, both.found)),
+        call_of("moved_by_layer"),
     ),
     ids.MOVED_TOKENS: Source(
         _drawn(lambda both, _, theme: moved_tokens(both.after, both.paths, theme)),
         _framed(lambda both, _: moved_tokens_frame(both.after, both.paths)),
+        call_of("moved_tokens"),
     ),
 }

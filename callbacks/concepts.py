@@ -28,6 +28,7 @@ from concept_fragmentation.components.figures.concepts import (
     state_map,
 )
 from concept_fragmentation.components.parts import empty_state
+from concept_fragmentation.components.snippet import Call
 from concept_fragmentation.components.typical import (
     ClusterTokens,
     cluster_token_list,
@@ -118,13 +119,25 @@ def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
     return state_map_frame(analysis, layer, principal_plane(states, fitted=~analysis.padding))
 
 
+def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:
+    return lambda _workspace, _view: Call("layer_similarity", {"measure": measure})
+
+
+def _map_call(workspace: Workspace, view: View) -> Call:
+    layer = workspace.shown(view).analysis.labelled_layers[_layer(view)]
+    return Call("state_map", {"layer": layer, "highlighted_tokens": list(view.tokens)})
+
+
 SOURCES: Final[Mapping[str, Source]] = {
     ids.SIMILARITY_AMI: Source(
         _similarity("adjusted_mutual_information"),
         lambda w, v: similarity_frame(w.shown(v).analysis),
+        _similarity_call("adjusted_mutual_information"),
     ),
     ids.SIMILARITY_CKA: Source(
-        _similarity("cka"), lambda w, v: similarity_frame(w.shown(v).analysis)
+        _similarity("cka"),
+        lambda w, v: similarity_frame(w.shown(v).analysis),
+        _similarity_call("cka"),
     ),
-    ids.STATE_MAP: Source(_map, _map_frame),
+    ids.STATE_MAP: Source(_map, _map_frame, _map_call),
 }

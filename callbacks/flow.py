@@ -19,7 +19,13 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.callbacks.layers import frame_of_window
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Source, order_for, ordered
+from concept_fragmentation.callbacks.views import (
+    Drawing,
+    Source,
+    call_of,
+    order_for,
+    ordered,
+)
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
@@ -139,7 +145,13 @@ def _selection_frame(workspace: Workspace, view: View) -> pd.DataFrame:
 
 
 SOURCES: Final[Mapping[str, Source]] = {
-    ids.SANKEY: Source(_draw, frame_of_window(data.window_links_frame)),
+    ids.SANKEY: Source(
+        _draw,
+        frame_of_window(data.window_links_frame),
+        call_of(
+            "sankey", "window", "colour_by", "min_count", "highlighted_tokens", "highlighted_paths"
+        ),
+    ),
 }
 # What is listed, not drawn.
 FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {

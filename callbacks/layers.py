@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Source
+from concept_fragmentation.callbacks.views import Drawing, Source, call_of
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
@@ -49,9 +49,19 @@ def _concepts(workspace: Workspace, view: View, theme: str) -> Drawing:
 
 
 SOURCES: Final[Mapping[str, Source]] = {
-    ids.CONCEPTS: Source(_concepts, lambda w, v: data.concepts_frame(w.shown(v).analysis)),
-    ids.CLUSTER_SIZES: Source(of_window(cluster_sizes), frame_of_window(data.cluster_sizes_frame)),
+    ids.CONCEPTS: Source(
+        _concepts,
+        lambda w, v: data.concepts_frame(w.shown(v).analysis),
+        call_of("concept_metrics"),
+    ),
+    ids.CLUSTER_SIZES: Source(
+        of_window(cluster_sizes),
+        frame_of_window(data.cluster_sizes_frame),
+        call_of("cluster_sizes", "window"),
+    ),
     ids.CLUSTER_ENTROPY: Source(
-        of_window(cluster_entropy), frame_of_window(data.cluster_entropy_frame)
+        of_window(cluster_entropy),
+        frame_of_window(data.cluster_entropy_frame),
+        call_of("cluster_entropy", "window"),
     ),
 }

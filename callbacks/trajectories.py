@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.callbacks.layers import frame_of_window, of_window
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Source
+from concept_fragmentation.callbacks.views import Drawing, Source, call_of
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.data import path_metrics_frame, transition_frame
@@ -35,6 +35,7 @@ from concept_fragmentation.components.figures.windows import (
     path_map,
     window_fragmentation,
 )
+from concept_fragmentation.components.snippet import Call
 from concept_fragmentation.components.view import View
 
 ONE_LAYER: Final = "Transitions need two layers with cluster labels; this analysis has fewer."
@@ -107,14 +108,33 @@ def _transitions(workspace: Workspace, view: View) -> pd.DataFrame:
     return transition_frame(workspace.shown(view).analysis, view.heat[0], view.heat[1])
 
 
+def _transitions_call(_workspace: Workspace, view: View) -> Call:
+    source, target = view.heat or (0, 0)
+    return Call("transitions", {"source": source, "target": target})
+
+
 SOURCES: Final[Mapping[str, Source]] = {
-    ids.PATH_MAP: Source(_path_map, _all_paths_frame),
-    ids.TRAJECTORIES: Source(_trajectories, frame_of_window(trajectories_frame)),
-    ids.COMPARED_TOKENS: Source(_compared, _compared_frame),
-    ids.WINDOW_GRID: Source(_window_grid, lambda w, v: window_grid_frame(w.shown(v).analysis)),
-    ids.CONVERGENCE: Source(_convergence, lambda w, v: layer_steps_frame(w.shown(v).analysis)),
-    ids.PATH_METRICS: Source(
-        of_window(path_metric_distributions), frame_of_window(path_metrics_frame)
+    ids.PATH_MAP: Source(_path_map, _all_paths_frame, call_of("path_map")),
+    ids.TRAJECTORIES: Source(
+        _trajectories,
+        frame_of_window(trajectories_frame),
+        call_of("trajectories", "window", "highlighted_tokens", "highlighted_paths"),
     ),
-    ids.HEAT_MAP: Source(heat_map, _transitions),
+    ids.COMPARED_TOKENS: Source(
+        _compared, _compared_frame, call_of("compared_tokens", "tokens", "window")
+    ),
+    ids.WINDOW_GRID: Source(
+        _window_grid,
+        lambda w, v: window_grid_frame(w.shown(v).analysis),
+        call_of("window_fragmentation", "window"),
+    ),
+    ids.CONVERGENCE: Source(
+        _convergence, lambda w, v: layer_steps_frame(w.shown(v).analysis), call_of("convergence")
+    ),
+    ids.PATH_METRICS: Source(
+        of_window(path_metric_distributions),
+        frame_of_window(path_metrics_frame),
+        call_of("path_metrics", "window"),
+    ),
+    ids.HEAT_MAP: Source(heat_map, _transitions, _transitions_call),
 }

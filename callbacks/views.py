@@ -16,6 +16,7 @@ from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state, graph
+from concept_fragmentation.components.snippet import Call
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 
@@ -27,11 +28,29 @@ class Source:
     """What a figure of a settled view comes from.
 
     `draw` gives the figure in a theme, or says in a sentence what is missing for it; `frame` gives
-    the data behind it.
+    the data behind it; `call` says what draws the same from Python, of a view that can be drawn.
     """
 
     draw: Callable[[Workspace, View, str], Drawing]
     frame: Callable[[Workspace, View], pd.DataFrame]
+    call: Callable[[Workspace, View], Call]
+
+
+def call_of(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
+    """Return what names a function of `concept_fragmentation.figures` and choices of a view."""
+
+    def of_view(_workspace: Workspace, view: View) -> Call:
+        said: dict[str, object] = {
+            "window": (view.first, view.last),
+            "colour_by": view.colour_by,
+            "min_count": view.min_count,
+            "tokens": list(view.tokens),
+            "highlighted_tokens": list(view.tokens),
+            "highlighted_paths": list(view.paths),
+        }
+        return Call(function, {name: said[name] for name in choices})
+
+    return of_view
 
 
 def needed(query: str | None) -> View:

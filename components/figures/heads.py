@@ -65,6 +65,11 @@ def head_entropy(
     )
 
 
+def clearest_head_entropy(analysis: Analysis, theme: str = "light") -> go.Figure | None:
+    """Draw `head_entropy`, normalised where that is known: in nats it grows with the position."""
+    return head_entropy(analysis, theme, normalised=True) or head_entropy(analysis, theme)
+
+
 def head_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None:
     """Draw how far the heads of a layer agree, and would by chance; None without it."""
     values = _layer_values(analysis, "head_agreement")
@@ -137,6 +142,16 @@ def missing_heads(analysis: Analysis, what: str) -> str:
         f"This analysis {have}. Analyze the text again, or give attention_data as "
         "attention_statistics returns it, or with attention_probs for its layers."
     )
+
+
+def missing_head_agreement(analysis: Analysis) -> str:
+    """Say what is missing for `head_agreement`, and how to get it."""
+    return missing_heads(analysis, "agreement of heads")
+
+
+def missing_layer_agreement(analysis: Analysis) -> str:
+    """Say what is missing for `layer_agreement`, and how to get it."""
+    return missing_heads(analysis, "agreement between layers")
 
 
 def head_values(analysis: Analysis, name: str) -> Floats | None:
