@@ -1,5 +1,5 @@
-// What Plotly and AG Grid need from the browser's side: clicks in the token flow, images of
-// figures, and a table theme that follows the page's colours.
+// What Plotly and AG Grid need from the browser's side: clicks in figures, and a table theme that
+// follows the page's colours.
 
 (function () {
   "use strict";
@@ -68,25 +68,7 @@
     // The rows that the table holds belong to the old columns, or to what the store held.
     refetch: (_columns, id) => purge(id),
     refetch_library: () => purge("library-grid"),
-
-    csv_addresses: function (query, ids) {
-      return ids.map((id) => `figure-data/${id.index}.csv${query || ""}`);
-    },
   };
-
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest && event.target.closest("[data-figure][data-format]");
-    if (!button) return;
-    const graph = document.querySelector(`#${button.dataset.figure} .js-plotly-plot`);
-    if (!graph) return;
-    window.Plotly.downloadImage(graph, {
-      format: button.dataset.format,
-      filename: button.dataset.figure,
-      width: graph.clientWidth,
-      height: graph.clientHeight,
-      scale: button.dataset.format === "png" ? 2 : 1,
-    });
-  });
 
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   window.dashAgGridFunctions.cfDecimals = (value) =>

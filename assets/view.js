@@ -3,6 +3,19 @@
 (function () {
   "use strict";
 
+  // Without a secure context there is no clipboard: an old way that still works, from within the
+  // dialog that has the focus, if there is one.
+  function copied(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.activeElement.parentElement.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done ? Promise.resolve() : Promise.reject(new Error("copying is not allowed"));
+  }
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.view = {
     // Tells every figure that is shown what to draw, unless it has drawn just that.
@@ -31,22 +44,18 @@
     },
 
     copy: function (clicks) {
-      const unchanged = window.dash_clientside.no_update;
-      if (!clicks) return unchanged;
-      // Without a secure context there is no clipboard: an old way that still works.
-      const copied = navigator.clipboard
-        ? navigator.clipboard.writeText(window.location.href)
-        : new Promise((done, failed) => {
-            const field = document.createElement("textarea");
-            field.value = window.location.href;
-            document.body.append(field);
-            field.select();
-            document.execCommand("copy") ? done() : failed();
-            field.remove();
-          });
-      return copied.then(
+      if (!clicks) return window.dash_clientside.no_update;
+      return copied(window.location.href).then(
         () => "Link copied",
         () => "Copy it from the address bar",
+      );
+    },
+
+    copy_code: function (clicks, code) {
+      if (!clicks) return window.dash_clientside.no_update;
+      return copied(code).then(
+        () => "Copied",
+        () => "Select it and copy it by hand",
       );
     },
   };

@@ -16,6 +16,7 @@ from concept_fragmentation.callbacks import (
     library,
     navigation,
     overview,
+    python,
     sessions,
     states,
     tokens,
@@ -41,6 +42,7 @@ _PANELS = (
     states,
     sessions,
     downloads,
+    python,
 )
 
 

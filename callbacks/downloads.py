@@ -1,4 +1,4 @@
-"""Files that the server hands out: exports, and the data of a figure as CSV."""
+"""Files that the server hands out: exports, and figures as web pages and as CSV."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from dash import ALL, Dash, Input, Output, State
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import concepts, flow
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.figures import SOURCES
+from concept_fragmentation.callbacks.figures import SOURCES, drawn
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
+from concept_fragmentation.components.offline import figure_page
+from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Serve exports and figure data; the links to the data follow the view."""
+    """Serve exports and figures; the links to the figures follow the view."""
     server: flask.Flask = app.server
     prefix = app.config.routes_pathname_prefix
 
@@ -33,25 +35,52 @@ def register(app: Dash, workspace: Workspace) -> None:
             return _refusal(error)
         return _attachment(content, file_name, "application/octet-stream")
 
-    @server.get(f"{prefix}figure-data/<figure_id>.csv")
+    @server.get(f"{prefix}figure/<figure_id>.csv")
     def send_data(figure_id: str) -> flask.Response:
         if figure_id not in FRAMES:
             flask.abort(404)
         try:
-            view = workspace.settle(View.from_query(flask.request.query_string.decode()))
-            text = csv_text(workspace, figure_id, view)
+            text = csv_text(workspace, figure_id, _view(workspace))
         except ConceptFragmentationError as error:
             return _refusal(error)
         return _attachment(text.encode(), f"{figure_id}.csv", "text/csv; charset=utf-8")
 
+    @server.get(f"{prefix}figure/<figure_id>.html")
+    def send_page(figure_id: str) -> flask.Response:
+        if figure_id not in SOURCES:
+            flask.abort(404)
+        theme = "dark" if flask.request.args.get("theme") == "dark" else "light"
+        try:
+            page = html_text(workspace, figure_id, _view(workspace), theme)
+        except ConceptFragmentationError as error:
+            return _refusal(error)
+        return _attachment(page.encode(), f"{figure_id}.html", "text/html; charset=utf-8")
+
     in_browser(
         app,
-        "figures",
-        "csv_addresses",
+        "downloads",
+        "addresses",
         Output({"type": ids.CSV_LINK, "index": ALL}, "href"),
+        Output({"type": ids.HTML_LINK, "index": ALL}, "href"),
         Input(ids.VIEW, "data"),
+        Input(ids.THEME, "data"),
         State({"type": ids.CSV_LINK, "index": ALL}, "id"),
+        State({"type": ids.HTML_LINK, "index": ALL}, "id"),
     )
+
+
+def _view(workspace: Workspace) -> View:
+    return workspace.settle(View.from_query(flask.request.query_string.decode()))
+
+
+def html_text(workspace: Workspace, figure_id: str, view: View, theme: str) -> str:
+    """Return a figure of a settled view as a web page of one file.
+
+    Raises NothingDrawnError where there is no figure.
+    """
+    place = FIGURES[figure_id]
+    title = f"{place.name}: {workspace.shown(view).name}"
+    return figure_page(drawn(workspace, figure_id, view, theme), title, place.height, theme)
 
 
 def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import plotly.graph_objects as go
 from dash import Dash, Input, Output, State
 
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import attention, compare, concepts, flow, layers, trajectories
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.views import Source, order_for, ordered, placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.view import View
 
 SOURCES: Final[Mapping[str, Source]] = {
     **flow.SOURCES,
@@ -31,6 +34,18 @@ _CLICKED: Final = (
     ids.STATE_MAP,
     ids.DIFFERENCE_FLOW,
 )
+
+
+class NothingDrawnError(ConceptFragmentationError):
+    """A figure that can't be drawn was asked for; the sentence says what is missing."""
+
+
+def drawn(workspace: Workspace, figure_id: str, view: View, theme: str) -> go.Figure:
+    """Return a figure of a settled view; NothingDrawnError says why there is none."""
+    found = SOURCES[figure_id].draw(workspace, view, theme)
+    if isinstance(found, str):
+        raise NothingDrawnError(found)
+    return found
 
 
 def register(app: Dash, workspace: Workspace) -> None:

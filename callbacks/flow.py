@@ -127,7 +127,7 @@ def selection(workspace: Workspace, view: View) -> Component | None:
     analysis = workspace.shown(view).analysis
     indices = selected_tokens(workspace, view)
     heading, *rest = token_list(analysis, view.selection, indices)
-    table = downloads(ids.SELECTION, "the selected tokens", image=False, query=view.to_query())
+    table = downloads(ids.SELECTION, "the selected tokens", query=view.to_query())
     head = html.Div([heading, table], className="cf-card-head")
     return card([head, *rest], label="Selected tokens")
 

@@ -23,7 +23,7 @@ def map_section() -> html.Section:
     typical = card(
         [
             html.Div(id=ids.TYPICAL, className="cf-typical"),
-            downloads(ids.TYPICAL, "the typical tokens", image=False),
+            downloads(ids.TYPICAL, "the typical tokens"),
         ],
         label="Typical tokens",
         class_name="cf-figure-card",

@@ -90,6 +90,12 @@ PATH_TABLE_NOTE: Final = "token-paths-note"
 ATTENTION: Final = "attention"
 CONCEPTS: Final = "concepts"
 CSV_LINK: Final = "csv"  # pattern: {"type": CSV_LINK, "index": figure id}
+HTML_LINK: Final = "html"  # likewise
+PYTHON: Final = "python"  # likewise
+PYTHON_DIALOG: Final = "python-dialog"
+PYTHON_TITLE: Final = "python-title"
+PYTHON_CODE: Final = "python-code"
+PYTHON_COPY: Final = "python-copy"
 
 # Analysis Persistence.
 PERSISTENCE: Final = "analysis-persistence"

@@ -26,6 +26,7 @@ from concept_fragmentation.components.parts import (
     section,
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
+from concept_fragmentation.components.python_dialog import python_dialog
 from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, structure
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
@@ -67,6 +68,7 @@ def page(max_upload: int) -> html.Div:
                 ),
                 className="cf-main",
             ),
+            python_dialog(),
             html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
         ],
         className="cf-page",
@@ -404,7 +406,7 @@ def _sankey() -> html.Div:
 def _paths() -> html.Div:
     return card(
         [
-            _titled("Archetypal paths", downloads(ids.PATHS, "the archetypal paths", image=False)),
+            _titled("Archetypal paths", downloads(ids.PATHS, "the archetypal paths")),
             loading(html.Div(id=ids.PATHS, className="cf-paths")),
         ],
         label="Archetypal paths",
@@ -417,7 +419,7 @@ def _table() -> html.Div:
             html.Div(
                 [
                     html.Span(id=ids.PATH_TABLE_NOTE, className="cf-hint cf-grow", role="status"),
-                    downloads(ids.PATH_TABLE, "the token paths", image=False),
+                    downloads(ids.PATH_TABLE, "the token paths"),
                 ],
                 className="cf-card-head",
             ),

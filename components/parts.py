@@ -55,41 +55,63 @@ def card(children: Sequence[Component], *, label: str, class_name: str = "") -> 
     )
 
 
-def downloads(
-    figure_id: str, name: str, *, image: bool = True, query: str | None = None
-) -> html.Div:
-    """Return the links that download a figure as PNG and SVG, and its data as CSV.
+def downloads(figure_id: str, name: str, *, query: str | None = None) -> Component:
+    """Return what takes a figure away: a menu, or of what is no image a link to its data as CSV.
 
-    The images are made in the browser (assets/figures.js); the CSV comes from the server, and
-    its address follows the view, unless the view it belongs to is given as `query`.
+    Images are made in the browser (assets/downloads.js), everything else on the server. The
+    addresses follow the view, unless the view that the figure belongs to is given as `query`.
     """
+    if not FIGURES[figure_id].is_image:
+        return html.Div(
+            _link("CSV", f"Download the data of {name} as CSV", ids.CSV_LINK, figure_id, query),
+            className="cf-downloads",
+        )
     images = [
         html.Button(
-            kind.upper(),
+            f"{kind.upper()} image",
             type="button",
             className="cf-download",
             **_data(figure=figure_id, format=kind),
-            **aria(label=f"Download {name} as {kind.upper()}"),
+            **aria(label=f"Download {name} as {kind.upper()} image"),
         )
-        for kind in (("png", "svg") if image else ())
+        for kind in ("png", "svg")
     ]
-    follows: dict[str, Any] = (
-        {"id": {"type": ids.CSV_LINK, "index": figure_id}} if query is None else {}
+    page = _link("Web page", f"Download {name} as web page", ids.HTML_LINK, figure_id, query)
+    table = _link("CSV data", f"Download {name} as CSV data", ids.CSV_LINK, figure_id, query)
+    code = html.Button(
+        "Python code",
+        id={"type": ids.PYTHON, "index": figure_id},
+        type="button",
+        className="cf-download",
+        **aria(label=f"Show {name} as Python code", haspopup="dialog"),
     )
-    table = html.A(
-        "CSV",
-        href=csv_address(figure_id, query or ""),
+    return html.Details(
+        [
+            html.Summary(
+                "Download", className="cf-download cf-menu-open", **aria(label=f"Download {name}")
+            ),
+            html.Div([*images, page, table, code], className="cf-menu"),
+        ],
+        className="cf-downloads",
+    )
+
+
+def _link(text: str, label: str, kind: str, figure_id: str, query: str | None) -> html.A:
+    """A link to a file that the server makes of a figure."""
+    follows: dict[str, Any] = {"id": {"type": kind, "index": figure_id}} if query is None else {}
+    return html.A(
+        text,
+        href=file_address(figure_id, kind, query or ""),
         **follows,
         className="cf-download",
-        download=f"{figure_id}.csv",
-        **aria(label=f"Download the data of {name} as CSV"),
+        download=f"{figure_id}.{kind}",
+        **aria(label=label),
     )
-    return html.Div([*images, table], className="cf-downloads")
 
 
-def csv_address(figure_id: str, query: str) -> str:
-    """Return where the server has a figure's data; assets/figures.js builds the same."""
-    return f"figure-data/{figure_id}.csv{query}"
+def file_address(figure_id: str, kind: str, query: str) -> str:
+    """Return where the server has a figure as a file; assets/downloads.js builds the same."""
+    return f"figure/{figure_id}.{kind}{query}"
 
 
 def figure(figure_id: str, class_name: str = "cf-figure") -> dcc.Loading:

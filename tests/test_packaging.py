@@ -32,7 +32,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sources() -> set[str]:
     """Return the files that an installed package needs, by their path from the root."""
-    patterns = ("*.py", "*/**/*.py", "py.typed", "assets/**/*", "data/*", "data/tiny_gpt2/*")
+    patterns = (
+        "*.py",
+        "*/**/*.py",
+        "py.typed",
+        "assets/**/*",
+        "components/templates/*",
+        "data/*",
+        "data/tiny_gpt2/*",
+    )
     found = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)}
     return {
         path.as_posix()

@@ -289,16 +289,6 @@ def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "SVG"])
-def test_a_figure_is_downloaded_as_an_image(server: Any, open_page: Open, kind: str) -> None:
-    page = open_page(address(server, tab="concepts"))
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"Download the cluster sizes as {kind}").click()
-    assert download.value.suggested_filename == f"{ids.CLUSTER_SIZES}.{kind.lower()}"
-    content = download.value.path().read_bytes()
-    assert content.startswith(b"\x89PNG") if kind == "PNG" else content.startswith(b"<svg")
-
-
 def test_the_data_of_a_figure_is_downloaded_as_csv(
     server: Any, awkward: str, open_page: Open
 ) -> None:
