@@ -17,6 +17,7 @@ from flask_bootstrap import Bootstrap5
 
 from concept_fragmentation import callbacks, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address
+from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
 from concept_fragmentation.components.layout import page
@@ -95,7 +96,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     Bootstrap5(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
-    app = Dash(
+    app = CheckedDash(
         __name__,
         server=flask_server,
         title=TITLE,
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     # Callbacks are checked against everything that can be on the page.
     everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
     app.validation_layout = everything
+    check_requests(app)
     callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
     return app
 

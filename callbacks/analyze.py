@@ -7,13 +7,15 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 import pandas as pd
 from dash import Dash, Input, Output, State, no_update, set_props
+from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.library import ChoiceMissingError, destination
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.uploads import received
@@ -61,6 +63,14 @@ class Form:
     layers: str | None
     attention: str | None
     seed: float | None
+
+
+class Outcome(TypedDict, total=False):
+    """What came of a run: where the analysis is kept, or why there is none."""
+
+    draft: str
+    failure: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -151,17 +161,19 @@ def register(app: Dash, workspace: Workspace) -> None:
         interval=300,
         prevent_initial_call=True,
     )
-    def run(set_progress: Progress, *, clicks: int, form: dict[str, Any]) -> dict[str, str]:
-        return outcome(unsaved, Form(**form), set_progress, key=str(clicks))
+    def run(set_progress: Progress, *, clicks: Any, form: Any) -> Outcome:
+        return outcome(unsaved, form, set_progress, key=str(clicks))
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
         Input(ids.ANALYZE_OUTCOME, "data"),
         prevent_initial_call=True,
     )
-    def show(outcome: dict[str, str]) -> Any:
-        if "failure" in outcome:
-            set_props(ids.MESSAGES, {"children": [failure(outcome["failure"])]})
+    def show(outcome: Outcome | None) -> Any:
+        if outcome is None:
+            raise PreventUpdate
+        if "draft" not in outcome:
+            set_props(ids.MESSAGES, {"children": [failure(outcome.get("failure", ""))]})
             return no_update
         view = workspace.settle(View(draft=outcome["draft"]))
         say(f"Analyzed '{title(workspace.shown(view).name)}'. Save it to keep it.")
@@ -205,15 +217,13 @@ def _register_file(app: Dash, max_upload: int) -> None:
         return "\n".join(column_lines(name, text, column)), "lines"
 
 
-def outcome(
-    unsaved: UnsavedAnalyses, form: Form, set_progress: Progress, *, key: str
-) -> dict[str, str]:
+def outcome(unsaved: UnsavedAnalyses, form: Any, set_progress: Progress, *, key: str) -> Outcome:
     """Analyze what the form says; return the hash it is kept under, or why it failed.
 
-    The key makes the same outcome twice two outcomes.
+    The form is as the browser sent it. The key makes the same outcome twice two outcomes.
     """
     try:
-        request = Request.from_form(form)
+        request = Request.from_form(read(form, Form, "form"))
         made = analyze(
             request.text, request.model, progress=_stages(set_progress), **request.options
         )

@@ -12,9 +12,15 @@ from dash.exceptions import PreventUpdate
 from dash_ag_grid import AgGrid
 
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination, load
+from concept_fragmentation.callbacks.library import (
+    ChoiceMissingError,
+    Destination,
+    Saved,
+    destination,
+    load,
+)
 from concept_fragmentation.callbacks.messages import say
-from concept_fragmentation.callbacks.views import needed, order_for
+from concept_fragmentation.callbacks.views import Order, RowsRequest, needed, order_for
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.library_panel import (
@@ -44,7 +50,7 @@ def _register_table(app: Dash, workspace: Workspace) -> None:
         order_for(ids.LIBRARY_TABLE),
         prevent_initial_call=True,
     )
-    def place(order: Mapping[str, Any] | None) -> AgGrid:
+    def place(order: Order | None) -> AgGrid:
         if not order or not order.get("first"):
             raise PreventUpdate
         return library_grid()
@@ -56,9 +62,7 @@ def _register_table(app: Dash, workspace: Workspace) -> None:
         State(ids.LIBRARY_SEARCH, "value"),
         prevent_initial_call=True,
     )
-    def send_rows(
-        request: Mapping[str, Any] | None, search: str | None
-    ) -> tuple[dict[str, Any], str]:
+    def send_rows(request: RowsRequest | None, search: str | None) -> tuple[dict[str, Any], str]:
         return library_rows(workspace, request or {}, search or "")
 
     @app.callback(
@@ -94,7 +98,7 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
         State(ids.VIEW, "data"),
         prevent_initial_call=True,
     )
-    def open_clicked(_clicks: int, rows: Rows | None, query: str | None) -> dict[str, str]:
+    def open_clicked(_clicks: int, rows: Rows | None, query: str | None) -> Destination:
         (chosen, *_) = chosen_ids(rows)
         opened = load(workspace, replace(needed(query), tab="overview"), chosen, None)
         say(opened.sentence)
@@ -107,7 +111,7 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
         State(ids.VIEW, "data"),
         prevent_initial_call=True,
     )
-    def compare_clicked(_clicks: int, rows: Rows | None, query: str | None) -> dict[str, str]:
+    def compare_clicked(_clicks: int, rows: Rows | None, query: str | None) -> Destination:
         return destination(compare(workspace, needed(query), rows))
 
     @app.callback(
@@ -174,22 +178,21 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
 
 
 def library_rows(
-    workspace: Workspace, request: Mapping[str, Any], search: str
+    workspace: Workspace, request: RowsRequest, search: str
 ) -> tuple[dict[str, Any], str]:
     """Return the block of rows that the table asks for, and how many analyses there are.
 
     Newest first comes from the catalog block by block; another order needs all that are found.
     """
-    start = request.get("startRow")
-    first = start if type(start) is int and start >= 0 else 0
-    order = [item for item in request.get("sortModel") or [] if isinstance(item, Mapping)]
+    first = max(request.get("startRow", 0), 0)
+    order = request.get("sortModel") or []
     words = search.strip() or None
     if order:
         rows = [library_row(item) for item in workspace.store.list_analyses(search=words)]
         for item in reversed(order):
             rows.sort(
-                key=lambda row: _sorting(row.get(str(item.get("colId")))),
-                reverse=item.get("sort") == "desc",
+                key=lambda row: _sorting(row.get(item["colId"])),
+                reverse=item["sort"] == "desc",
             )
         block, total = rows[first : first + BLOCK_ROWS], len(rows)
         more = False

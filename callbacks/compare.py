@@ -10,7 +10,7 @@ from dash import Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.library import analysis_options, version_options
-from concept_fragmentation.callbacks.views import Drawing, Source, call_of, needed
+from concept_fragmentation.callbacks.views import Drawing, Parts, Source, call_of, needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.compared import (
@@ -56,9 +56,9 @@ def register(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def offer(
-        typed: str | None, _library: str | None, parts: Mapping[str, Any] | None, query: str | None
+        typed: str | None, _library: str | None, parts: Parts | None, query: str | None
     ) -> tuple[Any, ...]:
-        if not parts or parts["tab"] != "compare":
+        if parts is None or parts["tab"] != "compare":
             raise PreventUpdate
         view = needed(query)
         options = analysis_options(workspace, typed or "", view.other, with_demo=False)

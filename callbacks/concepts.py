@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from dash import Dash, Output
@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.analysis.projection import principal_plane
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Source, order_for, ordered
+from concept_fragmentation.callbacks.views import Drawing, Order, Source, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.concept_data import (
@@ -43,8 +43,8 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.TYPICAL, "children"), order_for(ids.TYPICAL), prevent_initial_call=True
     )
-    def list_typical(order: Mapping[str, Any] | None) -> list[Component]:
-        return typical(workspace, ordered(order)[0])
+    def list_typical(order: Order | None) -> list[Component]:
+        return typical(workspace, ordered(workspace, order)[0])
 
 
 def typical(workspace: Workspace, view: View) -> list[Component]:

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import attention, compare, concepts, flow, layers, trajectories
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.views import Source, order_for, ordered, placed
+from concept_fragmentation.callbacks.views import Order, Source, order_for, ordered, placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
@@ -55,10 +55,8 @@ def register(app: Dash, workspace: Workspace) -> None:
         @app.callback(
             Output(figure_id, "children"), order_for(figure_id), prevent_initial_call=True
         )
-        def draw(
-            order: Mapping[str, Any] | None, figure_id: str = figure_id, source: Source = source
-        ) -> Any:
-            view, theme = ordered(order)
+        def draw(order: Order | None, figure_id: str = figure_id, source: Source = source) -> Any:
+            view, theme = ordered(workspace, order)
             return placed(figure_id, lambda: source.draw(workspace, view, theme))
 
     for figure_id in _CLICKED:

@@ -14,19 +14,18 @@ from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
     archetypal_paths,
-    tokens_in_cluster,
-    tokens_in_transition,
 )
 from concept_fragmentation.callbacks.layers import frame_of_window
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import (
     Drawing,
+    Order,
     Source,
     call_of,
     order_for,
     ordered,
 )
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import Workspace, selected
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.figures.sankey import SankeyView, token_sankey
@@ -46,18 +45,18 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.SANKEY_NOTE, "children"), order_for(ids.SANKEY), prevent_initial_call=True
     )
-    def say_what_is_hidden(order: Mapping[str, Any] | None) -> str:
-        return note(workspace, *ordered(order))
+    def say_what_is_hidden(order: Order | None) -> str:
+        return note(workspace, *ordered(workspace, order))
 
     @app.callback(Output(ids.PATHS, "children"), order_for(ids.PATHS), prevent_initial_call=True)
-    def list_paths(order: Mapping[str, Any] | None) -> list[Component]:
-        return paths(workspace, *ordered(order))
+    def list_paths(order: Order | None) -> list[Component]:
+        return paths(workspace, *ordered(workspace, order))
 
     @app.callback(
         Output(ids.SELECTION, "children"), order_for(ids.SELECTION), prevent_initial_call=True
     )
-    def list_tokens(order: Mapping[str, Any] | None) -> Component | None:
-        return selection(workspace, ordered(order)[0])
+    def list_tokens(order: Order | None) -> Component | None:
+        return selection(workspace, ordered(workspace, order)[0])
 
 
 def flow(workspace: Workspace, view: View, theme: str) -> SankeyView | None:
@@ -115,9 +114,7 @@ def selected_tokens(workspace: Workspace, view: View) -> np.ndarray[Any, Any]:
     analysis = workspace.shown(view).analysis
     if view.selection is None:
         return np.empty(0, dtype=np.int64)
-    if view.selection[0] == "node":
-        return tokens_in_cluster(analysis, view.selection[1], view.selection[2])
-    return tokens_in_transition(analysis, view.selection[1], view.selection[2], view.selection[3])
+    return selected(analysis, view.selection)
 
 
 def selection(workspace: Workspace, view: View) -> Component | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from uuid import uuid4
 
 from dash import Dash, Input, Output, State, ctx, no_update
@@ -37,8 +37,15 @@ class Saved:
     sentence: str
 
 
-def destination(view: View) -> dict[str, str]:
-    """Return the order to show a view; the key makes each order a new one."""
+class Destination(TypedDict):
+    """Where a callback wants the page to go; the key makes each order a new one."""
+
+    query: str
+    key: str
+
+
+def destination(view: View) -> Destination:
+    """Return the order to show a view."""
     return {"query": view.to_query(), "key": uuid4().hex}
 
 
@@ -117,7 +124,7 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
     )
     def load_clicked(
         _clicks: int, chosen: str | None, version: int | None, query: str | None
-    ) -> dict[str, str]:
+    ) -> Destination:
         loaded = load(workspace, needed(query), chosen, version)
         say(loaded.sentence)
         return destination(loaded.view)

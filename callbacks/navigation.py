@@ -11,6 +11,8 @@ from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.attention import matrix_choice
 from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.library import Destination
+from concept_fragmentation.callbacks.views import Parts
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.controls import (
@@ -160,15 +162,15 @@ def register(app: Dash, workspace: Workspace) -> None:
     def navigate(
         *,
         search: str | None,
-        destination: Mapping[str, Any] | None,
+        destination: Destination | None,
         gesture: Mapping[str, Any] | None,
         cluster: str | None,
         other: str | None,
         other_version: int | None,
-        controls: Mapping[str, Any],
+        controls: Controls,
         query: str | None,
     ) -> dict[str, Any]:
-        said = Controls(**controls)
+        said = controls
         triggered = set(ctx.triggered_prop_ids.values())
         if ids.LOCATION in triggered or query is None:
             try:
@@ -349,7 +351,7 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
     }
 
 
-def _parts(view: View) -> dict[str, Any]:
+def _parts(view: View) -> Parts:
     return {"tab": view.tab, "queries": {part: view.part(part) for part in get_args(Part)}}
 
 

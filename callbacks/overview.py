@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import archetypal_paths
-from concept_fragmentation.callbacks.views import needed, order_for, ordered
+from concept_fragmentation.callbacks.views import Order, needed, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
@@ -36,14 +33,14 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.SUMMARY, "children"), order_for(ids.SUMMARY), prevent_initial_call=True
     )
-    def show_summary(order: Mapping[str, Any] | None) -> list[Component]:
-        return summary(workspace, ordered(order)[0])
+    def show_summary(order: Order | None) -> list[Component]:
+        return summary(workspace, ordered(workspace, order)[0])
 
     @app.callback(
         Output(ids.STANDS_OUT, "children"), order_for(ids.STANDS_OUT), prevent_initial_call=True
     )
-    def say_what_stands_out(order: Mapping[str, Any] | None) -> list[Component]:
-        return stands_out(workspace, ordered(order)[0])
+    def say_what_stands_out(order: Order | None) -> list[Component]:
+        return stands_out(workspace, ordered(workspace, order)[0])
 
 
 def summary(workspace: Workspace, view: View) -> list[Component]:

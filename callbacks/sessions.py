@@ -10,7 +10,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from concept_fragmentation.callbacks.library import ChoiceMissingError, destination, load
+from concept_fragmentation.callbacks.library import (
+    ChoiceMissingError,
+    Destination,
+    destination,
+    load,
+)
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -78,7 +83,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         State(ids.VIEW, "data"),
         prevent_initial_call=True,
     )
-    def load_clicked(clicks: Sequence[int | None], query: str | None) -> dict[str, Any]:
+    def load_clicked(clicks: Sequence[int | None], query: str | None) -> Destination:
         # A list that has just been drawn was not clicked.
         if not any(clicks) or ctx.triggered_id is None:
             raise PreventUpdate

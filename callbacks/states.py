@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from dash import Dash, Input, Output, State
 
-from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
+from concept_fragmentation.callbacks.library import (
+    ChoiceMissingError,
+    Destination,
+    Saved,
+    destination,
+)
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -53,7 +58,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         State(ids.STATE_CHOICE, "value"),
         prevent_initial_call=True,
     )
-    def restore_clicked(_clicks: int, state_id: str | None) -> dict[str, Any]:
+    def restore_clicked(_clicks: int, state_id: str | None) -> Destination:
         restored = restore_state(workspace, state_id)
         say(restored.sentence)
         return destination(restored.view)

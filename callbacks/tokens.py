@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dash import Dash, Input, Output, State
@@ -10,7 +9,7 @@ from dash.exceptions import PreventUpdate
 from dash_ag_grid import AgGrid
 
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.views import order_for, ordered
+from concept_fragmentation.callbacks.views import Order, RowsRequest, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.token_table import (
@@ -29,18 +28,18 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.PATH_TABLE, "children"), order_for(ids.PATH_TABLE), prevent_initial_call=True
     )
-    def place(order: Mapping[str, Any] | None) -> AgGrid:
+    def place(order: Order | None) -> AgGrid:
         if not order or not order.get("first"):
             raise PreventUpdate
-        return token_grid(column_definitions(workspace.frame(ordered(order)[0])))
+        return token_grid(column_definitions(workspace.frame(ordered(workspace, order)[0])))
 
     @app.callback(
         Output(ids.PATH_GRID, "columnDefs"), order_for(ids.PATH_TABLE), prevent_initial_call=True
     )
-    def set_columns(order: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    def set_columns(order: Order | None) -> list[dict[str, Any]]:
         if not order or order.get("first"):
             raise PreventUpdate
-        return column_definitions(workspace.frame(ordered(order)[0]))
+        return column_definitions(workspace.frame(ordered(workspace, order)[0]))
 
     @app.callback(
         Output(ids.PATH_GRID, "getRowsResponse"),
@@ -49,10 +48,8 @@ def register(app: Dash, workspace: Workspace) -> None:
         State({"type": ids.FIGURE_VIEW, "index": ids.PATH_TABLE}, "data"),
         prevent_initial_call=True,
     )
-    def send_rows(
-        request: Mapping[str, Any] | None, order: Mapping[str, Any] | None
-    ) -> tuple[dict[str, Any], str]:
-        return token_rows(workspace, ordered(order)[0], request or {})
+    def send_rows(request: RowsRequest | None, order: Order | None) -> tuple[dict[str, Any], str]:
+        return token_rows(workspace, ordered(workspace, order)[0], request or {})
 
     # The rows that the table has belong to the old window.
     in_browser(
@@ -66,7 +63,7 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 
 def token_rows(
-    workspace: Workspace, view: View, request: Mapping[str, Any]
+    workspace: Workspace, view: View, request: RowsRequest
 ) -> tuple[dict[str, Any], str]:
     """Return the rows of a settled view that the table asks for, and how many there are."""
     frame = workspace.frame(view)

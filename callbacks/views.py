@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -60,16 +60,48 @@ def needed(query: str | None) -> View:
     return View.from_query(query)
 
 
+class Parts(TypedDict):
+    """The tab and the query of each part of the view, which the browser tells figures from."""
+
+    tab: str
+    queries: dict[str, str]
+
+
+class Order(TypedDict, total=False):
+    """What the browser tells a figure's callback to draw (see assets/view.js)."""
+
+    query: str | None
+    theme: str | None
+    first: bool
+
+
+class Sorting(TypedDict):
+    """A column of a table, and whether it is sorted `asc` or `desc`."""
+
+    colId: str
+    sort: str
+
+
+class RowsRequest(TypedDict, total=False):
+    """The rows of a table that AG Grid asks for."""
+
+    startRow: int
+    endRow: int
+    sortModel: list[Sorting] | None
+    filterModel: dict[str, Any] | None
+
+
 def order_for(figure_id: str) -> Input:
     """Return the input that tells a figure's callback what to draw."""
     return Input({"type": ids.FIGURE_VIEW, "index": figure_id}, "data")
 
 
-def ordered(order: Mapping[str, Any] | None) -> tuple[View, str]:
-    """Return the view and the theme of an order."""
-    if not isinstance(order, Mapping):
+def ordered(workspace: Workspace, order: Order | None) -> tuple[View, str]:
+    """Return the view, settled, and the theme of an order."""
+    if order is None:
         raise PreventUpdate
-    return needed(order.get("query")), "dark" if order.get("theme") == "dark" else "light"
+    view = workspace.settle_part(needed(order.get("query")))
+    return view, "dark" if order.get("theme") == "dark" else "light"
 
 
 def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[Component]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from cachetools import LRUCache
 
@@ -15,10 +17,12 @@ from concept_fragmentation.analysis import (
     LayerWindow,
     TokenPathMetrics,
     layer_window,
+    tokens_in_cluster,
+    tokens_in_transition,
 )
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import Selection, View
 from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
@@ -140,11 +144,22 @@ class Workspace:
         version = int(shown.metadata["version"]) if shown.is_saved else None
         if view.draft is not None:
             view = replace(view, analysis_id=None)
-        return replace(view, version=version).clamp(
+        view = replace(view, version=version).clamp(
             len(shown.analysis.labelled_layers),
             shown.analysis.num_tokens,
             shown.analysis.num_layers,
         )
+        if view.selection is not None and not len(selected(shown.analysis, view.selection)):
+            view = replace(view, selection=None)
+        return view
+
+    def settle_part(self, view: View) -> View:
+        """Return the view of a part of the page, settled: one without a window gets none."""
+        if view.last is not None:
+            return self.settle(view)
+        layers = len(self.shown(view).analysis.labelled_layers)
+        settled = self.settle(replace(view, first=0, last=max(layers - 1, 0)))
+        return replace(settled, last=None)
 
     def window(self, view: View) -> LayerWindow | None:
         """Return the layer window of a settled view; None where no layer has cluster labels."""
@@ -188,6 +203,13 @@ def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:
         metadata=handle.metadata,
         key=key,
     )
+
+
+def selected(analysis: Analysis, selection: Selection) -> npt.NDArray[np.int64]:
+    """Return the indices of the tokens in a cluster or band of the labelled layers."""
+    if selection[0] == "node":
+        return tokens_in_cluster(analysis, selection[1], selection[2])
+    return tokens_in_transition(analysis, selection[1], selection[2], selection[3])
 
 
 class _Kept:

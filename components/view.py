@@ -260,7 +260,7 @@ class View:
         something outside the window or the analysis are dropped.
         """
         top = max(num_labelled - 1, 0)
-        if self.last is None or not self.first <= self.last <= top:
+        if self.last is None or not 0 <= self.first <= self.last <= top:
             first, last = default_window(num_labelled)
         else:
             first, last = self.first, self.last
@@ -270,15 +270,15 @@ class View:
             if not (first <= selection[1] and reach <= last and num_labelled):
                 selection = None
         heat = self.heat
-        if heat is None or max(heat) > top or heat[0] == heat[1]:
+        if heat is None or min(heat) < 0 or max(heat) > top or heat[0] == heat[1]:
             heat = (first, min(first + 1, top)) if top else None
         declared = num_labelled if num_layers is None else num_layers
-        has_layer = self.layer is not None and self.layer < declared
+        has_layer = self.layer is not None and 0 <= self.layer < declared
         return replace(
             self,
             first=first,
             last=last,
-            tokens=tuple(dict.fromkeys(index for index in self.tokens if index < num_tokens)),
+            tokens=tuple(dict.fromkeys(index for index in self.tokens if 0 <= index < num_tokens)),
             paths=tuple(
                 dict.fromkeys(path for path in self.paths if len(path) == last - first + 1)
             ),

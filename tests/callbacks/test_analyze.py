@@ -53,7 +53,7 @@ def test_lines_are_texts_or_words() -> None:
 
 def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None:
     told: list[tuple[float, str]] = []
-    made = analyze.outcome(workspace.unsaved, Form(**FORM), told.append, key="1")
+    made = analyze.outcome(workspace.unsaved, FORM, told.append, key="1")
     assert told[0][1].startswith("1 of 4")
     view = workspace.settle(View(draft=made["draft"]))
     assert not workspace.shown(view).is_saved
@@ -65,7 +65,7 @@ def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None
 
 
 def test_a_failed_run_says_why_and_keeps_nothing(workspace: Workspace) -> None:
-    form = Form(**FORM | {"layers": "block_99"})
+    form = FORM | {"layers": "block_99"}
     made = analyze.outcome(workspace.unsaved, form, lambda _: None, key="1")
     assert "block_99" in made["failure"]
     assert not (workspace.store.base_dir / "cache" / "unsaved").exists()
