@@ -70,7 +70,7 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 
 def _view(workspace: Workspace) -> View:
-    return workspace.settle(View.from_query(flask.request.query_string.decode()))
+    return workspace.settle(View.from_query(flask.request.query_string.decode(errors="replace")))
 
 
 def html_text(workspace: Workspace, figure_id: str, view: View, theme: str) -> str:

@@ -292,11 +292,20 @@ def test_a_job_that_was_not_handed_out_can_not_be_named(site: Site, query: str) 
     assert site.post(body, query).status_code in {200, 204, 400}
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(query=queries, figure_id=st.sampled_from(sorted(FRAMES)))
 def test_any_address_of_data_is_answered(site: Site, query: str, figure_id: str) -> None:
-    answer = site.app.server.test_client().get(f"/figure-data/{figure_id}.csv{query}")
-    assert answer.status_code in {200, 400, 404}
+    client = site.app.server.test_client()
+    for kind in ("csv", "html"):
+        answer = client.get(f"/figure/{figure_id}.{kind}{query}")
+        assert answer.status_code in {200, 400, 404}
+
+
+def test_an_address_that_is_no_text_is_answered(site: Site) -> None:
+    environment = {"QUERY_STRING": b"a=\xff".decode("latin-1")}
+    client = site.app.server.test_client()
+    answer = client.get(f"/figure/{ids.SANKEY}.csv", environ_overrides=environment)
+    assert answer.status_code in {200, 404}
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e", "..%2fmetadata", "x", "%00", ".", "%ed%a0%80"])
