@@ -14,6 +14,7 @@ from typing import Any, Final
 import flask
 from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
+from flask_compress import Compress
 
 from concept_fragmentation import callbacks, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address
@@ -32,6 +33,9 @@ MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
 # What a request holds beside a file: all else that its callback is told, such as a long text.
 _BESIDE_UPLOAD: Final = 16 * MIB
 
+# Dash asks for these when the first figure has arrived; they take longest of all.
+_DRAWS: Final = ("dash/dcc/async-graph.js", "plotly/package_data/plotly.min.js")
+
 # The theme is set before anything is painted, so a dark page never flashes white.
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -41,6 +45,7 @@ _INDEX = """<!DOCTYPE html>
         {%favicon%}
         {%css%}
         <script src="[appearance]"></script>
+        [preloads]
     </head>
     <body>
         {%app_entry%}
@@ -94,6 +99,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     # The browser sends a file as text: four characters for three bytes.
     server.config["MAX_CONTENT_LENGTH"] = settings.max_upload * 4 // 3 + _BESIDE_UPLOAD
     Bootstrap5(server)
+    Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = CheckedDash(
@@ -109,7 +115,7 @@ def create_app(settings: Settings | None = None) -> Dash:
         suppress_callback_exceptions=False,
         background_callback_manager=_background(store),
     )
-    app.index_string = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
+    app.index_string = _index(app)
     app.layout = page(settings.max_upload)
     # Callbacks are checked against everything that can be on the page.
     everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
@@ -117,6 +123,14 @@ def create_app(settings: Settings | None = None) -> Dash:
     check_requests(app)
     callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
     return app
+
+
+def _index(app: Dash) -> str:
+    """Return the page around the application."""
+    suites = f"{app.config.requests_pathname_prefix}_dash-component-suites"
+    preloads = (f'<link rel="preload" as="script" href="{suites}/{file}">' for file in _DRAWS)
+    index = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
+    return index.replace("[preloads]", "\n        ".join(preloads))
 
 
 def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:

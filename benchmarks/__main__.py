@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import figures, finding, language_model, lazy, metrics, store
+from benchmarks import browser, figures, finding, language_model, lazy, metrics, store
 
 SUITES = {
     "metrics": metrics.run,
@@ -12,6 +12,7 @@ SUITES = {
     "store": store.run,
     "finding": finding.run,
     "lazy": lazy.run,
+    "browser": browser.run,
     "language_model": language_model.run,
     "corpus": language_model.run_corpus,
 }

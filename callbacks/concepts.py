@@ -10,6 +10,7 @@ from dash import Dash, Output
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis.projection import principal_plane
+from concept_fragmentation.callbacks.browser import write_tokens
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import Drawing, Order, Source, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -45,6 +46,8 @@ def register(app: Dash, workspace: Workspace) -> None:
     )
     def list_typical(order: Order | None) -> list[Component]:
         return typical(workspace, ordered(workspace, order)[0])
+
+    write_tokens(app, ids.TYPICAL)
 
 
 def typical(workspace: Workspace, view: View) -> list[Component]:

@@ -15,6 +15,7 @@ from concept_fragmentation.analysis import (
     LayerWindow,
     archetypal_paths,
 )
+from concept_fragmentation.callbacks.browser import write_tokens
 from concept_fragmentation.callbacks.layers import frame_of_window
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import (
@@ -57,6 +58,8 @@ def register(app: Dash, workspace: Workspace) -> None:
     )
     def list_tokens(order: Order | None) -> Component | None:
         return selection(workspace, ordered(workspace, order)[0])
+
+    write_tokens(app, ids.SELECTION)
 
 
 def flow(workspace: Workspace, view: View, theme: str) -> SankeyView | None:

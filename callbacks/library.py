@@ -57,7 +57,11 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 
 def _register_save(app: Dash, workspace: Workspace) -> None:
-    @app.callback(Output(ids.SAVE_NAME, "value"), Input(ids.ANALYSIS_VIEW, "data"))
+    @app.callback(
+        Output(ids.SAVE_NAME, "value"),
+        Input(ids.ANALYSIS_VIEW, "data"),
+        prevent_initial_call=True,
+    )
     def suggest_name(query: str | None) -> str:
         shown = workspace.shown(needed(query))
         return "" if shown.is_demo else shown.name
@@ -85,6 +89,7 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
         Input(ids.LIBRARY, "data"),
         Input(ids.ANALYSIS_VIEW, "data"),
         State(ids.LOAD_ANALYSIS, "value"),
+        prevent_initial_call=True,
     )
     def offer_analyses(
         typed: str | None, _library: str | None, query: str | None, chosen: str | None

@@ -23,7 +23,11 @@ NO_LABELS = (
 def register(app: Dash, workspace: Workspace) -> None:
     """Say which analysis is shown, and sum its window up."""
 
-    @app.callback(Output(ids.ANALYSIS_BAR, "children"), Input(ids.ANALYSIS_VIEW, "data"))
+    @app.callback(
+        Output(ids.ANALYSIS_BAR, "children"),
+        Input(ids.ANALYSIS_VIEW, "data"),
+        prevent_initial_call=True,
+    )
     def show_analysis(query: str | None) -> list[Component]:
         shown = workspace.shown(needed(query))
         return analysis_facts(

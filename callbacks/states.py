@@ -33,6 +33,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         Input(ids.ANALYSIS_VIEW, "data"),
         Input(ids.LIBRARY, "data"),
         State(ids.STATE_CHOICE, "value"),
+        prevent_initial_call=True,
     )
     def offer_states(
         query: str | None, _library: str | None, chosen: str | None

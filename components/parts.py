@@ -71,7 +71,7 @@ def downloads(figure_id: str, name: str, *, query: str | None = None) -> Compone
             f"{kind.upper()} image",
             type="button",
             className="cf-download",
-            **_data(figure=figure_id, format=kind),
+            **data(figure=figure_id, format=kind),
             **aria(label=f"Download {name} as {kind.upper()} image"),
         )
         for kind in ("png", "svg")
@@ -132,7 +132,7 @@ def upload(component_id: str, children: Sequence[Component], max_upload: int) ->
             multiple=False,
             max_size=max_upload,
         ),
-        **_data(max_bytes=str(max_upload)),
+        **data(max_bytes=str(max_upload)),
     )
 
 
@@ -233,5 +233,6 @@ def aria(**attributes: str) -> dict[str, Any]:
     return {f"aria-{name}": value for name, value in attributes.items()}
 
 
-def _data(**attributes: str) -> dict[str, Any]:
+def data(**attributes: str) -> dict[str, Any]:
+    """Return data attributes, as Dash's components take them."""
     return {f"data-{name.replace('_', '-')}": value for name, value in attributes.items()}

@@ -14,6 +14,7 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import cluster_colour, text_on
 from concept_fragmentation.components.parts import aria
 from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.token_chips import token_chips
 from concept_fragmentation.components.view import Selection, path_text
 from concept_fragmentation.components.words import arrows, plural, short_date, title
 
@@ -137,22 +138,12 @@ def token_list(
     more = len(indices) - len(listed)
     return [
         html.H3(f"{plural(len(indices), 'token')} in {what}", className="cf-card-title"),
-        html.Div(
-            [
-                html.Span(
-                    [
-                        visible(analysis.tokens[i], limit=40),
-                        html.Small(f" {analysis.positions[i]}"),
-                    ],
-                    className="cf-token",
-                    title=f"position {analysis.positions[i]}",
-                )
-                for i in listed
-            ],
-            className="cf-tokens",
-            tabIndex=0,
-            role="group",
-            **aria(label=f"Tokens in {what}"),
+        token_chips(
+            (
+                (analysis.tokens[i], place, f"position {place}")
+                for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
+            ),
+            f"Tokens in {what}",
         ),
         html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
     ]

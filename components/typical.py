@@ -11,8 +11,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis, cluster_company, typical_tokens
-from concept_fragmentation.components.parts import aria
-from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.token_chips import token_chips
 from concept_fragmentation.components.words import plural, title
 
 MAX_TYPICAL_LISTED: Final = 60
@@ -67,23 +66,16 @@ def cluster_token_list(
     return [
         html.H3(f"Typical of {what}", className="cf-card-title"),
         html.P(_ORDERS[found.measure], className="cf-hint"),
-        html.Div(
-            [
-                html.Span(
-                    [
-                        visible(analysis.tokens[index], limit=40),
-                        html.Small(f" {analysis.positions[index]}"),
-                    ],
-                    className="cf-token",
-                    title=f"position {analysis.positions[index]}, "
-                    f"{found.measure} {score:.3g}{unit}",
+        token_chips(
+            (
+                (
+                    analysis.tokens[index],
+                    int(analysis.positions[index]),
+                    f"position {analysis.positions[index]}, {found.measure} {score:.3g}{unit}",
                 )
                 for index, score in listed
-            ],
-            className="cf-tokens",
-            tabIndex=0,
-            role="group",
-            **aria(label=f"Tokens typical of {what}"),
+            ),
+            f"Tokens typical of {what}",
         ),
         html.Span(
             f"{plural(more, 'more token', 'more tokens')} in the CSV." if more else "",
