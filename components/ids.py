@@ -27,7 +27,8 @@ DESTINATION: Final = "destination"
 UPLOAD_REFUSED: Final = "upload-refused"  # the name of a file that is too large
 
 # The bar and the controls.
-TABS: Final = "tabs"
+DASHBOARD_PAGE: Final = "dashboard"
+GUIDE_PAGE: Final = "guide"
 ANALYSIS_BAR: Final = "analysis-bar"
 LAYER_WINDOW: Final = "layer-window"
 LAYER_WINDOW_TEXT: Final = "layer-window-text"

@@ -22,7 +22,6 @@ from concept_fragmentation.components.parts import (
     figure,
     figure_card,
     grid,
-    loading,
     section,
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
@@ -57,21 +56,44 @@ def page(max_upload: int) -> html.Div:
             *(dcc.Store(id={"type": ids.FIGURE_VIEW, "index": figure_id}) for figure_id in FIGURES),
             _bar(),
             html.Main(
-                dbc.Tabs(
-                    [
-                        dbc.Tab(_dashboard(max_upload), label=DASHBOARD_TAB, tab_id="dashboard"),
-                        dbc.Tab(guide(), label="Guide", tab_id="guide"),
-                    ],
-                    id=ids.TABS,
-                    active_tab="dashboard",
-                    class_name="cf-tabs",
-                ),
+                [
+                    html.Div(
+                        [
+                            _page_tab(ids.DASHBOARD_PAGE, DASHBOARD_TAB, chosen=True),
+                            _page_tab(ids.GUIDE_PAGE, "Guide", chosen=False),
+                        ],
+                        role="tablist",
+                        className="cf-tabs",
+                        **aria(label="Pages"),
+                    ),
+                    _page(ids.DASHBOARD_PAGE, _dashboard(max_upload), hidden=False),
+                    _page(ids.GUIDE_PAGE, guide(), hidden=True),
+                ],
                 className="cf-main",
             ),
             python_dialog(),
             html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
         ],
         className="cf-page",
+    )
+
+
+# Plain elements and assets/pages.js: dbc.Tabs draws all that is in it anew at every change.
+def _page_tab(page_id: str, name: str, *, chosen: bool) -> html.Button:
+    return html.Button(
+        name,
+        id=f"{page_id}-tab",
+        type="button",
+        role="tab",
+        className="cf-tab",
+        tabIndex=0 if chosen else -1,
+        **aria(controls=page_id, selected="true" if chosen else "false"),
+    )
+
+
+def _page(page_id: str, content: Component, *, hidden: bool) -> html.Div:
+    return html.Div(
+        content, id=page_id, role="tabpanel", hidden=hidden, **aria(labelledby=f"{page_id}-tab")
     )
 
 
@@ -305,7 +327,7 @@ def _at_a_glance() -> html.Section:
     words = card(
         [
             _titled("In words"),
-            loading(html.Div(id=ids.STANDS_OUT, className="cf-stands-out")),
+            html.Div(id=ids.STANDS_OUT, className="cf-stands-out cf-computed"),
         ],
         label="What stands out, in words",
     )
@@ -407,7 +429,7 @@ def _paths() -> html.Div:
     return card(
         [
             _titled("Archetypal paths", downloads(ids.PATHS, "the archetypal paths")),
-            loading(html.Div(id=ids.PATHS, className="cf-paths")),
+            html.Div(id=ids.PATHS, className="cf-paths cf-computed"),
         ],
         label="Archetypal paths",
     )

@@ -25,9 +25,6 @@ GRID_OPTIONS: Final[Mapping[str, Any]] = {
     "suppressMovableColumns": True,
 }
 
-# A figure that is drawn within this time shows no spinner, so that nothing flickers.
-SPINNER_DELAY_MS = 400
-
 
 def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -> html.Section:
     """Return a section of the page with its heading, one explaining sentence and its content."""
@@ -114,11 +111,11 @@ def file_address(figure_id: str, kind: str, query: str) -> str:
     return f"figure/{figure_id}.{kind}{query}"
 
 
-def figure(figure_id: str, class_name: str = "cf-figure") -> dcc.Loading:
+def figure(figure_id: str, class_name: str = "cf-figure") -> html.Div:
     """Return the place of a figure, which keeps its height before and while it is drawn."""
     place = FIGURES[figure_id]
     style = {"minHeight": f"{place.height}px"} if place.is_image else None
-    return loading(html.Div(id=figure_id, className=class_name, style=style))
+    return html.Div(id=figure_id, className=f"{class_name} cf-computed", style=style)
 
 
 def upload(component_id: str, children: Sequence[Component], max_upload: int) -> html.Div:
@@ -145,17 +142,6 @@ def graph(drawn: Any, *, height: int) -> dcc.Graph:
         responsive=True,
         style={"height": f"{height}px"},
         className="cf-graph",
-    )
-
-
-def loading(child: Component) -> dcc.Loading:
-    """Show that something is being computed, without flicker and without moving the page."""
-    return dcc.Loading(
-        child,
-        type="circle",
-        delay_show=SPINNER_DELAY_MS,
-        overlay_style={"visibility": "visible", "opacity": 0.55},
-        parent_className="cf-loading",
     )
 
 
