@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.layout import DASHBOARD_TAB
 from concept_fragmentation.components.view import View
 
 # Transparent bands only hold the room of hidden ones.
@@ -279,6 +280,26 @@ def test_a_phone_needs_no_horizontal_scroll(server: Any, open_page: Open, dark: 
     page.get_by_role("tab", name="Guide").click()
     expect(page.get_by_text("Bring your own clusters")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_two_pages_are_tabs_for_the_keyboard(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    dashboard, guide = page.get_by_role("tab", name=DASHBOARD_TAB), page.get_by_role("tab").nth(1)
+    expect(dashboard).to_have_attribute("aria-selected", "true")
+    dashboard.focus()
+    for key, chosen, other in (
+        ("ArrowRight", guide, dashboard),
+        ("ArrowRight", dashboard, guide),
+        ("End", guide, dashboard),
+        ("Home", dashboard, guide),
+        ("ArrowLeft", guide, dashboard),
+    ):
+        page.keyboard.press(key)
+        expect(chosen).to_be_focused()
+        expect(chosen).to_have_attribute("aria-selected", "true")
+        expect(other).to_have_attribute("tabindex", "-1")
+    expect(page.get_by_role("tabpanel")).to_have_accessible_name("Guide")
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
 
 
 def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:

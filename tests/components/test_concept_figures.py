@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ def words(component: Any) -> str:
         return " ".join(map(words, component))
     if component is None or isinstance(component, str | int | float):
         return str(component or "")
+    chips = getattr(component, "data-tokens", None)
+    if chips is not None:
+        return " ".join(text for text, *_ in json.loads(chips))
     return words(getattr(component, "children", None))
 
 

@@ -1,0 +1,52 @@
+"""What the page sends to the browser: compressed, and asked for early enough."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from concept_fragmentation.app import Settings, create_app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    return create_app(
+        Settings(base_dir=Path(tmp_path_factory.mktemp("store")))
+    ).server.test_client()
+
+
+@pytest.mark.parametrize("address", ["/_dash-layout", "/_dash-dependencies"])
+def test_answers_are_compressed_for_who_can_read_that(page: FlaskClient, address: str) -> None:
+    plain = page.get(address)
+    packed = page.get(address, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 4
+
+
+def test_files_are_compressed_too(page: FlaskClient) -> None:
+    # What a browser sends beyond this machine and without TLS.
+    told = {"Accept-Encoding": "gzip, deflate"}
+    with page.get("/assets/dashboard.css", headers=told) as packed:
+        assert "Content-Encoding" in packed.headers
+        assert len(packed.data) < (ROOT / "assets" / "dashboard.css").stat().st_size / 2
+
+
+def test_what_draws_figures_is_fetched_before_the_first_figure_comes(page: FlaskClient) -> None:
+    preloaded = re.findall(r'<link rel="preload" as="script" href="([^"]+)">', page.get("/").text)
+    assert [address.rpartition("/")[2] for address in preloaded] == [
+        "async-graph.js",
+        "plotly.min.js",
+    ]
+    # Dash registers what may be asked for when the layout is known.
+    page.get("/_dash-layout")
+    for address in preloaded:
+        with page.get(address) as answer:
+            assert answer.status_code == 200
