@@ -31,6 +31,8 @@ def test_answers_are_compressed_for_who_can_read_that(page: FlaskClient, address
     assert len(packed.data) < len(plain.data) / 4
 
 
+# Flask-Compress leaves closing the file to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_files_are_compressed_too(page: FlaskClient) -> None:
     # What a browser sends beyond this machine and without TLS.
     told = {"Accept-Encoding": "gzip, deflate"}
