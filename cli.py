@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from concept_fragmentation.address import HOST, PORT, AddressError
-from concept_fragmentation.commands import analyze, care, library, transfer
+from concept_fragmentation.commands import analyze, care, library, report, transfer
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -62,6 +62,7 @@ for command in (
     care.reindex_command,
     care.compress_command,
     care.stats_command,
+    report.report_command,
     transfer.export_command,
     transfer.import_command,
     transfer.backup_command,

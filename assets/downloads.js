@@ -54,6 +54,7 @@
       return [
         tables.map((id) => `figure/${id.index}.csv${view}`),
         pages.map((id) => `figure/${id.index}.html${view}&theme=${theme}`),
+        `report.html${view}`,
       ];
     },
   };

@@ -1,4 +1,4 @@
-"""Files that the server hands out: exports, and figures as web pages and as CSV."""
+"""Files that the server hands out: exports, figures as web pages and as CSV, and reports."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import concepts, flow
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
+from concept_fragmentation.callbacks.report import report_of
+from concept_fragmentation.callbacks.views import known_theme
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.offline import figure_page
+from concept_fragmentation.components.parts import REPORT_ADDRESS
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Serve exports and figures; the links to the figures follow the view."""
+    """Serve exports, figures and reports; the links to these two follow the view."""
     server: flask.Flask = app.server
     prefix = app.config.routes_pathname_prefix
 
@@ -49,12 +52,22 @@ def register(app: Dash, workspace: Workspace) -> None:
     def send_page(figure_id: str) -> flask.Response:
         if figure_id not in SOURCES:
             flask.abort(404)
-        theme = "dark" if flask.request.args.get("theme") == "dark" else "light"
+        theme = known_theme(flask.request.args.get("theme"))
         try:
             page = html_text(workspace, figure_id, _view(workspace), theme)
         except ConceptFragmentationError as error:
             return _refusal(error)
         return _attachment(page.encode(), f"{figure_id}.html", "text/html; charset=utf-8")
+
+    @server.get(f"{prefix}{REPORT_ADDRESS}")
+    def send_report() -> flask.Response:
+        try:
+            view = _view(workspace)
+            page = report_of(workspace, view)
+        except ConceptFragmentationError as error:
+            return _refusal(error)
+        name = f"report-{view.analysis_id or ('unsaved' if view.draft else 'demo')}.html"
+        return _attachment(page.encode(), name, "text/html; charset=utf-8")
 
     in_browser(
         app,
@@ -62,6 +75,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         "addresses",
         Output({"type": ids.CSV_LINK, "index": ALL}, "href"),
         Output({"type": ids.HTML_LINK, "index": ALL}, "href"),
+        Output(ids.REPORT_LINK, "href"),
         Input(ids.VIEW, "data"),
         Input(ids.THEME, "data"),
         State({"type": ids.CSV_LINK, "index": ALL}, "id"),

@@ -11,7 +11,12 @@ from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.standouts import significance_of_all_layers, standouts
-from concept_fragmentation.components.summary import analysis_facts, summary_cards
+from concept_fragmentation.components.summary import (
+    Stat,
+    analysis_facts,
+    summary_cards,
+    summary_stats,
+)
 from concept_fragmentation.components.view import View
 
 NO_LABELS = (
@@ -49,12 +54,17 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 def summary(workspace: Workspace, view: View) -> list[Component]:
     """Return the summary cards of a settled view."""
+    return summary_cards(stats_of_window(workspace, view)) or [empty_state(NO_LABELS)]
+
+
+def stats_of_window(workspace: Workspace, view: View) -> list[Stat]:
+    """Return the numbers that sum a settled view's window up; none where no layer has labels."""
     analysis, window = workspace.shown(view).analysis, workspace.window(view)
     metrics = workspace.metrics(view)
     if window is None or metrics is None:
-        return [empty_state(NO_LABELS)]
+        return []
     top = archetypal_paths(analysis, window, top=1, examples=0)
-    return summary_cards(
+    return summary_stats(
         analysis,
         window,
         top[0] if top else None,
@@ -65,12 +75,19 @@ def summary(workspace: Workspace, view: View) -> list[Component]:
 
 def stands_out(workspace: Workspace, view: View) -> list[Component]:
     """Return in words what stands out in a settled view's window."""
+    facts = facts_of_window(workspace, view)
+    if not facts:
+        return [empty_state(NO_LABELS)]
+    return [html.Ul([html.Li(fact) for fact in facts], className="cf-facts")]
+
+
+def facts_of_window(workspace: Workspace, view: View) -> list[str]:
+    """Return what stands out in a settled view's window; nothing where no layer has labels."""
     shown, window = workspace.shown(view), workspace.window(view)
     if window is None:
-        return [empty_state(NO_LABELS)]
-    facts = workspace.computed(
+        return []
+    return workspace.computed(
         view,
         ("facts", window.first, window.last),
         lambda: standouts(shown.analysis, window) + significance_of_all_layers(shown.analysis),
     )
-    return [html.Ul([html.Li(fact) for fact in facts], className="cf-facts")]

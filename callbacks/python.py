@@ -10,7 +10,7 @@ from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.views import known_theme, needed
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.python_dialog import COPY
@@ -35,10 +35,11 @@ def register(app: Dash, workspace: Workspace) -> None:
     def show_code(
         _clicks: Sequence[int | None], query: str | None, theme: str | None
     ) -> tuple[Any, ...]:
-        if ctx.triggered_id is None:
+        figure_id = ctx.triggered_id and ctx.triggered_id["index"]
+        if figure_id not in SOURCES:
             raise PreventUpdate
-        figure_id = ctx.triggered_id["index"]
-        code = python_of(workspace, figure_id, needed(query), theme or "light")
+        view = workspace.settle(needed(query))
+        code = python_of(workspace, figure_id, view, known_theme(theme))
         name = FIGURES[figure_id].name
         return True, f"{name[0].upper()}{name[1:]} in Python", code, COPY
 

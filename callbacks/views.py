@@ -101,7 +101,12 @@ def ordered(workspace: Workspace, order: Order | None) -> tuple[View, str]:
     if order is None:
         raise PreventUpdate
     view = workspace.settle_part(needed(order.get("query")))
-    return view, "dark" if order.get("theme") == "dark" else "light"
+    return view, known_theme(order.get("theme"))
+
+
+def known_theme(theme: str | None) -> str:
+    """Return the theme that the browser names; an unknown one is light."""
+    return "dark" if theme == "dark" else "light"
 
 
 def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[Component]:

@@ -18,6 +18,7 @@ SECTION: Final = "section"  # pattern: {"type": SECTION, "index": "token-flow"}
 THEME: Final = "theme"
 THEME_TOGGLE: Final = "theme-toggle"
 COPY_LINK: Final = "copy-link"
+REPORT_LINK: Final = "report-link"
 MESSAGES: Final = "messages"
 
 # What a person did (a click in a figure, on a path, on a quick choice), and where a callback

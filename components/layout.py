@@ -16,6 +16,7 @@ from concept_fragmentation.components.concepts_panel import map_section, similar
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.library_panel import library_section
 from concept_fragmentation.components.parts import (
+    REPORT_ADDRESS,
     aria,
     card,
     downloads,
@@ -110,6 +111,14 @@ def _bar() -> html.Header:
                 ),
                 html.Div(
                     [
+                        html.A(
+                            "Report",
+                            id=ids.REPORT_LINK,
+                            href=REPORT_ADDRESS,
+                            download="report.html",
+                            className="cf-link-button cf-bar-link",
+                            title="Download all figures and tables of this analysis in one file",
+                        ),
                         html.Button(
                             "Copy link",
                             id=ids.COPY_LINK,

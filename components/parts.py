@@ -25,6 +25,9 @@ GRID_OPTIONS: Final[Mapping[str, Any]] = {
     "suppressMovableColumns": True,
 }
 
+# Where the server has the report of a view; assets/downloads.js builds the same.
+REPORT_ADDRESS: Final = "report.html"
+
 
 def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -> html.Section:
     """Return a section of the page with its heading, one explaining sentence and its content."""

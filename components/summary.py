@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,11 +24,31 @@ EXAMPLES_SHOWN: Final = 6
 NOT_KNOWN: Final = "–"
 
 
+@dataclass(frozen=True)
+class Stat:
+    """A number that sums something up, with its name and what to make of it."""
+
+    label: str
+    value: str
+    note: str
+
+
 def analysis_facts(
     analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool, saved: bool
 ) -> list[Component]:
     """Return what the bar says about the analysis shown."""
     name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
+    facts = short_facts(analysis, metadata, demo=demo, saved=saved)
+    return [
+        html.Span(title(name), className="cf-analysis-name"),
+        *(html.Span(fact, className="cf-fact") for fact in facts),
+    ]
+
+
+def short_facts(
+    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool, saved: bool
+) -> list[str]:
+    """Return what an analysis is of, how large it is, and whether and when it was saved."""
     facts = [
         title(str(metadata.get("model_name") or analysis.model_type), 60),
         plural(analysis.num_tokens, "token"),
@@ -38,40 +59,52 @@ def analysis_facts(
     if saved:
         facts.append(f"version {metadata['version']}")
         facts.append(f"saved {short_date(str(metadata['timestamp']))}")
+    return facts
+
+
+def summary_cards(stats: Sequence[Stat]) -> list[Component]:
+    """Return the cards that sum the window up."""
     return [
-        html.Span(title(name), className="cf-analysis-name"),
-        *(html.Span(fact, className="cf-fact") for fact in facts),
+        html.Div(
+            [
+                html.Div(stat.label, className="cf-stat-label"),
+                html.Div(stat.value, className="cf-stat-value"),
+                html.Div(stat.note, className="cf-stat-note", title=stat.note),
+            ],
+            className="cf-stat",
+        )
+        for stat in stats
     ]
 
 
-def summary_cards(
+def summary_stats(
     analysis: Analysis,
     window: LayerWindow,
     top: ArchetypalPath | None,
     mean_changes: float,
     mean_mobility: float,
-) -> list[Component]:
-    """Return the cards that sum the window up."""
+) -> list[Stat]:
+    """Return the numbers that sum the window up."""
     sizes = [len(cluster_ids) for cluster_ids in window.cluster_ids]
     spread = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
     steps = len(window.layers) - 1
     left_out = f"{window.num_left_out:,} left out" if window.num_left_out else "all counted"
     return [
-        _stat("Tokens", f"{analysis.num_tokens:,}", left_out),
-        _stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
-        _stat("Clusters", f"{sum(sizes):,}", f"{spread} in a layer"),
-        _stat(
+        Stat("Tokens", f"{analysis.num_tokens:,}", left_out),
+        Stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
+        Stat("Clusters", f"{sum(sizes):,}", f"{spread} in a layer"),
+        Stat(
             "Unique paths",
             f"{len(window.counts):,}",
             f"fragmentation {_number(window.fragmentation)}",
         ),
-        _stat(
+        Stat(
             "Most frequent path",
             NOT_KNOWN if top is None else f"{top.percentage:.1f} %",
             "" if top is None else f"{top.count:,} × {arrows(top.path)}",
         ),
-        _stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
-        _stat("Mean mobility", _number(mean_mobility), "0 stays, 1 always moves"),
+        Stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
+        Stat("Mean mobility", _number(mean_mobility), "0 stays, 1 always moves"),
     ]
 
 
@@ -147,17 +180,6 @@ def token_list(
         ),
         html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
     ]
-
-
-def _stat(label: str, value: str, note: str) -> html.Div:
-    return html.Div(
-        [
-            html.Div(label, className="cf-stat-label"),
-            html.Div(value, className="cf-stat-value"),
-            html.Div(note, className="cf-stat-note", title=note),
-        ],
-        className="cf-stat",
-    )
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Taking figures away: images, a web page that opens without a network, data and code."""
+"""Taking figures away: images, pages that open without a network, data, code and reports."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.view import View
@@ -21,6 +23,12 @@ Open = Callable[..., Page]
 
 def address(server: Any, **choices: Any) -> str:
     return f"{server.url}{View(**choices).to_query()}"
+
+
+def rgb(colour: str) -> str:
+    """`#rrggbb` as a browser writes it."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return f"rgb({red}, {green}, {blue})"
 
 
 def take(page: Page, label: str) -> Path:
@@ -78,8 +86,7 @@ def test_an_svg_has_the_colours_of_the_page(server: Any, open_page: Open, dark: 
     page = open_page(address(server, tab="concepts"), width=390, dark=dark)
     text = take(page, "Download the cluster sizes as SVG image").read_text(encoding="utf-8")
     assert text.startswith("<svg")
-    red, green, blue = bytes.fromhex(ink("dark" if dark else "light").surface[1:])
-    assert f"rgb({red}, {green}, {blue})" in text
+    assert rgb(ink("dark" if dark else "light").surface) in text
     assert 'width="720"' in text
 
 
@@ -162,3 +169,48 @@ def test_the_code_of_a_figure_is_shown_copied_and_draws_it(
     assert len(figure.data[0].node.x) == drawn
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+
+
+def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_prints_in_light(
+    server: Any, open_page: Open, alone: Page
+) -> None:
+    page = open_page(address(server, tab="concepts", tokens=(1, 8)))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Report").click()
+    assert download.value.suggested_filename == "report-demo.html"
+    open_file(alone, Path(download.value.path()))
+    places = alone.locator("[data-figure]")
+    assert places.count() > 20
+    for place in places.all():
+        expect(place.locator(".main-svg").first).to_be_visible()
+    expect(alone.locator("h1")).to_have_text(demo_analysis()["metadata"]["name"])
+    dark, light = (rgb(ink(theme).surface) for theme in ("dark", "light"))
+    figure = alone.locator(".main-svg").first
+    expect(figure).to_have_css("background-color", dark)
+    # The reader's system turns light, then dark again.
+    alone.emulate_media(color_scheme="light")
+    expect(figure).to_have_css("background-color", light)
+    alone.emulate_media(color_scheme="dark")
+    expect(figure).to_have_css("background-color", dark)
+    alone.evaluate(
+        """() => addEventListener("beforeprint", () => {
+            window.printed = [...document.querySelectorAll("[data-figure]")].map((place) => {
+                const drawn = place.querySelector(".main-svg");
+                return [drawn.style.backgroundColor, drawn.clientWidth].join();
+            });
+        })"""
+    )
+    alone.pdf(format="A4")
+    assert set(alone.evaluate("window.printed")) == {f"{light},700"}
+    expect(figure).to_have_css("background-color", dark)
+
+
+def test_a_report_fits_a_narrow_screen(server: Any, alone: Page, tmp_path: Path) -> None:
+    with urlopen(f"{server.url}report.html") as answer:  # noqa: S310 - our own server
+        content = answer.read()
+    report = tmp_path / "report.html"
+    report.write_bytes(content)
+    alone.set_viewport_size({"width": 390, "height": 844})
+    alone.goto(report.as_uri())
+    expect(alone.locator(".main-svg").first).to_be_visible()
+    assert alone.evaluate("document.documentElement.scrollWidth") <= 390
