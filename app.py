@@ -16,7 +16,7 @@ from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 
-from concept_fragmentation import callbacks, serving
+from concept_fragmentation import callbacks, security, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address
 from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
@@ -120,8 +120,10 @@ def create_app(settings: Settings | None = None) -> Dash:
     # Callbacks are checked against everything that can be on the page.
     everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
     app.validation_layout = everything
+    security.refuse_foreign_pages(server)
     check_requests(app)
     callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
+    security.send_headers(server, app.csp_hashes)
     return app
 
 

@@ -25,7 +25,7 @@ MEASURES: Final[dict[Measure, str]] = {
     "cka": "CKA of hidden states",
 }
 # Points beyond this make a browser slow; every so many-th is drawn.
-MOST_POINTS: Final = 10_000
+MOST_POINTS: Final = 5_000
 
 # Products of numbers that take about half a second.
 _MOST_WORK: Final = 10**10
@@ -193,7 +193,8 @@ def _points(
     clusters = analysis.labels[tokens, layer_index].tolist()
     places = analysis.positions[tokens].tolist()
     return {
-        "type": "scattergl",
+        # Not by WebGL: Plotly compiles code for that, which the page's policy forbids.
+        "type": "scatter",
         "x": projection.coordinates[tokens, 0].astype(np.float32),
         "y": projection.coordinates[tokens, 1].astype(np.float32),
         "customdata": tokens,

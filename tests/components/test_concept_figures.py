@@ -126,7 +126,7 @@ def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
     data = analysis_from_labels(["a"] * size, {"h": [0] * size}, hidden_states={"h": states})
     figure = state_map(Analysis.from_dict(data), 0, principal_plane(states))
     assert len(figure.data[0].x) <= MOST_POINTS
-    assert "every 3rd of 20,001 tokens" in figure.layout.title.subtitle.text
+    assert "every 3rd of 10,001 tokens" in figure.layout.title.subtitle.text
 
 
 def test_stability_is_a_panel_beside_purity_and_silhouette() -> None:
