@@ -11,13 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import flask
 from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 
 from concept_fragmentation import callbacks, security, serving
-from concept_fragmentation.address import HOST, PORT, AddressError, check_address
+from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
 from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
@@ -26,10 +27,17 @@ from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.jobs import job_cache
+from concept_fragmentation.sign_in import require_sign_in
+from concept_fragmentation.users import Users
 
 TITLE = "Concept Fragmentation"
 MIB: Final = 2**20
 MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
+USERS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_AUTH"
+UNGUARDED: Final = (
+    "Warning: whoever reaches this address can read, change and delete what is stored. Let people "
+    "sign in with --auth FILE, or serve at 127.0.0.1."
+)
 # What a request holds beside a file: all else that its callback is told, such as a long text.
 _BESIDE_UPLOAD: Final = 16 * MIB
 
@@ -66,10 +74,12 @@ class Settings:
     Attributes:
         base_dir: the folder of the store; None leaves it to the environment and to the default.
         max_upload: the largest file that the page takes, in bytes.
+        users: the file of those who may sign in; None lets in whoever reaches the server.
     """
 
     base_dir: Path | None = None
     max_upload: int = MAX_UPLOAD
+    users: Path | None = None
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -77,14 +87,13 @@ class Settings:
 
         Raises SettingsError where one can't be read.
         """
-        given = os.environ.get(MAX_UPLOAD_VARIABLE, "")
-        if not given:
-            return cls()
+        users = os.environ.get(USERS_VARIABLE)
+        given = os.environ.get(MAX_UPLOAD_VARIABLE) or str(MAX_UPLOAD // MIB)
         if not re.fullmatch("[1-9][0-9]{0,4}", given):
             raise SettingsError(
                 f"{MAX_UPLOAD_VARIABLE} is {given!r}; give a whole number of MiB, such as 256."
             )
-        return cls(max_upload=int(given) * MIB)
+        return cls(max_upload=int(given) * MIB, users=Path(users) if users else None)
 
 
 class SettingsError(ConceptFragmentationError, ValueError):
@@ -94,6 +103,9 @@ class SettingsError(ConceptFragmentationError, ValueError):
 def create_app(settings: Settings | None = None) -> Dash:
     """Return the application, ready to be served."""
     settings = settings or Settings()
+    users = None if settings.users is None else Users(settings.users)
+    if users is not None:
+        users.check()
     server = flask.Flask("concept_fragmentation")
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
     # The browser sends a file as text: four characters for three bytes.
@@ -116,11 +128,13 @@ def create_app(settings: Settings | None = None) -> Dash:
         background_callback_manager=_background(store),
     )
     app.index_string = _index(app)
-    app.layout = page(settings.max_upload)
+    app.layout = page(settings.max_upload, signed_in=users is not None)
     # Callbacks are checked against everything that can be on the page.
     everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
     app.validation_layout = everything
     security.refuse_foreign_pages(server)
+    if users is not None:
+        require_sign_in(app, users)
     check_requests(app)
     callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
     security.send_headers(server, app.csp_hashes)
@@ -160,7 +174,12 @@ def serve(
     # With --debug, Werkzeug starts this again in a child while the parent holds the port.
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
         check_address(host, port)
+    settings = settings or Settings()
     app = create_app(settings)
+    if settings.users is None and is_loopback(host):
+        security.answer_only_as(app.server, [host])
+    elif settings.users is None:
+        click.echo(UNGUARDED, err=True)
     if debug:
         app.run(host=host, port=port, debug=True)
     else:

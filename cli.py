@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from concept_fragmentation.address import HOST, PORT, AddressError
-from concept_fragmentation.commands import analyze, care, library, report, transfer
+from concept_fragmentation.commands import analyze, care, library, report, transfer, users
 from concept_fragmentation.persistence import ConceptFragmentationError
 
 
@@ -35,14 +35,22 @@ def main() -> None:
     envvar="CONCEPT_FRAGMENTATION_MAX_UPLOAD",
     help="Largest file that the page takes.",
 )
+@click.option(
+    "--auth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CONCEPT_FRAGMENTATION_AUTH",
+    help="File of those who may sign in, made by `user`.  [default: no sign-in]",
+)
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
-def serve(host: str, port: int, directory: Path | None, max_upload: int, debug: bool) -> None:
+def serve(
+    host: str, port: int, directory: Path | None, max_upload: int, auth: Path | None, debug: bool
+) -> None:
     """Serve the dashboard."""
     # Dash takes a second to import, which no other command needs.
     from concept_fragmentation import app  # noqa: PLC0415
 
     try:
-        settings = app.Settings(base_dir=directory, max_upload=max_upload * app.MIB)
+        settings = app.Settings(directory, max_upload * app.MIB, auth)
         app.serve(settings, host, port, debug=debug)
     except (AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error
@@ -66,6 +74,7 @@ for command in (
     transfer.export_command,
     transfer.import_command,
     transfer.backup_command,
+    users.user_command,
 ):
     main.add_command(command)
 

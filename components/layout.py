@@ -32,10 +32,12 @@ from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, struc
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 
 
-def page(max_upload: int) -> html.Div:
+def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
     """Return the whole page; it shows nothing until the callbacks know the address.
 
-    `max_upload` is the largest file that it takes, in bytes.
+    Args:
+        max_upload: the largest file that it takes, in bytes.
+        signed_in: whether who sees it has signed in, and may sign out.
     """
     return html.Div(
         [
@@ -55,7 +57,7 @@ def page(max_upload: int) -> html.Div:
                 )
             ),
             *(dcc.Store(id={"type": ids.FIGURE_VIEW, "index": figure_id}) for figure_id in FIGURES),
-            _bar(),
+            _bar(signed_in=signed_in),
             html.Main(
                 [
                     html.Div(
@@ -98,7 +100,12 @@ def _page(page_id: str, content: Component, *, hidden: bool) -> html.Div:
     )
 
 
-def _bar() -> html.Header:
+def _bar(*, signed_in: bool) -> html.Header:
+    sign_out = html.Form(
+        html.Button("Sign out", type="submit", className="cf-link-button"),
+        action="sign-out",
+        method="POST",
+    )
     return html.Header(
         html.Div(
             [
@@ -133,6 +140,7 @@ def _bar() -> html.Header:
                             title="Switch between light and dark",
                             **aria(label="Switch between light and dark"),
                         ),
+                        *([sign_out] if signed_in else []),
                     ],
                     className="cf-bar-actions",
                 ),

@@ -170,6 +170,25 @@ def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_pa
     assert folders(tmp_path / "chosen") == FOLDERS
 
 
+def test_beyond_this_machine_it_warns_and_on_it_no_other_name_is_answered(
+    start: Callable[..., None], tmp_path: Path
+) -> None:
+    port = free_port()
+    start(COMMAND, "serve", "--host", "0.0.0.0", "--port", str(port))  # noqa: S104
+    get(port, "/")
+    warning, said = (tmp_path / "log").read_text().splitlines()
+    assert warning.startswith("Warning: whoever reaches this address can read, change and delete")
+    assert "--auth FILE" in warning
+    assert said == f"Concept Fragmentation is at http://localhost:{port}/ (Ctrl+C stops it)."
+
+    port = free_port()
+    start(COMMAND, "serve", "--port", str(port))
+    get(port, "/")
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("GET", "/", headers={"Host": "evil.example"})
+        assert connection.getresponse().status == 403
+
+
 def test_app_py_serves_at_the_default_address(start: Callable[..., None], tmp_path: Path) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8050)) == 0:

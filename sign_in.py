@@ -1,0 +1,112 @@
+"""Signing in: a page that asks for name and password, and nothing without it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import flask
+import flask_login
+from dash import Dash
+
+from concept_fragmentation.users import Users, UsersError
+
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>Sign in · {{ title }}</title>
+        {% for sheet in sheets %}<link rel="stylesheet" href="{{ sheet }}">{% endfor %}
+        <script src="{{ appearance }}"></script>
+    </head>
+    <body>
+        <main class="cf-sign-in">
+            <form class="cf-card" method="post">
+                <h1 class="cf-section-title">{{ title }}</h1>
+                {% if failure %}
+                <p class="cf-sign-in-failure" role="alert">{{ failure }}</p>
+                {% endif %}
+                <label class="cf-label" for="name">Name</label>
+                <input class="form-control" id="name" name="name" value="{{ name }}"
+                    autocomplete="username" autocapitalize="none" required autofocus>
+                <label class="cf-label" for="password">Password</label>
+                <input class="form-control" id="password" name="password" type="password"
+                    autocomplete="current-password" required>
+                <button class="btn btn-primary btn-sm" type="submit">Sign in</button>
+            </form>
+        </main>
+    </body>
+</html>
+"""
+
+
+class _SignedIn(flask_login.UserMixin):  # type: ignore[misc]
+    """Whoever has a session; Flask-Login keeps the `id` in it."""
+
+    def __init__(self, token: str) -> None:
+        self.id = token
+
+
+def require_sign_in(app: Dash, users: Users) -> None:
+    """Answer nothing but the page that asks for name and password to who has not signed in.
+
+    The style sheets and scripts of that page are anyone's: they ship with the package.
+    """
+    server: flask.Flask = app.server
+    prefix = app.config.routes_pathname_prefix
+    server.secret_key = users.secret_key
+    server.config["SESSION_COOKIE_NAME"] = "concept_fragmentation"
+    server.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    manager = flask_login.LoginManager(server)
+    open_to_all = {"sign_in", "bootstrap.static", "_dash_assets.static"}
+
+    @manager.user_loader  # type: ignore[untyped-decorator]
+    def load(token: str) -> _SignedIn | None:
+        try:
+            return None if users.name_of(token) is None else _SignedIn(token)
+        except UsersError:
+            # Who tries to sign in is told.
+            return None
+
+    @server.before_request
+    def check() -> flask.Response | None:
+        if flask.request.endpoint in open_to_all or flask_login.current_user.is_authenticated:
+            return None
+        if flask.request.method == "GET" and flask.request.accept_mimetypes.accept_html:
+            # The query is the view; it is shown after signing in.
+            return _redirect(f"{prefix}sign-in", flask.request.query_string)
+        return flask.Response("Sign in first: reload the page.", 401, mimetype="text/plain")
+
+    @server.route(f"{prefix}sign-in", methods=["GET", "POST"], endpoint="sign_in")
+    def sign_in() -> flask.Response:
+        failure, name = "", flask.request.form.get("name", "")
+        if flask.request.method == "POST":
+            try:
+                token = users.sign_in(name, flask.request.form.get("password", ""))
+            except UsersError as error:
+                failure, token = str(error), None
+            if token is not None:
+                flask_login.login_user(_SignedIn(token))
+                return _redirect(prefix, flask.request.query_string)
+            failure = failure or "That is no name and password of a user here."
+        page = flask.render_template_string(
+            _PAGE,
+            title=app.title,
+            failure=failure,
+            name=name,
+            sheets=[*app.config.external_stylesheets, app.get_asset_url("dashboard.css")],
+            appearance=app.get_asset_url("appearance.js"),
+        )
+        return flask.Response(page, 401 if failure else 200)
+
+    @server.post(f"{prefix}sign-out")
+    def sign_out() -> flask.Response:
+        flask_login.logout_user()
+        return _redirect(f"{prefix}sign-in")
+
+
+def _redirect(path: str, query: bytes = b"") -> flask.Response:
+    target = f"{path}?{query.decode('latin-1')}" if query else path
+    response = flask.Response(status=303)
+    response.headers["Location"] = target
+    return response
