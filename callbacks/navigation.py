@@ -249,6 +249,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         State({"type": ids.SECTION, "index": ALL}, "id"),
         State({"type": ids.TAB, "index": ALL}, "id"),
     )
+    in_browser(app, "hints", "follow", Input(ids.VIEW, "data"), prevent_initial_call=True)
     in_browser(
         app,
         "view",

@@ -30,6 +30,7 @@ UPLOAD_REFUSED: Final = "upload-refused"  # the name of a file that is too large
 # The bar and the controls.
 DASHBOARD_PAGE: Final = "dashboard"
 GUIDE_PAGE: Final = "guide"
+HINTS: Final = "hints"
 ANALYSIS_BAR: Final = "analysis-bar"
 LAYER_WINDOW: Final = "layer-window"
 LAYER_WINDOW_TEXT: Final = "layer-window-text"

@@ -14,6 +14,7 @@ from concept_fragmentation.components.attention_panel import heads_section, weig
 from concept_fragmentation.components.compare_panel import compare_section
 from concept_fragmentation.components.concepts_panel import map_section, similarity_section
 from concept_fragmentation.components.guide import guide
+from concept_fragmentation.components.hints import hints
 from concept_fragmentation.components.library_panel import library_section
 from concept_fragmentation.components.parts import (
     REPORT_ADDRESS,
@@ -76,6 +77,7 @@ def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
             ),
             python_dialog(),
             html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
+            hints(),
         ],
         className="cf-page",
     )

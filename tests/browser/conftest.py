@@ -24,6 +24,7 @@ from waitress.server import BaseWSGIServer
 from waitress.wasyncore import close_all
 
 from concept_fragmentation.app import Settings, create_app
+from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 from concept_fragmentation.serving import bind
 
@@ -92,6 +93,8 @@ class Watch:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return one profile for all pages, so that scripts are loaded and compiled once."""
     context = browser.new_context(accept_downloads=True)
+    # Hints would lie over what is clicked; they have tests of their own.
+    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
     # A busy machine is slow, not broken.
     context.set_default_timeout(30_000)
     expect.set_options(timeout=30_000)
