@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import browser, figures, finding, language_model, lazy, metrics, store
+from benchmarks import browser, figures, finding, language_model, lazy, metrics, people, store
 
 SUITES = {
     "metrics": metrics.run,
@@ -13,6 +13,7 @@ SUITES = {
     "finding": finding.run,
     "lazy": lazy.run,
     "browser": browser.run,
+    "people": people.run,
     "language_model": language_model.run,
     "corpus": language_model.run_corpus,
 }

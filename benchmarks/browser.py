@@ -46,7 +46,7 @@ new PerformanceObserver(list => {
   for (const task of list.getEntries()) window.cfTasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
 """
-_DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
+DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
     && !document.querySelector("[data-dash-is-loading=true]")
     && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
         figure => figure.querySelector(".main-svg, .cf-empty"))"""
@@ -110,7 +110,7 @@ def _rows(browser: Browser, url: str, view: View) -> Iterator[Row]:
             page = context.new_page()
             page.add_init_script(_WATCH)
             page.goto(address)
-            page.wait_for_function(_DRAWN)
+            page.wait_for_function(DRAWN)
             loads.append(page.evaluate("[window.cfDashboard, window.cfFlow, performance.now()]"))
             page.close()
         shell, flow, everything = map(statistics.median, zip(*loads, strict=True))
@@ -225,7 +225,7 @@ def _settle(page: Page, traffic: Traffic) -> float:
     last = time.perf_counter()
     while (asked := time.perf_counter()) - last < 0.4:
         page.wait_for_timeout(20)
-        drawn = page.evaluate(f"({_DRAWN})()")
+        drawn = page.evaluate(f"({DRAWN})()")
         answered = time.perf_counter()
         # A page that answers late was busy until then.
         if traffic.open or not drawn or answered - asked > 0.1:
@@ -240,18 +240,14 @@ def _verdict(value: float, most: float) -> str:
 @contextlib.contextmanager
 def dashboard() -> Iterator[tuple[str, str]]:
     """Serve a store that holds the real tokens; give the address and the analysis's id."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder:
-        with GPT2AnalysisPersistence(folder) as store:
-            analysis_id = store.save_analysis_results(
-                with_token_paths(real_analysis()), "gpt2", "", name="The 10,000 most frequent"
-            )
-        port = _free_port()
+    with store_of_real_tokens() as (folder, analysis_id):
+        port = free_port()
         server = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(Settings(base_dir=Path(folder)), "127.0.0.1", port), daemon=True
+            target=serve, args=(Settings(base_dir=folder), "127.0.0.1", port), daemon=True
         )
         server.start()
         try:
-            _await(port)
+            await_server(port)
             yield f"http://127.0.0.1:{port}/", analysis_id
         finally:
             server.terminate()
@@ -259,24 +255,39 @@ def dashboard() -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
+def store_of_real_tokens() -> Iterator[tuple[Path, str]]:
+    """Make a store that holds the real tokens; give its folder and the analysis's id."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder:
+        with GPT2AnalysisPersistence(folder) as store:
+            analysis_id = store.save_analysis_results(
+                with_token_paths(real_analysis()), "gpt2", "", name="The 10,000 most frequent"
+            )
+        yield Path(folder), analysis_id
+
+
+@contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """Start the Chromium that the tests use."""
-    found = runpy.run_path(str(ROOT / "tests" / "get_chromium.py"))["find_chromium"]()
-    if found is None:
-        raise RuntimeError("No Chromium was found; install one: python tests/get_chromium.py")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
-def _free_port() -> int:
+def chromium_path() -> str:
+    found: str | None = runpy.run_path(str(ROOT / "tests" / "get_chromium.py"))["find_chromium"]()
+    if found is None:
+        raise RuntimeError("No Chromium was found; install one: python tests/get_chromium.py")
+    return found
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _await(port: int) -> None:
+def await_server(port: int) -> None:
     for _ in range(300):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
