@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -149,10 +150,22 @@ def _index(app: Dash) -> str:
     return index.replace("[preloads]", "\n        ".join(preloads))
 
 
-def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:
+class _Background(DiskcacheManager):
     """Long work runs in a process of its own, which tells how far it is through a folder."""
-    cache = job_cache(store.base_dir / "cache" / "jobs")
-    return DiskcacheManager(cache)  # type: ignore[no-untyped-call]
+
+    def get_or_create_signing_secret(self, generate: Callable[[], bytes]) -> str:
+        # The folder holds JSON only, so text. Without a secret in common, a server of several
+        # processes refuses what another of them has begun.
+        secret: str = super().get_or_create_signing_secret(  # type: ignore[no-untyped-call]
+            lambda: generate().decode()
+        )
+        return secret
+
+
+def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:
+    return _Background(  # type: ignore[no-untyped-call]
+        job_cache(store.base_dir / "cache" / "jobs")
+    )
 
 
 def create_server() -> flask.Flask:

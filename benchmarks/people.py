@@ -1,7 +1,7 @@
 """Ten people at once: browser sessions under `gunicorn -w 2`, each acting every few seconds.
 
-The browsers run on the same machine as the server, which in life they do not; so what is compared is
-how long the server takes to answer, beside how long it takes until everything is drawn.
+The browsers run on the same machine as the server, which in life they do not: how long the server
+takes to answer says more than how long it takes until everything is drawn.
 """
 
 from __future__ import annotations

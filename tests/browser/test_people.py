@@ -1,0 +1,89 @@
+"""Two people at one server of two processes: what the one has not saved, the other never sees."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence.store import DIR_VARIABLE
+
+TEXT = "The girl lost a golden key near the old bridge. "
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Return the address of a dashboard that two processes serve."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("gunicorn"),
+                *("--no-control-socket", "--workers", "2", "--bind", f"127.0.0.1:{port}"),
+                "concept_fragmentation.app:create_server()",
+            ],
+            cwd=tmp_path,
+            env=os.environ | {DIR_VARIABLE: str(tmp_path / "store")},
+            stdout=log,
+            stderr=log,
+        )
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}/"
+    server.terminate()
+    server.wait(timeout=20)
+
+
+def open_as(browser: Browser, address: str) -> Page:
+    """Open a page in a profile of its own."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(60_000)
+    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
+    page = context.new_page()
+    page.goto(address)
+    # Nothing can be clicked before the page knows what it shows.
+    expect(page.locator(".cf-view-tab[aria-current=page]")).to_be_visible()
+    return page
+
+
+def test_unsaved_work_is_its_makers_alone(url: str, browser: Browser) -> None:
+    ann = open_as(browser, f"{url}{View(tab='analyze').to_query()}")
+    ann.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT * 4)
+    ann.get_by_role("button", name="Analyze", exact=True).last.click()
+    expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)
+
+    ben = open_as(browser, url)
+    expect(ben.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
+    ben.locator(f"#{ids.LOAD_ANALYSIS}").click()
+    expect(ben.locator(".dash-dropdown-content")).to_be_visible()
+    assert "golden" not in ben.content()
+    ben.goto(f"{url}{View(tab='library').to_query()}")
+    expect(ben.locator(f"#{ids.LIBRARY_NOTE}")).to_contain_text("Nothing is saved yet")
+    assert "golden" not in ben.content()
+
+    # Whichever of the two processes answers has her work for her, again and again.
+    for _ in range(4):
+        ann.reload()
+        expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("The girl lost")
+        expect(ann.locator(f"#{ids.SANKEY} .sankey-node").first).to_be_visible()
+    ann.get_by_label("Name", exact=True).fill("Ann's key")
+    ann.get_by_role("button", name="Save Analysis", exact=True).click()
+    expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("version 1")
+    ben.reload()
+    expect(ben.locator(f"#{ids.LIBRARY_GRID}")).to_contain_text("Ann's key")
+    for page in (ann, ben):
+        page.context.close()
