@@ -70,6 +70,17 @@
     refetch_library: () => purge("library-grid"),
   };
 
+  // A picture in a table; a row that is on its way has none yet.
+  window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {};
+  window.dashAgGridComponentFunctions.CfThumbnail = (cell) =>
+    cell.value
+      ? window.React.createElement("img", {
+          src: cell.value,
+          alt: `Token flow of ${cell.data.name}`,
+          className: "cf-thumbnail",
+        })
+      : null;
+
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   window.dashAgGridFunctions.cfDecimals = (value) =>
     typeof value === "number" ? value.toFixed(3) : "–";

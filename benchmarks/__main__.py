@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import browser, figures, finding, language_model, lazy, metrics, people, store
+from benchmarks import (
+    browser,
+    figures,
+    finding,
+    language_model,
+    lazy,
+    metrics,
+    people,
+    store,
+    take_away,
+)
 
 SUITES = {
     "metrics": metrics.run,
@@ -14,6 +24,7 @@ SUITES = {
     "lazy": lazy.run,
     "browser": browser.run,
     "people": people.run,
+    "take_away": take_away.run,
     "language_model": language_model.run,
     "corpus": language_model.run_corpus,
 }

@@ -19,6 +19,7 @@ from concept_fragmentation.callbacks import (
     python,
     sessions,
     states,
+    thumbnails,
     tokens,
     transfer,
     uploads,
@@ -43,6 +44,7 @@ _PANELS = (
     sessions,
     downloads,
     python,
+    thumbnails,
 )
 
 

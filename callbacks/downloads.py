@@ -35,7 +35,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         try:
             file_name, content = workspace.store.read_export(workspace.store.exports_dir / name)
         except ConceptFragmentationError as error:
-            return _refusal(error)
+            return refusal(error)
         return _attachment(content, file_name, "application/octet-stream")
 
     @server.get(f"{prefix}figure/<figure_id>.csv")
@@ -45,7 +45,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         try:
             text = csv_text(workspace, figure_id, _view(workspace))
         except ConceptFragmentationError as error:
-            return _refusal(error)
+            return refusal(error)
         return _attachment(text.encode(), f"{figure_id}.csv", "text/csv; charset=utf-8")
 
     @server.get(f"{prefix}figure/<figure_id>.html")
@@ -56,7 +56,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         try:
             page = html_text(workspace, figure_id, _view(workspace), theme)
         except ConceptFragmentationError as error:
-            return _refusal(error)
+            return refusal(error)
         return _attachment(page.encode(), f"{figure_id}.html", "text/html; charset=utf-8")
 
     @server.get(f"{prefix}{REPORT_ADDRESS}")
@@ -65,7 +65,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             view = _view(workspace)
             page = report_of(workspace, view)
         except ConceptFragmentationError as error:
-            return _refusal(error)
+            return refusal(error)
         name = f"report-{view.analysis_id or ('unsaved' if view.draft else 'demo')}.html"
         return _attachment(page.encode(), name, "text/html; charset=utf-8")
 
@@ -110,7 +110,8 @@ FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
 }
 
 
-def _refusal(error: ConceptFragmentationError) -> flask.Response:
+def refusal(error: ConceptFragmentationError) -> flask.Response:
+    """Say why something is not handed out."""
     status = 404 if isinstance(error, NotFoundError) else 400
     return flask.Response(str(error), status=status, mimetype="text/plain")
 

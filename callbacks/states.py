@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from dash import Dash, Input, Output, State
@@ -18,10 +18,12 @@ from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.saved_views import saved_view
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import short_date, title
+from concept_fragmentation.components.words import title
 
 STATE_TYPE: Final = "token_sankey"
+STATES_LISTED: Final = 50
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -30,6 +32,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.STATE_CHOICE, "options"),
         Output(ids.STATE_CHOICE, "value"),
+        Output(ids.STATE_NOTE, "children"),
         Input(ids.ANALYSIS_VIEW, "data"),
         Input(ids.LIBRARY, "data"),
         State(ids.STATE_CHOICE, "value"),
@@ -37,9 +40,9 @@ def register(app: Dash, workspace: Workspace) -> None:
     )
     def offer_states(
         query: str | None, _library: str | None, chosen: str | None
-    ) -> tuple[list[dict[str, str]], str | None]:
-        options = state_options(workspace, needed(query))
-        return options, chosen if any(o["value"] == chosen for o in options) else None
+    ) -> tuple[list[dict[str, Any]], str | None, str]:
+        options, said = state_options(workspace, needed(query))
+        return options, chosen if any(o["value"] == chosen for o in options) else None, said
 
     @app.callback(
         Output(ids.LIBRARY, "data", allow_duplicate=True),
@@ -110,14 +113,30 @@ def delete_state(workspace: Workspace, state_id: str | None) -> str:
     return f"Deleted the view '{title(name)}'."
 
 
-def state_options(workspace: Workspace, view: View) -> list[dict[str, str]]:
-    """Return the saved views of the analysis shown as options."""
+def state_options(workspace: Workspace, view: View) -> tuple[list[dict[str, Any]], str]:
+    """Return the saved views of the analysis shown as options, newest first, and what to say."""
     if view.analysis_id is None:
-        return []
-    return [
-        {
-            "label": f"{title(state['state_name'], 60)} · {short_date(state['timestamp'])}",
-            "value": state["state_id"],
-        }
-        for state in workspace.store.list_visualization_states(view.analysis_id)
-    ]
+        return [], "Views are kept with a saved analysis."
+    analysis = workspace.shown(view).analysis
+    saved = {v["version"]: v["timestamp"] for v in workspace.store.list_versions(view.analysis_id)}
+    states = workspace.store.list_visualization_states(view.analysis_id)
+    options = []
+    for state in states[:STATES_LISTED]:
+        config = workspace.store.load_visualization_state(state["state_id"])["config"]
+        looked = replace(View.from_dict(config), analysis_id=view.analysis_id)
+        if looked.version not in saved:
+            looked = replace(looked, version=max(saved))
+        options.append(
+            saved_view(
+                analysis,
+                state["state_id"],
+                state["state_name"],
+                looked,
+                made=state["timestamp"],
+                saved=saved[looked.version],
+            )
+        )
+    if not states:
+        return [], "There is none yet."
+    more = len(states) - len(options)
+    return options, f"{more:,} older ones are not listed." if more else ""

@@ -11,6 +11,8 @@ from dash import dcc, html
 
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import GRID_OPTIONS, card, section
+from concept_fragmentation.components.thumbnail import thumbnail_address
+from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import short_date, title
 
 BLOCK_ROWS: Final = 100
@@ -18,6 +20,14 @@ BLOCK_ROWS: Final = 100
 EDITABLE: Final = ("name", "tags", "notes")
 
 _COLUMNS: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "field": "thumbnail",
+        "headerName": "token flow",
+        "cellRenderer": "CfThumbnail",
+        "width": 146,
+        "sortable": False,
+        "resizable": False,
+    },
     {"field": "name", "headerName": "name", "flex": 3, "minWidth": 180, "editable": True},
     {"field": "model", "headerName": "model", "flex": 1, "minWidth": 110},
     {"field": "tokens", "headerName": "tokens", "type": "rightAligned", "width": 100},
@@ -106,7 +116,7 @@ def library_grid() -> dag.AgGrid:
     """Return the table, which asks the server for rows as they are scrolled to."""
     options: dict[str, Any] = {
         **GRID_OPTIONS,
-        "rowHeight": 36,
+        "rowHeight": 56,
         "cacheBlockSize": BLOCK_ROWS,
         "maxBlocksInCache": 50,
         "rowSelection": {"mode": "multiRow", "checkboxes": True, "headerCheckbox": False},
@@ -127,8 +137,10 @@ def library_grid() -> dag.AgGrid:
 
 def library_row(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an analysis as a row of the table."""
+    view = View(analysis_id=str(item["analysis_id"]), version=int(item["version"]))
     return {
-        "id": str(item["analysis_id"]),
+        "id": view.analysis_id,
+        "thumbnail": thumbnail_address(view, str(item["timestamp"])),
         "name": title(str(item["name"]), 200),
         "model": title(str(item["model_name"]), 60),
         "tokens": int(item["num_tokens"]),

@@ -8,6 +8,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import (
+    aria,
     card,
     field,
     labelled,
@@ -153,7 +154,23 @@ def _states() -> html.Div:
         [
             _name(ids.STATE_NAME, "Name of the view", "For example: late layers, nouns"),
             html.Div([_button("Save view", ids.STATE_SAVE, "primary")], className="cf-actions"),
-            _choice(ids.STATE_CHOICE, "Saved view", "Choose a saved view"),
+            html.Div(
+                [
+                    html.Span("Saved views", className="cf-label"),
+                    dbc.RadioItems(
+                        id=ids.STATE_CHOICE,
+                        options=[],
+                        class_name="cf-states",
+                        input_class_name="btn-check",
+                        label_class_name="cf-state",
+                        label_checked_class_name="active",
+                    ),
+                    html.Span(id=ids.STATE_NOTE, className="cf-hint"),
+                ],
+                className="cf-field",
+                role="group",
+                **aria(label="Saved views"),
+            ),
             html.Div(
                 [
                     _button("Restore view", ids.STATE_RESTORE),

@@ -207,7 +207,8 @@ def test_a_view_is_saved_and_restored_after_a_reload(server: Any, open_page: Ope
     page.get_by_role("button", name="Save view").click()
     expect(page.get_by_text("Saved the view 'late'.")).to_be_visible()
     page.goto(f"{server.url}?v=1&a={analysis_id}&w=0-2")
-    choose(page, ids.STATE_CHOICE, "late")
+    listed = page.locator(f"#{ids.STATE_CHOICE}")
+    listed.get_by_text("late", exact=True).click()
     page.get_by_role("button", name="Restore view").click()
     page.wait_for_url(re.compile(r"w=1-2"))
     for choice in ("c=path", "m=2", "t=3", "s=node.1.2"):

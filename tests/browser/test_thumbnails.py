@@ -1,0 +1,73 @@
+"""Small pictures of flows, in the library and beside saved views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from concept_fragmentation.app import demo_analysis
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.view import View
+
+Open = Callable[..., Page]
+
+LOADED = "image => image.complete && image.naturalWidth > 0"
+
+
+@pytest.fixture(scope="module")
+def stories(server: Any) -> str:
+    """Return the id of a copy of the demo that has saved views."""
+    data = demo_analysis()["analysis_data"]
+    store = server.store
+    saved: str = store.save_analysis_results(data, "gpt2", "text", name="<i>stories</i>")
+    for name, view in {
+        "late": View(analysis_id=saved, version=1, first=2, last=4, tokens=(1,)),
+        "<b>early</b>": View(analysis_id=saved, version=1, tab="paths", first=0, last=1),
+    }.items():
+        store.save_visualization_state(saved, view.to_dict(), "token_sankey", name)
+    return saved
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_library_shows_a_picture_of_each_analysis_in_the_theme_of_the_page(
+    server: Any, stories: str, open_page: Open, dark: bool
+) -> None:
+    # The system's theme is the other one.
+    page = open_page(f"{server.url}{View(tab='library').to_query()}", dark=not dark)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    picture = page.get_by_role("img", name="Token flow of <i>stories</i>")
+    expect(picture).to_be_visible()
+    page.wait_for_function(LOADED, arg=picture.element_handle())
+    expect(picture).to_have_css("color-scheme", "dark" if dark else "light")
+    page.evaluate("localStorage.clear()")
+
+
+def test_saved_views_are_listed_with_pictures_and_chosen_with_the_keyboard(
+    server: Any, stories: str, open_page: Open
+) -> None:
+    page = open_page(f"{server.url}{View(tab='persistence', analysis_id=stories).to_query()}")
+    views = page.get_by_role("group", name="Saved views")
+    pictures = views.get_by_role("img")
+    expect(pictures).to_have_count(2)
+    for picture in pictures.all():
+        page.wait_for_function(LOADED, arg=picture.element_handle())
+    expect(views).to_contain_text("<b>early</b>")
+    expect(
+        views.get_by_role("img", name="Token flow: Overview · block_2 to block_4")
+    ).to_be_visible()
+    views.get_by_role("radio").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    expect(views.locator(".cf-state.active")).to_contain_text("late")
+    page.get_by_role("button", name="Restore view").click()
+    page.wait_for_url(lambda url: "w=2-4" in url and "t=1" in url)
+
+
+def test_on_a_narrow_screen_saved_views_fit(server: Any, stories: str, open_page: Open) -> None:
+    address = f"{server.url}{View(tab='persistence', analysis_id=stories).to_query()}"
+    page = open_page(address, width=390)
+    expect(page.locator(f"#{ids.STATE_CHOICE} img").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
