@@ -158,10 +158,19 @@ def transitions(handle: Source, source: int, target: int, theme: str = "light") 
     return metrics.transition_heatmap(analysis, source, target, theme)
 
 
-def cluster_sizes(handle: Source, window: Window = None, theme: str = "light") -> go.Figure:
-    """How many tokens each cluster of a window's layers holds."""
+def cluster_sizes(
+    handle: Source,
+    window: Window = None,
+    *,
+    selected: Sequence[tuple[int, int]] = (),
+    theme: str = "light",
+) -> go.Figure:
+    """How many tokens each cluster of a window's layers holds.
+
+    `selected` clusters are framed; each is an index of a labelled layer and a raw cluster id.
+    """
     analysis, chosen = _window(_analysis(handle), window)
-    return metrics.cluster_sizes(analysis, chosen, theme)
+    return metrics.cluster_sizes(analysis, chosen, theme, selected=selected)
 
 
 def cluster_entropy(handle: Source, window: Window = None, theme: str = "light") -> go.Figure:

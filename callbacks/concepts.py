@@ -37,6 +37,10 @@ from concept_fragmentation.components.typical import (
 )
 from concept_fragmentation.components.view import View
 
+NOTHING_SELECTED: Final = (
+    "Click a bar in the cluster sizes, and the tokens that are typical of its cluster are listed."
+)
+
 
 def register(app: Dash, workspace: Workspace) -> None:
     """List the tokens that are typical of the selected cluster."""
@@ -56,7 +60,7 @@ def typical(workspace: Workspace, view: View) -> list[Component]:
         return [empty_state(NO_LABELS)]
     found = _of_cluster(workspace, view)
     if found is None:
-        return [empty_state("Click a cluster in the token flow to see what is typical of it.")]
+        return [empty_state(NOTHING_SELECTED)]
     layer, cluster, tokens = found
     return cluster_token_list(workspace.shown(view).analysis, layer, cluster, tokens)
 

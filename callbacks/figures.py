@@ -31,6 +31,7 @@ _CLICKED: Final = (
     ids.HEAD_ENTROPY,
     ids.ATTENTION_FLOW,
     ids.TRAJECTORIES,
+    ids.CLUSTER_SIZES,
     ids.STATE_MAP,
     ids.DIFFERENCE_FLOW,
 )

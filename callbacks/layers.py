@@ -48,6 +48,14 @@ def _concepts(workspace: Workspace, view: View, theme: str) -> Drawing:
     return concept_metrics(analysis, theme) or missing_concepts(analysis)
 
 
+def _sizes(workspace: Workspace, view: View, theme: str) -> Drawing:
+    window = workspace.window(view)
+    if window is None:
+        return NO_LABELS
+    analysis = workspace.shown(view).analysis
+    return cluster_sizes(analysis, window, theme, selected=view.selected_clusters)
+
+
 SOURCES: Final[Mapping[str, Source]] = {
     ids.CONCEPTS: Source(
         _concepts,
@@ -55,9 +63,9 @@ SOURCES: Final[Mapping[str, Source]] = {
         call_of("concept_metrics"),
     ),
     ids.CLUSTER_SIZES: Source(
-        of_window(cluster_sizes),
+        _sizes,
         frame_of_window(data.cluster_sizes_frame),
-        call_of("cluster_sizes", "window"),
+        call_of("cluster_sizes", "window", "selected"),
     ),
     ids.CLUSTER_ENTROPY: Source(
         of_window(cluster_entropy),

@@ -47,6 +47,7 @@ def call_of(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
             "tokens": list(view.tokens),
             "highlighted_tokens": list(view.tokens),
             "highlighted_paths": list(view.paths),
+            "selected": list(view.selected_clusters),
         }
         return Call(function, {name: said[name] for name in choices})
 

@@ -225,8 +225,8 @@ def _dashboard(max_upload: int) -> html.Div:
                     ],
                 ),
             ),
-            _shown_in_tabs(ids.SIMILARITY_SECTION, similarity_section()),
             _shown_in_tabs(ids.MAP_SECTION, map_section()),
+            _shown_in_tabs(ids.SIMILARITY_SECTION, similarity_section()),
             _shown_in_tabs(
                 ids.PATH_ATTENTION_SECTION,
                 section(

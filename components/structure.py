@@ -46,8 +46,8 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
     "concepts": (
         ids.WINDOW_SECTION,
         ids.CLUSTERS_SECTION,
-        ids.SIMILARITY_SECTION,
         ids.MAP_SECTION,
+        ids.SIMILARITY_SECTION,
     ),
     "path-attention": (ids.WINDOW_SECTION, ids.PATH_ATTENTION_SECTION),
     "compare": (ids.WINDOW_SECTION, ids.COMPARE_SECTION),
@@ -94,7 +94,7 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.ATTENTION_FLOW: Place("attention flow", ids.WEIGHTS_SECTION, "influx", 480),
     ids.ROLLOUT_OF_TOKEN: Place("rollout of a token", ids.WEIGHTS_SECTION, "tokens", 480),
     ids.CONCEPTS: Place("concept metrics by layer", ids.CLUSTERS_SECTION, "analysis"),
-    ids.CLUSTER_SIZES: Place("cluster sizes", ids.CLUSTERS_SECTION, "window"),
+    ids.CLUSTER_SIZES: Place("cluster sizes", ids.CLUSTERS_SECTION, "sizes"),
     ids.CLUSTER_ENTROPY: Place("cluster entropy", ids.CLUSTERS_SECTION, "window"),
     ids.SIMILARITY_AMI: Place("similarity of clusterings", ids.SIMILARITY_SECTION, "analysis", 420),
     ids.SIMILARITY_CKA: Place(

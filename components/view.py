@@ -62,6 +62,7 @@ Part = Literal[
     "influx",
     "comparison",
     "map",
+    "sizes",
     "nothing",
 ]
 
@@ -84,6 +85,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
     "map": ("selection", "first", "tokens"),
+    "sizes": ("first", "last", "selection"),
     "nothing": (),
 }
 
@@ -242,6 +244,16 @@ class View:
             other=other if isinstance(other, str) else None,
             other_version=_integer(config.get("compared_version")),
         )
+
+    @property
+    def selected_clusters(self) -> tuple[tuple[int, int], ...]:
+        """The selected cluster as (layer, cluster), or the two that the selected band connects."""
+        if self.selection is None:
+            return ()
+        if self.selection[0] == "node":
+            return (self.selection[1:],)
+        _, layer, source, target = self.selection
+        return ((layer, source), (layer + 1, target))
 
     def part(self, part: Part) -> str:
         """Return the query of that part of the view: equal as long as nothing in it changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -25,6 +25,8 @@ from concept_fragmentation.components.text import plotly_name
 
 # More rows or columns than this can't be read; the largest clusters are shown.
 MOST_CLUSTERS: Final = 60
+
+_BAR_GAP: Final = 0.2
 
 
 def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
@@ -122,31 +124,49 @@ def path_metric_distributions(
     )
 
 
-def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light") -> go.Figure:
-    """Draw how many tokens each cluster holds in each layer of the window."""
+def cluster_sizes(
+    analysis: Analysis,
+    window: LayerWindow,
+    theme: str = "light",
+    *,
+    selected: Collection[tuple[int, int]] = (),
+) -> go.Figure:
+    """Draw how many tokens each cluster holds in each layer of the window.
+
+    `customdata` of a cluster begins with "node", its layer and its id. `selected` are clusters as
+    (index among the labelled layers, raw id); they are framed.
+    """
     # One trace that is stacked here, not one for each cluster: there may be thousands.
     x, y, base, colours, labels, customdata = [], [], [], [], [], []
+    frames = []
     for i, (ids, sizes) in enumerate(zip(window.cluster_ids, window.cluster_sizes, strict=True)):
         aligned = _aligned(analysis, window.first + i, ids)
         total, top = max(int(sizes.sum()), 1), 0
         name = plotly_name(window.layers[i])
         shown = _largest(sizes, aligned)
-        parts = [
-            (int(sizes[k]), cluster_colour(int(aligned[k]), theme), f"C{ids[k]}", str(aligned[k]))
+        parts: list[tuple[list[Any], int, str, str, str]] = [
+            (
+                ["node", window.first + i, int(ids[k])],
+                int(sizes[k]),
+                cluster_colour(int(aligned[k]), theme),
+                f"C{ids[k]}",
+                str(aligned[k]),
+            )
             for k in shown.tolist()
         ]
         if others := len(ids) - len(shown):
-            rest = total - sum(size for size, *_ in parts)
-            parts.append(
-                (rest, ink(theme).muted, f"{others:,} smaller clusters", "of each its own")
-            )
-        for size, colour, label, meaning in parts:
+            rest = total - sum(size for _, size, *_ in parts)
+            several = f"{others:,} smaller clusters"
+            parts.append(([None] * 3, rest, ink(theme).muted, several, "of each its own"))
+        for key, size, colour, label, meaning in parts:
             x.append(i)
             y.append(size)
             base.append(top)
             colours.append(colour)
             labels.append(label)
-            customdata.append([size / total, meaning, name])
+            customdata.append([*key, size / total, meaning, name])
+            if (key[1], key[2]) in selected:
+                frames.append(_frame(i, top, size, theme))
             top += size
     trace = {
         "type": "bar",
@@ -161,8 +181,8 @@ def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light")
         "textfont": {"color": [text_on(colour) for colour in colours], "size": 10},
         "marker": {"color": colours, "line": {"color": ink(theme).surface, "width": 1}},
         "hovertemplate": (
-            "<b>%{text}</b>, %{customdata[2]}<br>%{y:,} tokens (%{customdata[0]:.1%})"
-            "<br>aligned cluster %{customdata[1]}<extra></extra>"
+            "<b>%{text}</b>, %{customdata[5]}<br>%{y:,} tokens (%{customdata[3]:.1%})"
+            "<br>aligned cluster %{customdata[4]}<extra></extra>"
         ),
     }
     return new_figure(
@@ -170,12 +190,26 @@ def cluster_sizes(analysis: Analysis, window: LayerWindow, theme: str = "light")
         "same colour: same cluster, aligned across layers",
         theme,
         [trace],
+        shapes=frames,
         barmode="overlay",
-        bargap=0.2,
+        bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},
         xaxis=layer_axis(window.layers),
         yaxis={"title": {"text": "tokens"}, "nticks": 6},
     )
+
+
+def _frame(place: int, base: int, size: int, theme: str) -> dict[str, Any]:
+    """The frame around one of the stacked bars."""
+    half = (1 - _BAR_GAP) / 2
+    return {
+        "type": "rect",
+        "x0": place - half,
+        "x1": place + half,
+        "y0": base,
+        "y1": base + size,
+        "line": {"color": ink(theme).text, "width": 3},
+    }
 
 
 def cluster_entropy(

@@ -198,7 +198,7 @@ def _lines(
     # Wide lines below thin ones.
     for (colour, width), members in sorted(groups.items(), key=lambda item: -item[0][1]):
         x, y = _points(lanes.middles[members], bar)
-        says: list[list[str] | None] = []
+        says: list[list[Any] | None] = []
         for rank in members:
             found = by_path[starts[rank] : starts[rank + 1]][:_EXAMPLES].tolist()
             count = int(window.counts[rank])
@@ -208,7 +208,7 @@ def _lines(
                 f"<b>{_path(window.paths[rank].tolist())}</b><br>{count:,} tokens "
                 f"({100 * count / window.num_counted:.1f} %)<br>{examples}{more}"
             )
-            says += [[said]] * (2 * len(window.layers))
+            says += [[*key, said] for key in _corners(window, rank)]
             says.append(None)
         traces.append(
             {
@@ -218,15 +218,27 @@ def _lines(
                 "mode": "lines",
                 "line": {"width": width, "color": faded(colour, 0.45 if dimmed else 0.6)},
                 "customdata": says,
-                "hovertemplate": "%{customdata[0]}<extra></extra>",
+                "hovertemplate": "%{customdata[3]}<extra></extra>",
             }
         )
     return traces
 
 
+def _corners(window: LayerWindow, rank: int) -> list[list[Any]]:
+    """What a click on each corner of a path's line says: the cluster at whose bar it is.
+
+    Where a line begins and ends at a bar, Plotly takes a click on the bar for one on the line.
+    """
+    keys = [
+        ["node", window.first + i, cluster] for i, cluster in enumerate(window.paths[rank].tolist())
+    ]
+    return [key for key in keys for _ in range(2)]
+
+
 def _bars(
     analysis: Analysis, window: LayerWindow, lanes: _Lanes, bar: float, theme: str
 ) -> dict[str, Any]:
+    """The clusters; `customdata` begins with what a click on one says."""
     x, base, sizes, colours, labels, customdata = [], [], [], [], [], []
     for i, ids in enumerate(window.cluster_ids):
         name = plotly_name(window.layers[i])
@@ -243,7 +255,8 @@ def _bars(
                 sizes.append(size)
                 colours.append(cluster_colour(mapping[cluster], theme))
                 labels.append(str(cluster))
-                customdata.append([name, size / window.num_counted, mapping[cluster]])
+                key = ["node", window.first + i, cluster]
+                customdata.append([*key, name, size / window.num_counted, mapping[cluster]])
     return {
         "type": "bar",
         "x": x,
@@ -258,8 +271,8 @@ def _bars(
         "textfont": {"size": 10, "color": [text_on(colour) for colour in colours]},
         "customdata": customdata,
         "hovertemplate": (
-            "<b>C%{text}</b>, %{customdata[0]}<br>%{y:,} tokens (%{customdata[1]:.1%})"
-            "<br>aligned cluster %{customdata[2]}<extra></extra>"
+            "<b>C%{text}</b>, %{customdata[3]}<br>%{y:,} tokens (%{customdata[4]:.1%})"
+            "<br>aligned cluster %{customdata[5]}<extra></extra>"
         ),
         # Bars are drawn below lines otherwise.
         "zorder": 1,
@@ -274,7 +287,7 @@ class _Traced:
     label: str
     colour: str
     count: int
-    stops: list[list[str]]
+    corners: list[list[Any]]
 
 
 def _traced(
@@ -302,10 +315,7 @@ def _traced(
             label,
             ink(theme).accent if len(chosen) == 1 else path_colour(i, theme),
             count,
-            [
-                [label, name, f"C{cluster}"]
-                for name, cluster in zip(names, window.paths[rank].tolist(), strict=True)
-            ],
+            [[*key, label, names[key[1] - window.first]] for key in _corners(window, rank)],
         )
         for i, (rank, label, count) in enumerate(chosen)
     ]
@@ -320,10 +330,10 @@ def _on_top(lanes: _Lanes, line: _Traced, scale: float, bar: float) -> dict[str,
         "mode": "lines+markers",
         "line": {"color": line.colour, "width": max(_width(line.count * scale), 3.0)},
         # One on the right of each bar, where its number isn't.
-        "marker": {"size": [0, 7] * len(line.stops), "line": {"width": 0}, "opacity": 1},
-        "customdata": [stop for stop in line.stops for _ in range(2)],
+        "marker": {"size": [0, 7] * (len(line.corners) // 2), "line": {"width": 0}, "opacity": 1},
+        "customdata": line.corners,
         "hovertemplate": (
-            "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]}<extra></extra>"
+            "<b>%{customdata[3]}</b><br>%{customdata[4]}, C%{customdata[2]}<extra></extra>"
         ),
         "zorder": 2,
     }

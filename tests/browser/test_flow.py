@@ -113,6 +113,40 @@ def test_clicking_a_band_lists_the_tokens_that_move(
     page.wait_for_url(re.compile(r"s=node\."))
 
 
+def click_bar(page: Page, figure_id: str, number: int) -> None:
+    """Click a bar of a figure, near its left edge, where lines of paths may end."""
+    bar = page.locator(f"#{figure_id} .bars .point path").nth(number)
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    assert box is not None
+    x, y = box["x"] + 3, box["y"] + box["height"] / 2
+    page.mouse.move(x, y, steps=3)
+    # Plotly looks what is below the pointer a moment later.
+    expect(page.locator(f"#{figure_id} .hoverlayer .hovertext")).to_be_visible()
+    click_at(page, x, y)
+
+
+def test_a_cluster_is_selected_by_its_bar_in_the_sizes_and_is_framed_there(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="concepts", analysis_id=awkward))
+    expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text("Click a bar in the cluster sizes")
+    click_bar(page, ids.CLUSTER_SIZES, 4)
+    # The second bar of the second layer, in the order of what the clusters are aligned to.
+    page.wait_for_url(re.compile(r"s=node\.1\.0"))
+    expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text("Typical of cluster 0 of layer_1")
+    expect(page.locator(f"#{ids.CLUSTER_SIZES} .shapelayer path")).to_have_count(1)
+
+
+def test_a_cluster_is_selected_by_its_bar_in_the_trajectories(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="paths", analysis_id=awkward))
+    click_bar(page, ids.TRAJECTORIES, 3)
+    page.wait_for_url(re.compile(r"s=node\.1\."))
+    assert "of layer_1" in title_of(page)
+
+
 def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
     server: Any, open_page: Open
 ) -> None:

@@ -120,6 +120,19 @@ def test_a_layers_bars_stand_on_each_other_and_hold_all_its_tokens(
     assert tops == {0: 12, 1: 13, 2: 13}
 
 
+def test_each_bar_says_its_cluster_and_the_selected_ones_are_framed(build: Build) -> None:
+    analysis, _ = build(LABELS)
+    window = layer_window(analysis, 1, 2)
+    figure = cluster_sizes(analysis, window, selected=[(1, 0), (2, 99)])
+    (bars,) = figure.data
+    for says, place, label in zip(bars.customdata, bars.x, bars.text, strict=True):
+        assert says[:3] == ["node", 1 + place, int(label[1:])]
+    (frame,) = figure.layout.shapes
+    (framed,) = [i for i, says in enumerate(bars.customdata) if says[1:3] == [1, 0]]
+    assert frame.x0 < bars.x[framed] < frame.x1
+    assert [frame.y0, frame.y1] == [bars.base[framed], bars.base[framed] + bars.y[framed]]
+
+
 def test_what_is_beyond_the_largest_clusters_is_one_grey_bar(build: Build) -> None:
     analysis, window = build([[i // 2 if i > 50 else i, 0] for i in range(200)])
     (bars,) = cluster_sizes(analysis, window).data
@@ -128,6 +141,7 @@ def test_what_is_beyond_the_largest_clusters_is_one_grey_bar(build: Build) -> No
     assert sum(bars.y[i] for i in first) == 200
     assert bars.marker.color[first[-1]] == ink("light").muted
     assert "smaller clusters" in bars.text[first[-1]]
+    assert bars.customdata[first[-1]][0] is None
 
 
 def test_entropy_stays_below_that_of_equal_clusters(build: Build) -> None:

@@ -74,9 +74,10 @@ def test_bars_are_as_high_as_their_clusters_have_counted_tokens(build: Build) ->
     analysis, window = build([*LABELS, [0, -1, 0]])
     bars = bars_of(trajectory_lines(analysis, window))
     counted = analysis.labels[window.path_of_token >= 0]
-    for layer, cluster, size, colour in zip(
-        bars.x, bars.text, bars.y, bars.marker.color, strict=True
+    for layer, cluster, size, colour, says in zip(
+        bars.x, bars.text, bars.y, bars.marker.color, bars.customdata, strict=True
     ):
+        assert says[:3] == ["node", layer, int(cluster)]
         assert size == (counted[:, layer] == int(cluster)).sum()
         mapping = analysis.aligned.raw_to_aligned[layer]
         assert colour == cluster_colour(mapping[int(cluster)])
@@ -96,9 +97,10 @@ def test_every_line_runs_through_the_bars_of_its_clusters(build: Build) -> None:
             if says is None:
                 assert np.isnan(y)
                 continue
-            path = [int(c) for c in says[0].split("</b>")[0].removeprefix("<b>").split("→")]
+            path = [int(c) for c in says[3].split("</b>")[0].removeprefix("<b>").split("→")]
             low, high = spans[round(float(x)), path[round(float(x))]]
             assert low <= y <= high
+            assert says[:3] == ["node", round(float(x)), path[round(float(x))]]
             seen.append(tuple(path))
     assert set(seen) == {tuple(path) for path in window.paths.tolist()}
     assert set(np.bincount(window.path_of_token)) == set(window.counts)
@@ -119,8 +121,8 @@ def test_highlighted_tokens_and_paths_are_on_top_in_their_colours(build: Build) 
     )
     token, path = figure.data[-2:]
     assert [token.line.color, path.line.color] == [path_colour(0), path_colour(1)]
-    assert token.customdata[0] == ["“t11” at 11", "layer_0", "C2"]
-    assert [says[2] for says in path.customdata[::2]] == ["C0", "C1", "C0"]
+    assert token.customdata[0] == ["node", 0, 2, "“t11” at 11", "layer_0"]
+    assert [says[2] for says in path.customdata[::2]] == [0, 1, 0]
     assert "t11" in figure.layout.annotations[0].text
     alone = trajectory_lines(analysis, window, highlighted_tokens=[11])
     assert alone.data[-1].line.color == ink("light").accent

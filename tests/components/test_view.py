@@ -141,3 +141,9 @@ def test_a_part_is_equal_as_long_as_nothing_in_it_changed() -> None:
     coloured = View(analysis_id="a", version=1, first=0, last=3, colour_by="path")
     assert view.part("window") == coloured.part("window")
     assert view.part("flow") != coloured.part("flow")
+
+
+def test_a_selected_band_selects_the_clusters_that_it_connects() -> None:
+    assert View().selected_clusters == ()
+    assert View(selection=("node", 3, 5)).selected_clusters == ((3, 5),)
+    assert View(selection=("link", 3, 5, 0)).selected_clusters == ((3, 5), (4, 0))
