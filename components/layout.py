@@ -167,6 +167,24 @@ def _dashboard(max_upload: int) -> html.Div:
                     **aria(label="Summary of the layer window"),
                 ),
             ),
+            _shown_in_tabs(
+                ids.PATH_ATTENTION_SECTION,
+                section(
+                    ids.PATH_ATTENTION_SECTION,
+                    "Path and attention",
+                    "Do tokens that attend to each other travel together? Below are their paths "
+                    "and their attention; what you select is highlighted in both.",
+                    [
+                        html.Div(
+                            [
+                                figure_card(ids.PATH_ATTENTION_LAYERS),
+                                figure_card(ids.PATH_ATTENTION_TOKENS),
+                            ],
+                            className="cf-grid-narrow-wide",
+                        )
+                    ],
+                ),
+            ),
             _shown_in_tabs(ids.FLOW_SECTION, _token_flow()),
             _shown_in_tabs(ids.GLANCE_SECTION, _at_a_glance()),
             _shown_in_tabs(
@@ -227,18 +245,6 @@ def _dashboard(max_upload: int) -> html.Div:
             ),
             _shown_in_tabs(ids.MAP_SECTION, map_section()),
             _shown_in_tabs(ids.SIMILARITY_SECTION, similarity_section()),
-            _shown_in_tabs(
-                ids.PATH_ATTENTION_SECTION,
-                section(
-                    ids.PATH_ATTENTION_SECTION,
-                    "Path and attention",
-                    "Do tokens that attend to each other travel together?",
-                    [
-                        figure_card(ids.PATH_ATTENTION_LAYERS),
-                        figure_card(ids.PATH_ATTENTION_TOKENS),
-                    ],
-                ),
-            ),
             _shown_in_tabs(ids.COMPARE_SECTION, compare_section()),
             _shown_in_tabs(ids.LIBRARY_SECTION, library_section()),
             _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel(max_upload)),

@@ -49,7 +49,12 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
         ids.MAP_SECTION,
         ids.SIMILARITY_SECTION,
     ),
-    "path-attention": (ids.WINDOW_SECTION, ids.PATH_ATTENTION_SECTION),
+    "path-attention": (
+        ids.WINDOW_SECTION,
+        ids.PATH_ATTENTION_SECTION,
+        ids.FLOW_SECTION,
+        ids.WEIGHTS_SECTION,
+    ),
     "compare": (ids.WINDOW_SECTION, ids.COMPARE_SECTION),
     "library": (ids.LIBRARY_SECTION,),
     "persistence": (ids.PERSISTENCE,),
@@ -108,7 +113,7 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.MOVED_TOKENS: Place("tokens that moved most", ids.COMPARE_SECTION, "comparison", 520),
     ids.LIBRARY_TABLE: Place("library", ids.LIBRARY_SECTION, "nothing", is_image=False),
     ids.PATH_ATTENTION_LAYERS: Place(
-        "path and attention by layer", ids.PATH_ATTENTION_SECTION, "analysis", 360
+        "path and attention by layer", ids.PATH_ATTENTION_SECTION, "analysis", 420
     ),
     ids.PATH_ATTENTION_TOKENS: Place(
         "path and attention by token", ids.PATH_ATTENTION_SECTION, "tokens", 420

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.components import ids
@@ -42,7 +42,10 @@ def address(server: Any, **choices: Any) -> str:
 
 def click_node(page: Page, number: int) -> None:
     """Click the middle of a cluster's bar with a real mouse."""
-    node = page.locator(f"#{ids.SANKEY} .sankey-node rect").nth(number)
+    click_at_middle(page, page.locator(f"#{ids.SANKEY} .sankey-node rect").nth(number))
+
+
+def click_at_middle(page: Page, node: Locator) -> None:
     node.scroll_into_view_if_needed()
     box = node.bounding_box()
     assert box is not None
@@ -145,6 +148,21 @@ def test_a_cluster_is_selected_by_its_bar_in_the_trajectories(
     click_bar(page, ids.TRAJECTORIES, 3)
     page.wait_for_url(re.compile(r"s=node\.1\."))
     assert "of layer_1" in title_of(page)
+
+
+def test_a_token_chosen_in_the_attention_is_highlighted_in_its_path_beside_it(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="path-attention", tokens=(20,)))
+    marked = page.locator(f"#{ids.ATTENTION_MATRIX} .shapelayer path")
+    legend = page.locator(f"#{ids.SANKEY} .annotation").filter(has_text="■")
+    expect(legend).to_contain_text("at 20")
+    expect(marked).to_have_count(2)
+    # The input tokens stand in the first column of what flows into the token.
+    click_at_middle(page, page.locator(f"#{ids.ATTENTION_FLOW} .sankey-node rect").first)
+    page.wait_for_url(re.compile(r"t=\d+\.20"))
+    expect(legend).to_have_count(1)
+    expect(marked).to_have_count(4)
 
 
 def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
