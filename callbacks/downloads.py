@@ -7,11 +7,10 @@ from typing import Final
 
 import flask
 import pandas as pd
-from dash import ALL, Dash, Input, Output, State
+from dash import Dash
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import concepts, flow
-from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
 from concept_fragmentation.callbacks.report import report_of
 from concept_fragmentation.callbacks.views import known_theme
@@ -26,7 +25,7 @@ from concept_fragmentation.persistence import NotFoundError
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Serve exports, figures and reports; the links to these two follow the view."""
+    """Serve exports, figures and reports."""
     server: flask.Flask = app.server
     prefix = app.config.routes_pathname_prefix
 
@@ -68,19 +67,6 @@ def register(app: Dash, workspace: Workspace) -> None:
             return refusal(error)
         name = f"report-{view.analysis_id or ('unsaved' if view.draft else 'demo')}.html"
         return _attachment(page.encode(), name, "text/html; charset=utf-8")
-
-    in_browser(
-        app,
-        "downloads",
-        "addresses",
-        Output({"type": ids.CSV_LINK, "index": ALL}, "href"),
-        Output({"type": ids.HTML_LINK, "index": ALL}, "href"),
-        Output(ids.REPORT_LINK, "href"),
-        Input(ids.VIEW, "data"),
-        Input(ids.THEME, "data"),
-        State({"type": ids.CSV_LINK, "index": ALL}, "id"),
-        State({"type": ids.HTML_LINK, "index": ALL}, "id"),
-    )
 
 
 def _view(workspace: Workspace) -> View:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx
+from dash import Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.browser import in_browser
@@ -27,15 +27,15 @@ def register(app: Dash, workspace: Workspace) -> None:
         Output(ids.PYTHON_TITLE, "children"),
         Output(ids.PYTHON_CODE, "children"),
         Output(ids.PYTHON_COPY, "children"),
-        Input({"type": ids.PYTHON, "index": ALL}, "n_clicks"),
+        Input(ids.PYTHON_ASKED, "data"),
         State(ids.VIEW, "data"),
         State(ids.THEME, "data"),
         prevent_initial_call=True,
     )
     def show_code(
-        _clicks: Sequence[int | None], query: str | None, theme: str | None
+        asked: Mapping[str, Any] | None, query: str | None, theme: str | None
     ) -> tuple[Any, ...]:
-        figure_id = ctx.triggered_id and ctx.triggered_id["index"]
+        figure_id = str((asked or {}).get("figure"))
         if figure_id not in SOURCES:
             raise PreventUpdate
         view = workspace.settle(needed(query))

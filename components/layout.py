@@ -20,6 +20,7 @@ from concept_fragmentation.components.parts import (
     REPORT_ADDRESS,
     aria,
     card,
+    data,
     downloads,
     figure,
     figure_card,
@@ -54,6 +55,7 @@ def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
                     ids.GESTURE,
                     ids.DESTINATION,
                     ids.UPLOAD_REFUSED,
+                    ids.PYTHON_ASKED,
                     ids.LIBRARY,
                 )
             ),
@@ -127,6 +129,7 @@ def _bar(*, signed_in: bool) -> html.Header:
                             download="report.html",
                             className="cf-link-button cf-bar-link",
                             title="Download all figures and tables of this analysis in one file",
+                            **data(file=REPORT_ADDRESS),
                         ),
                         html.Button(
                             "Copy link",

@@ -9,7 +9,6 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.words import mebibytes
@@ -58,60 +57,25 @@ def card(children: Sequence[Component], *, label: str, class_name: str = "") -> 
 def downloads(figure_id: str, name: str, *, query: str | None = None) -> Component:
     """Return what takes a figure away: a menu, or of what is no image a link to its data as CSV.
 
-    Images are made in the browser (assets/downloads.js), everything else on the server. The
-    addresses follow the view, unless the view that the figure belongs to is given as `query`.
+    The browser writes the menu when it is opened (assets/downloads.js): thirty menus of five
+    entries would be a quarter of the page. Addresses follow that of the page, unless the view that
+    the figure belongs to is given as `query`.
     """
-    if not FIGURES[figure_id].is_image:
-        return html.Div(
-            _link("CSV", f"Download the data of {name} as CSV", ids.CSV_LINK, figure_id, query),
-            className="cf-downloads",
+    if FIGURES[figure_id].is_image:
+        opener = html.Summary(
+            "Download", className="cf-download cf-menu-open", **aria(label=f"Download {name}")
         )
-    images = [
-        html.Button(
-            f"{kind.upper()} image",
-            type="button",
-            className="cf-download",
-            **data(figure=figure_id, format=kind),
-            **aria(label=f"Download {name} as {kind.upper()} image"),
-        )
-        for kind in ("png", "svg")
-    ]
-    page = _link("Web page", f"Download {name} as web page", ids.HTML_LINK, figure_id, query)
-    table = _link("CSV data", f"Download {name} as CSV data", ids.CSV_LINK, figure_id, query)
-    code = html.Button(
-        "Python code",
-        id={"type": ids.PYTHON, "index": figure_id},
-        type="button",
+        return html.Details(opener, className="cf-downloads", **data(figure=figure_id, name=name))
+    file = f"figure/{figure_id}.csv"
+    link = html.A(
+        "CSV",
+        href=f"{file}{query or ''}",
         className="cf-download",
-        **aria(label=f"Show {name} as Python code", haspopup="dialog"),
+        download=f"{figure_id}.csv",
+        **aria(label=f"Download the data of {name} as CSV"),
+        **(data(file=file) if query is None else {}),
     )
-    return html.Details(
-        [
-            html.Summary(
-                "Download", className="cf-download cf-menu-open", **aria(label=f"Download {name}")
-            ),
-            html.Div([*images, page, table, code], className="cf-menu"),
-        ],
-        className="cf-downloads",
-    )
-
-
-def _link(text: str, label: str, kind: str, figure_id: str, query: str | None) -> html.A:
-    """A link to a file that the server makes of a figure."""
-    follows: dict[str, Any] = {"id": {"type": kind, "index": figure_id}} if query is None else {}
-    return html.A(
-        text,
-        href=file_address(figure_id, kind, query or ""),
-        **follows,
-        className="cf-download",
-        download=f"{figure_id}.{kind}",
-        **aria(label=label),
-    )
-
-
-def file_address(figure_id: str, kind: str, query: str) -> str:
-    """Return where the server has a figure as a file; assets/downloads.js builds the same."""
-    return f"figure/{figure_id}.{kind}{query}"
+    return html.Div(link, className="cf-downloads")
 
 
 def figure(figure_id: str, class_name: str = "cf-figure") -> html.Div:

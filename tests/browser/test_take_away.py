@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import plotly.graph_objects as go
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
@@ -31,10 +31,15 @@ def rgb(colour: str) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def take(page: Page, label: str) -> Path:
+def entry_of(page: Page, name: str, label: str) -> Locator:
+    """Open the menu of the figure of that name, and return one of its entries."""
+    page.get_by_label(f"Download {name}", exact=True).click()
+    return page.locator(".cf-downloads[open]").get_by_label(label, exact=True)
+
+
+def take(page: Page, name: str, kind: str) -> Path:
     """Choose an entry of a figure's menu, and return the file that comes."""
-    entry = page.get_by_label(label, exact=True)
-    entry.locator("xpath=ancestor::details/summary").click()
+    entry = entry_of(page, name, f"Download {name} as {kind}")
     with page.expect_download() as download:
         entry.click()
     expect(page.locator(".cf-downloads[open]")).to_have_count(0)
@@ -74,7 +79,7 @@ def test_a_png_has_the_size_of_a_printed_page_on_every_screen(
     server: Any, open_page: Open, width: int
 ) -> None:
     page = open_page(address(server, tab="concepts"), width=width)
-    content = take(page, "Download the cluster sizes as PNG image").read_bytes()
+    content = take(page, "the cluster sizes", "PNG image").read_bytes()
     assert content.startswith(b"\x89PNG")
     across, down = struct.unpack(">II", content[16:24])
     assert abs(across - 3600) <= 4
@@ -84,7 +89,7 @@ def test_a_png_has_the_size_of_a_printed_page_on_every_screen(
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_svg_has_the_colours_of_the_page(server: Any, open_page: Open, dark: bool) -> None:
     page = open_page(address(server, tab="concepts"), width=390, dark=dark)
-    text = take(page, "Download the cluster sizes as SVG image").read_text(encoding="utf-8")
+    text = take(page, "the cluster sizes", "SVG image").read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert rgb(ink("dark" if dark else "light").surface) in text
     assert 'width="720"' in text
@@ -94,7 +99,7 @@ def test_a_web_page_of_a_figure_opens_without_a_network_in_the_theme_it_was_take
     server: Any, open_page: Open, alone: Page
 ) -> None:
     page = open_page(address(server, tab="paths", first=1, last=3))
-    open_file(alone, take(page, "Download the token flow as web page"))
+    open_file(alone, take(page, "the token flow", "web page"))
     expect(alone.locator(".sankey-node").first).to_be_visible()
     nodes = page.locator(f"#{ids.SANKEY} .sankey-node").count()
     expect(alone.locator(".sankey-node")).to_have_count(nodes)
@@ -148,9 +153,7 @@ def test_the_code_of_a_figure_is_shown_copied_and_draws_it(
 ) -> None:
     page = open_page(address(server, tab="paths", first=1, last=3))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    entry = page.get_by_label("Show the token flow as Python code", exact=True)
-    entry.locator("xpath=ancestor::details/summary").click()
-    entry.click()
+    entry_of(page, "the token flow", "Show the token flow as Python code").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Token flow in Python")
     dialog.get_by_role("button", name="Copy").click()
