@@ -17,9 +17,11 @@ from concept_fragmentation.callbacks.library import (
     load,
 )
 from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.states import restore_state, saved_views
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.saved_views import session_entry
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, title
 
@@ -91,6 +93,18 @@ def register(app: Dash, workspace: Workspace) -> None:
         say(loaded.sentence)
         return destination(loaded.view)
 
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input({"type": ids.SESSION_VIEW, "index": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def restore_clicked(clicks: Sequence[int | None]) -> Destination:
+        if not any(clicks) or ctx.triggered_id is None:
+            raise PreventUpdate
+        restored = restore_state(workspace, ctx.triggered_id["index"])
+        say(restored.sentence)
+        return destination(restored.view)
+
 
 def create(workspace: Workspace, view: View, name: str) -> str:
     """Make a session, with the analysis shown in it if that is saved; return what to say."""
@@ -137,7 +151,7 @@ def session_options(workspace: Workspace) -> list[dict[str, str]]:
 
 
 def session_analyses(workspace: Workspace, session_id: str | None) -> list[Component]:
-    """Return the analyses of a session, each to be shown with a click; missing ones are named."""
+    """Return the analyses of a session with their saved views; missing ones are named."""
     session = _session(workspace, session_id)
     missing = set(session["missing_analysis_ids"])
     entries: list[Component] = []
@@ -146,17 +160,7 @@ def session_analyses(workspace: Workspace, session_id: str | None) -> list[Compo
             entries.append(html.Li(f"{title(analysis_id)} was deleted", className="cf-hint"))
             continue
         newest = workspace.store.list_versions(analysis_id)[0]
-        text = f"{title(str(newest['name']))} · {plural(int(newest['num_tokens']), 'token')}"
-        entries.append(
-            html.Li(
-                html.Button(
-                    text,
-                    id={"type": ids.SESSION_LOAD, "index": analysis_id},
-                    type="button",
-                    className="cf-link-button",
-                )
-            )
-        )
+        entries.append(session_entry(newest, saved_views(workspace, analysis_id)))
     count = plural(len(entries), "analysis", "analyses")
     return [
         html.P(f"{title(session['session_name'])}: {count}", className="cf-label mb-1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -19,6 +20,7 @@ from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.saved_views import saved_view
+from concept_fragmentation.components.thumbnail import thumbnail_address
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import title
 
@@ -96,11 +98,11 @@ def restore_state(workspace: Workspace, state_id: str | None) -> Saved:
     if state_id is None:
         raise ChoiceMissingError("Choose a saved view, then restore it.")
     state = workspace.store.load_visualization_state(state_id)
-    view = replace(View.from_dict(state["config"]), analysis_id=state["analysis_id"])
-    versions = [v["version"] for v in workspace.store.list_versions(state["analysis_id"])]
-    gone = view.version not in versions
-    view = workspace.settle(replace(view, version=None) if gone else view)
+    saved = _saved_at(workspace, state["analysis_id"])
+    wanted = View.from_dict(state["config"]).version
+    view = workspace.settle(_looked_at(state, saved))
     sentence = f"Restored the view '{title(state['state_name'])}'"
+    gone = wanted not in saved
     return Saved(view, f"{sentence} on the newest version." if gone else f"{sentence}.")
 
 
@@ -117,26 +119,38 @@ def state_options(workspace: Workspace, view: View) -> tuple[list[dict[str, Any]
     """Return the saved views of the analysis shown as options, newest first, and what to say."""
     if view.analysis_id is None:
         return [], "Views are kept with a saved analysis."
-    analysis = workspace.shown(view).analysis
-    saved = {v["version"]: v["timestamp"] for v in workspace.store.list_versions(view.analysis_id)}
     states = workspace.store.list_visualization_states(view.analysis_id)
-    options = []
-    for state in states[:STATES_LISTED]:
-        config = workspace.store.load_visualization_state(state["state_id"])["config"]
-        looked = replace(View.from_dict(config), analysis_id=view.analysis_id)
-        if looked.version not in saved:
-            looked = replace(looked, version=max(saved))
-        options.append(
-            saved_view(
-                analysis,
-                state["state_id"],
-                state["state_name"],
-                looked,
-                made=state["timestamp"],
-                saved=saved[looked.version],
-            )
-        )
     if not states:
         return [], "There is none yet."
+    analysis = workspace.shown(view).analysis
+    saved = _saved_at(workspace, view.analysis_id)
+    options = []
+    for entry in states[:STATES_LISTED]:
+        state = workspace.store.load_visualization_state(entry["state_id"])
+        looked = _looked_at(state, saved)
+        address = thumbnail_address(looked, saved[looked.version])
+        options.append(saved_view(analysis, state, looked, address))
     more = len(states) - len(options)
     return options, f"{more:,} older ones are not listed." if more else ""
+
+
+def saved_views(workspace: Workspace, analysis_id: str) -> list[tuple[str, str, str]]:
+    """Return of each saved view of an analysis its id, its name, and where its thumbnail is."""
+    saved = _saved_at(workspace, analysis_id)
+    found = []
+    for entry in workspace.store.list_visualization_states(analysis_id)[:STATES_LISTED]:
+        looked = _looked_at(workspace.store.load_visualization_state(entry["state_id"]), saved)
+        address = thumbnail_address(looked, saved[looked.version])
+        found.append((entry["state_id"], entry["state_name"], address))
+    return found
+
+
+def _saved_at(workspace: Workspace, analysis_id: str) -> dict[int | None, str]:
+    """When each version of an analysis was saved."""
+    return {v["version"]: v["timestamp"] for v in workspace.store.list_versions(analysis_id)}
+
+
+def _looked_at(state: Mapping[str, Any], saved: Mapping[int | None, str]) -> View:
+    """What a state shows; if its version is gone, of the newest one."""
+    view = replace(View.from_dict(state["config"]), analysis_id=state["analysis_id"])
+    return view if view.version in saved else replace(view, version=next(iter(saved)))

@@ -130,6 +130,7 @@ SESSION_OPEN: Final = "session-open"
 SESSION_DELETE: Final = "session-delete"
 SESSION_ANALYSES: Final = "session-analyses"
 SESSION_LOAD: Final = "session-load"  # pattern: {"type": SESSION_LOAD, "index": analysis id}
+SESSION_VIEW: Final = "session-view"  # pattern: {"type": SESSION_VIEW, "index": state id}
 
 # Analyze.
 ANALYZE_TEXT: Final = "analyze-text"

@@ -1,12 +1,14 @@
-"""The saved views of an analysis, as a list with pictures."""
+"""Saved views, as lists with pictures: of the analysis shown, and of those of a session."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
 
 from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.colouring import colourings
 from concept_fragmentation.components.structure import TAB_NAMES
 from concept_fragmentation.components.thumbnail import thumbnail_address, thumbnail_image
@@ -15,36 +17,31 @@ from concept_fragmentation.components.words import plural, short_date, title
 
 
 def saved_view(
-    analysis: Analysis, state_id: str, name: str, view: View, *, made: str, saved: str
+    analysis: Analysis, state: Mapping[str, Any], view: View, address: str
 ) -> dict[str, Any]:
     """Return a saved view as an option of a list.
 
     Args:
         analysis: what it is a view of.
-        state_id: its id.
-        name: what a person called it.
-        view: itself.
-        made: when the view was saved.
-        saved: when the version that it shows was saved.
+        state: itself, as the store has it.
+        view: what it shows.
+        address: where its thumbnail is.
     """
     said = view_text(analysis, view)
-    picture = thumbnail_image(thumbnail_address(view, saved), f"Token flow: {said}")
+    words = [
+        html.Span(title(str(state["state_name"]), 80), className="cf-state-name"),
+        html.Span(said, className="cf-hint"),
+        html.Span(short_date(str(state["timestamp"])), className="cf-hint"),
+    ]
     return {
         "label": html.Span(
             [
-                picture,
-                html.Span(
-                    [
-                        html.Span(title(name, 80), className="cf-state-name"),
-                        html.Span(said, className="cf-hint"),
-                        html.Span(short_date(made), className="cf-hint"),
-                    ],
-                    className="cf-state-words",
-                ),
+                thumbnail_image(address, f"Token flow: {said}"),
+                html.Span(words, className="cf-state-words"),
             ],
             className="cf-state-row",
         ),
-        "value": state_id,
+        "value": state["state_id"],
     }
 
 
@@ -62,3 +59,34 @@ def view_text(analysis: Analysis, view: View) -> str:
     if view.paths:
         said.append(plural(len(view.paths), "path"))
     return " · ".join(said)
+
+
+def session_entry(newest: Mapping[str, Any], views: Sequence[tuple[str, str, str]]) -> html.Li:
+    """Return an analysis of a session and its saved views: each is shown with a click.
+
+    Args:
+        newest: what the store says of its newest version.
+        views: of each saved view its id, its name, and where its thumbnail is.
+    """
+    analysis_id, name = str(newest["analysis_id"]), title(str(newest["name"]))
+    view = View(analysis_id=analysis_id, version=int(newest["version"]))
+    opened = _opener(
+        {"type": ids.SESSION_LOAD, "index": analysis_id},
+        thumbnail_address(view, str(newest["timestamp"])),
+        f"{name} · {plural(int(newest['num_tokens']), 'token')}",
+    )
+    listed = [
+        html.Li(_opener({"type": ids.SESSION_VIEW, "index": state_id}, address, title(said, 80)))
+        for state_id, said, address in views
+    ]
+    return html.Li([opened, html.Ul(listed, className="cf-session-list") if listed else None])
+
+
+def _opener(component_id: dict[str, str], picture: str, text: str) -> html.Button:
+    return html.Button(
+        # The text says it all.
+        [thumbnail_image(picture, ""), html.Span(text)],
+        id=component_id,
+        type="button",
+        className="cf-link-button cf-state-row",
+    )

@@ -71,3 +71,18 @@ def test_on_a_narrow_screen_saved_views_fit(server: Any, stories: str, open_page
     page = open_page(address, width=390)
     expect(page.locator(f"#{ids.STATE_CHOICE} img").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_session_opens_the_saved_views_of_its_analyses(
+    server: Any, stories: str, open_page: Open
+) -> None:
+    server.store.create_session("stories of a session", [stories])
+    page = open_page(f"{server.url}{View(tab='persistence').to_query()}")
+    page.locator(f"#{ids.SESSION_CHOICE}").click()
+    page.get_by_role("option").filter(has_text="stories of a session").click()
+    page.get_by_role("button", name="Open session").click()
+    listed = page.locator(f"#{ids.SESSION_ANALYSES}")
+    expect(listed.get_by_role("button", name="<i>stories</i>")).to_be_visible()
+    listed.get_by_role("button", name="late").click()
+    page.wait_for_url(lambda url: "w=2-4" in url and "t=1" in url)
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("<i>stories</i>")

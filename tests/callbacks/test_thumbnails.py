@@ -6,13 +6,16 @@ import time
 from typing import Any
 
 import pytest
+from dash import html
 from flask.testing import FlaskClient
 
 from concept_fragmentation.app import Settings, create_app, demo_analysis
 from concept_fragmentation.callbacks.catalogue import library_rows
+from concept_fragmentation.callbacks.sessions import session_analyses
 from concept_fragmentation.callbacks.states import state_options
 from concept_fragmentation.callbacks.thumbnails import stored_thumbnail
 from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
 
@@ -112,6 +115,25 @@ def test_a_saved_view_of_a_version_that_is_gone_shows_the_newest(
     workspace.store.delete_analysis(saved, 1)
     options, _ = state_options(workspace, workspace.settle(View(analysis_id=saved)))
     assert client.get(f"/{options[0]['label'].children[0].src}").status_code == 200
+
+
+def test_a_session_lists_its_analyses_and_their_saved_views_with_pictures(
+    workspace: Workspace, saved: str, client: FlaskClient
+) -> None:
+    looked = View(analysis_id=saved, version=1, first=1, last=2, tokens=(0,))
+    state_id = workspace.store.save_visualization_state(saved, looked.to_dict(), "t", "late")
+    _, listed = session_analyses(workspace, workspace.store.create_session("runs", [saved]))
+    buttons = [part for part in listed._traverse() if isinstance(part, html.Button)]
+    assert [button.id for button in buttons] == [
+        {"type": ids.SESSION_LOAD, "index": saved},
+        {"type": ids.SESSION_VIEW, "index": state_id},
+    ]
+    assert [button.children[1].children for button in buttons] == ["first run · 8 tokens", "late"]
+    pictures = [client.get(f"/{button.children[0].src}").data for button in buttons]
+    assert pictures == [
+        stored_thumbnail(workspace.store, View(analysis_id=saved)),
+        stored_thumbnail(workspace.store, looked),
+    ]
 
 
 @pytest.mark.slow
