@@ -23,6 +23,7 @@ from concept_fragmentation.address import HOST, PORT, AddressError, check_addres
 from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
+from concept_fragmentation.components.comparison_table import matched_clusters_grid
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
@@ -131,7 +132,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     app.index_string = _index(app)
     app.layout = page(settings.max_upload, signed_in=users is not None)
     # Callbacks are checked against everything that can be on the page.
-    everything: Any = html.Div([app.layout, token_grid([]), library_grid()])
+    grids = [token_grid([]), library_grid(), matched_clusters_grid([])]
+    everything: Any = html.Div([app.layout, *grids])
     app.validation_layout = everything
     security.refuse_foreign_pages(server)
     if users is not None:

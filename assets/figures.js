@@ -81,6 +81,14 @@
         })
       : null;
 
+  // A cluster in its colour; of two matched clusters there may be one only.
+  window.dashAgGridComponentFunctions.CfCluster = (cell) => {
+    const field = cell.colDef.field;
+    if (typeof cell.value !== "number") return "none";
+    const style = { background: cell.data[`${field}_colour`], color: cell.data[`${field}_text`] };
+    return window.React.createElement("span", { className: "cf-step", style: style }, cell.value);
+  };
+
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   window.dashAgGridFunctions.cfDecimals = (value) =>
     typeof value === "number" ? value.toFixed(3) : "–";

@@ -6,13 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pandas as pd
-from dash import Dash, Input, Output, State
+from dash import Dash, Input, Output
+from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.library import analysis_options, version_options
-from concept_fragmentation.callbacks.views import Drawing, Parts, Source, call_of, needed
+from concept_fragmentation.callbacks.views import (
+    Drawing,
+    Order,
+    Source,
+    call_of,
+    order_for,
+    ordered,
+)
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.comparison_table import (
+    MAX_PAIRS_LISTED,
+    matched_clusters_grid,
+    matched_clusters_rows,
+)
 from concept_fragmentation.components.figures.compared import (
     NOTHING_SHARED,
     ONE_LAYER_SHARED,
@@ -33,16 +46,19 @@ from concept_fragmentation.components.figures.difference_flow import (
 )
 from concept_fragmentation.components.figures.matched_paths import (
     matched_clusters_frame,
+    moved_by_layer_frame,
     moved_tokens_frame,
 )
+from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.view import View
+from concept_fragmentation.components.words import plural
 from concept_fragmentation.persistence import NotFoundError
 
 NO_OTHER: Final = "Choose a saved analysis above, and what changed from it to this one is drawn."
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Offer what can be compared with."""
+    """Offer what can be compared with, and list the clusters of both."""
 
     @app.callback(
         Output(ids.OTHER, "options"),
@@ -51,20 +67,37 @@ def register(app: Dash, workspace: Workspace) -> None:
         Output(ids.OTHER_VERSION, "value"),
         Input(ids.OTHER, "search_value"),
         Input(ids.LIBRARY, "data"),
-        Input(ids.PARTS, "data"),
-        State(ids.VIEW, "data"),
+        order_for(ids.COMPARE_CHOICE),
         prevent_initial_call=True,
     )
-    def offer(
-        typed: str | None, _library: str | None, parts: Parts | None, query: str | None
-    ) -> tuple[Any, ...]:
-        if parts is None or parts["tab"] != "compare":
+    def offer(typed: str | None, _library: str | None, order: Order | None) -> tuple[Any, ...]:
+        if order is None:
             raise PreventUpdate
-        view = needed(query)
+        view = View.from_query(order.get("query"))
         options = analysis_options(workspace, typed or "", view.other, with_demo=False)
         known = any(option["value"] == view.other for option in options)
         versions = version_options(workspace, view.other)
         return options, view.other if known else None, versions, view.other_version
+
+    @app.callback(
+        Output(ids.MATCHED_CLUSTERS, "children"),
+        Output(ids.MATCHED_NOTE, "children"),
+        order_for(ids.MATCHED_CLUSTERS),
+        prevent_initial_call=True,
+    )
+    def list_clusters(order: Order | None) -> tuple[Component, str]:
+        return clusters(workspace, *ordered(workspace, order))
+
+
+def clusters(workspace: Workspace, view: View, theme: str) -> tuple[Component, str]:
+    """Return the table of the clusters of both analyses of a settled view, and what it lacks."""
+    both = comparison(workspace, view)
+    if isinstance(both, str):
+        return empty_state(both), ""
+    matched = matched_clusters_frame(both.before, both.after, both.found)
+    rows = matched_clusters_rows(both.before, both.after, matched, theme)
+    more = len(matched) - MAX_PAIRS_LISTED
+    return matched_clusters_grid(rows), f"{plural(more, 'more row')} in the CSV" if more > 0 else ""
 
 
 def comparison(workspace: Workspace, view: View) -> Compared | str:
@@ -137,12 +170,18 @@ SOURCES: Final[Mapping[str, Source]] = {
     ),
     ids.MOVED_BY_LAYER: Source(
         _drawn(lambda both, _, theme: moved_by_layer(both.found, theme)),
-        _framed(lambda both, _: matched_clusters_frame(both.before, both.after, both.found)),
+        _framed(lambda both, _: moved_by_layer_frame(both.found)),
         call_of("moved_by_layer"),
     ),
     ids.MOVED_TOKENS: Source(
         _drawn(lambda both, _, theme: moved_tokens(both.after, both.paths, theme)),
         _framed(lambda both, _: moved_tokens_frame(both.after, both.paths)),
         call_of("moved_tokens"),
+    ),
+}
+# What is listed, not drawn.
+FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
+    ids.MATCHED_CLUSTERS: _framed(
+        lambda both, _: matched_clusters_frame(both.before, both.after, both.found)
     ),
 }

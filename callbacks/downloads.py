@@ -10,7 +10,7 @@ import pandas as pd
 from dash import Dash
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks import concepts, flow
+from concept_fragmentation.callbacks import compare, concepts, flow
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
 from concept_fragmentation.callbacks.report import report_of
 from concept_fragmentation.callbacks.views import known_theme
@@ -19,7 +19,7 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.offline import figure_page
 from concept_fragmentation.components.parts import REPORT_ADDRESS
-from concept_fragmentation.components.structure import FIGURES
+from concept_fragmentation.components.structure import FIGURES, height_of
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
 
@@ -80,7 +80,8 @@ def html_text(workspace: Workspace, figure_id: str, view: View, theme: str) -> s
     """
     place = FIGURES[figure_id]
     title = f"{place.name}: {workspace.shown(view).name}"
-    return figure_page(drawn(workspace, figure_id, view, theme), title, place.height, theme)
+    figure = drawn(workspace, figure_id, view, theme)
+    return figure_page(figure, title, height_of(figure_id, figure), theme)
 
 
 def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:
@@ -91,6 +92,7 @@ def csv_text(workspace: Workspace, figure_id: str, view: View) -> str:
 FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
     **{figure_id: source.frame for figure_id, source in SOURCES.items()},
     **flow.FRAMES,
+    **compare.FRAMES,
     ids.TYPICAL: concepts.typical_frame,
     ids.PATH_TABLE: Workspace.frame,
 }

@@ -11,7 +11,14 @@ from dash import Dash, Input, Output, State
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import attention, compare, concepts, flow, layers, trajectories
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.callbacks.views import Order, Source, order_for, ordered, placed
+from concept_fragmentation.callbacks.views import (
+    Order,
+    Source,
+    figure_or_reason,
+    order_for,
+    ordered,
+    placed,
+)
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
@@ -43,7 +50,7 @@ class NothingDrawnError(ConceptFragmentationError):
 
 def drawn(workspace: Workspace, figure_id: str, view: View, theme: str) -> go.Figure:
     """Return a figure of a settled view; NothingDrawnError says why there is none."""
-    found = SOURCES[figure_id].draw(workspace, view, theme)
+    found = figure_or_reason(lambda: SOURCES[figure_id].draw(workspace, view, theme))
     if isinstance(found, str):
         raise NothingDrawnError(found)
     return found

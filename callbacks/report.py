@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import archetypal_paths
-from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.flow import EXAMPLES, PATHS_LISTED
 from concept_fragmentation.callbacks.overview import NO_LABELS, facts_of_window, stats_of_window
+from concept_fragmentation.callbacks.views import figure_or_reason
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.offline import THEMES
@@ -29,7 +30,7 @@ from concept_fragmentation.components.report import (
     settings_table,
     window_table,
 )
-from concept_fragmentation.components.structure import FIGURES, SECTIONS, TAB_NAMES
+from concept_fragmentation.components.structure import FIGURES, SECTIONS, TAB_NAMES, height_of
 from concept_fragmentation.components.summary import short_facts
 from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import title
@@ -85,8 +86,8 @@ def _chapters(workspace: Workspace, view: View) -> Iterator[Chapter]:
             if isinstance(drawn, str):
                 missing.setdefault(drawn, []).append(FIGURES[figure_id].name)
             else:
-                place = FIGURES[figure_id]
-                plates.append(Plate(figure_id, place.name, place.height, drawn))
+                name, height = FIGURES[figure_id].name, height_of(figure_id, drawn[THEMES[0]])
+                plates.append(Plate(figure_id, name, height, drawn))
         if here:
             reasons = tuple(f"No {', '.join(names)}. {why}" for why, names in missing.items())
             yield Chapter(TAB_NAMES[tab], tuple(plates), reasons)
@@ -95,10 +96,7 @@ def _chapters(workspace: Workspace, view: View) -> Iterator[Chapter]:
 def _drawn(workspace: Workspace, figure_id: str, view: View) -> dict[str, go.Figure] | str:
     figures = {}
     for theme in THEMES:
-        try:
-            drawn = SOURCES[figure_id].draw(workspace, view, theme)
-        except InvalidDataError as error:
-            drawn = str(error)
+        drawn = figure_or_reason(partial(SOURCES[figure_id].draw, workspace, view, theme))
         if isinstance(drawn, str):
             return drawn
         figures[theme] = drawn

@@ -15,9 +15,10 @@ from dash.exceptions import PreventUpdate
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.theme import sentence_of
 from concept_fragmentation.components.parts import empty_state, graph
 from concept_fragmentation.components.snippet import Call
-from concept_fragmentation.components.structure import FIGURES
+from concept_fragmentation.components.structure import height_of
 from concept_fragmentation.components.view import View
 
 Drawing: TypeAlias = "go.Figure | str"
@@ -112,10 +113,17 @@ def known_theme(theme: str | None) -> str:
 
 def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[Component]:
     """Return what stands in a figure's place: the figure, or why there is none."""
+    drawn = figure_or_reason(draw)
+    if isinstance(drawn, str):
+        return empty_state(drawn)
+    return graph(drawn, height=height_of(figure_id, drawn))
+
+
+def figure_or_reason(draw: Callable[[], Drawing]) -> Drawing:
+    """Return what is drawn, or the sentence that says why nothing is."""
     try:
         drawn = draw()
     except InvalidDataError as error:
-        drawn = str(error)
-    if isinstance(drawn, str):
-        return empty_state(drawn)
-    return graph(drawn, height=FIGURES[figure_id].height)
+        return str(error)
+    said = drawn if isinstance(drawn, str) else sentence_of(drawn)
+    return drawn if said is None else said

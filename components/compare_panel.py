@@ -5,7 +5,14 @@ from __future__ import annotations
 from dash import dcc, html
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import figure_card, grid, labelled, section
+from concept_fragmentation.components.parts import (
+    card,
+    downloads,
+    figure_card,
+    grid,
+    labelled,
+    section,
+)
 
 
 def compare_section() -> html.Section:
@@ -38,7 +45,35 @@ def compare_section() -> html.Section:
         [
             choice,
             figure_card(ids.DIFFERENCE_FLOW),
-            grid(figure_card(ids.COMPARED_METRICS), figure_card(ids.MOVED_BY_LAYER)),
-            figure_card(ids.MOVED_TOKENS),
+            html.Div(
+                [
+                    grid(
+                        html.Div(
+                            [figure_card(ids.MOVED_BY_LAYER), _matched_clusters()],
+                            className="cf-stack",
+                        ),
+                        figure_card(ids.COMPARED_METRICS),
+                    ),
+                    figure_card(ids.MOVED_TOKENS),
+                ],
+                className="cf-stack cf-compared",
+            ),
         ],
+    )
+
+
+def _matched_clusters() -> html.Div:
+    return card(
+        [
+            html.Div(
+                [
+                    html.H3("Matched clusters", className="cf-card-title"),
+                    html.Span(id=ids.MATCHED_NOTE, className="cf-hint", role="status"),
+                    downloads(ids.MATCHED_CLUSTERS, "the matched clusters"),
+                ],
+                className="cf-card-head",
+            ),
+            html.Div(id=ids.MATCHED_CLUSTERS, className="cf-matched cf-computed"),
+        ],
+        label="Matched clusters",
     )

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import dash_ag_grid as dag
 import pandas as pd
-from dash import html
-from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import cluster_colour, text_on
-from concept_fragmentation.components.parts import aria
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.parts import GRID_OPTIONS
+from concept_fragmentation.components.words import title
 
-MAX_PAIRS_LISTED: Final = 200
+# All rows are sent at once, so not more of them than stay small.
+MAX_PAIRS_LISTED: Final = 2000
 
-_HEADS: Final = ("Layer", "Before", "After", "Tokens before", "Tokens after", "In both", "Jaccard")
+_NUMBER: Final = {"type": "rightAligned", "flex": 1, "minWidth": 86}
+# Drawn by assets/figures.js.
+_CLUSTER: Final = {"cellRenderer": "CfCluster", "flex": 1, "minWidth": 78}
+_COLUMNS: Final[tuple[dict[str, Any], ...]] = (
+    {"field": "layer", "headerName": "layer", "flex": 2, "minWidth": 100},
+    {"field": "before", "headerName": "before", **_CLUSTER},
+    {"field": "after", "headerName": "after", **_CLUSTER},
+    {"field": "tokens_before", "headerName": "size before", **_NUMBER, "minWidth": 106},
+    {"field": "tokens_after", "headerName": "size after", **_NUMBER, "minWidth": 98},
+    {"field": "in_both", "headerName": "in both", **_NUMBER},
+    {
+        "field": "jaccard",
+        "headerName": "Jaccard",
+        "headerTooltip": "Tokens in both clusters / tokens in either, from 0 to 1",
+        "valueFormatter": {"function": "cfDecimals(params.value)"},
+        **_NUMBER,
+    },
+)
 
 
-def matched_clusters_table(
+def matched_clusters_grid(rows: list[dict[str, Any]]) -> dag.AgGrid:
+    """Return the table of `matched_clusters_rows`, which the browser sorts."""
+    return dag.AgGrid(
+        id=ids.MATCHED_GRID,
+        columnDefs=[dict(column) for column in _COLUMNS],
+        rowData=rows,
+        defaultColDef={"sortable": True, "resizable": True},
+        dashGridOptions={**GRID_OPTIONS, "rowHeight": 32},
+        columnSize=None,
+        style={"height": "100%", "width": "100%"},
+        className="cf-table",
+    )
+
+
+def matched_clusters_rows(
     before: Analysis, after: Analysis, matched: pd.DataFrame, theme: str = "light"
-) -> list[Component]:
+) -> list[dict[str, Any]]:
     """Return which cluster of the one analysis is which of the other, and how far they agree.
 
     Each cluster has the colour that it has in the figures of its own analysis.
@@ -28,49 +60,31 @@ def matched_clusters_table(
     Args:
         before: the first analysis.
         after: the second.
-        matched: `matched_clusters_frame` of them.
+        matched: `matched_clusters_frame` of them; the first `MAX_PAIRS_LISTED` rows are taken.
         theme: "light" or "dark".
     """
-    rows = [
-        html.Tr(
-            [
-                html.Th(title(str(layer), 24), scope="row"),
-                html.Td(_cluster(before, layer, old, theme)),
-                html.Td(_cluster(after, layer, new, theme)),
-                html.Td(f"{tokens_before:,}"),
-                html.Td(f"{tokens_after:,}"),
-                html.Td(f"{in_both:,}"),
-                html.Td("–" if pd.isna(jaccard) else f"{jaccard:.2f}"),
-            ]
-        )
+    return [
+        {
+            "layer": title(str(layer), 24),
+            **_cluster("before", before, layer, old, theme),
+            **_cluster("after", after, layer, new, theme),
+            "tokens_before": int(tokens_before),
+            "tokens_after": int(tokens_after),
+            "in_both": int(in_both),
+            "jaccard": None if pd.isna(jaccard) else round(float(jaccard), 4),
+        }
         for layer, old, new, tokens_before, tokens_after, in_both, jaccard in matched.head(
             MAX_PAIRS_LISTED
         ).itertuples(index=False, name=None)
     ]
-    more = max(len(matched) - MAX_PAIRS_LISTED, 0)
-    table = html.Table(
-        [
-            html.Thead(html.Tr([html.Th(head, scope="col") for head in _HEADS])),
-            html.Tbody(rows),
-        ],
-        className="table table-sm cf-matched",
-    )
-    return [
-        html.Div(
-            table,
-            className="table-responsive",
-            tabIndex=0,
-            role="group",
-            **aria(label="Clusters of both analyses"),
-        ),
-        html.Span(f"{plural(more, 'more row')} in the CSV." if more else "", className="cf-hint"),
-    ]
 
 
-def _cluster(analysis: Analysis, layer: str, cluster: Any, theme: str) -> Component:
+def _cluster(
+    when: str, analysis: Analysis, layer: str, cluster: Any, theme: str
+) -> dict[str, int | str | None]:
+    """A cluster and its colours; one that there is not has none."""
     if pd.isna(cluster):
-        return html.Span("none")
+        return {when: None}
     index = analysis.labelled_layers.index(layer)
     colour = cluster_colour(analysis.aligned.raw_to_aligned[index][int(cluster)], theme)
-    style = {"background": colour, "color": text_on(colour)}
-    return html.Span(str(cluster), className="cf-step", style=style)
+    return {when: int(cluster), f"{when}_colour": colour, f"{when}_text": text_on(colour)}

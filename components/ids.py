@@ -167,6 +167,10 @@ DIFFERENCE_FLOW: Final = "difference-flow"
 MOVED_BY_LAYER: Final = "moved-by-layer"
 MOVED_TOKENS: Final = "moved-tokens"
 COMPARED_METRICS: Final = "compared-metrics"
+COMPARE_CHOICE: Final = "compare-choice"
+MATCHED_CLUSTERS: Final = "matched-clusters"
+MATCHED_GRID: Final = "matched-clusters-grid"
+MATCHED_NOTE: Final = "matched-clusters-note"
 
 # Library.
 LIBRARY_SECTION: Final = "library-section"

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import plotly.graph_objects as go
+
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import Part, Tab
 
@@ -65,8 +67,9 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
 class Place:
     """Where a figure stands, and the part of the view that it depends on.
 
-    `name` says what it shows, within a sentence; `height` is in pixels. `is_image` says whether it
-    can be downloaded as an image: tables and lists can't.
+    `name` says what it shows, within a sentence; `height` is in pixels, of figures that are as high
+    as their data need the least. `is_image` says whether it can be downloaded as an image: tables
+    and lists can't.
     """
 
     name: str
@@ -83,8 +86,8 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.SANKEY: Place("token flow", ids.FLOW_SECTION, "flow", 520),
     ids.PATHS: Place("archetypal paths", ids.FLOW_SECTION, "flow", is_image=False),
     ids.SELECTION: Place("selected tokens", ids.FLOW_SECTION, "selection", is_image=False),
-    ids.TRAJECTORIES: Place("trajectories", ids.TRAJECTORIES_SECTION, "traces", 520),
-    ids.COMPARED_TOKENS: Place("compared tokens", ids.TRAJECTORIES_SECTION, "traces", 420),
+    ids.TRAJECTORIES: Place("trajectories", ids.TRAJECTORIES_SECTION, "traces", 460),
+    ids.COMPARED_TOKENS: Place("compared tokens", ids.TRAJECTORIES_SECTION, "traces", 320),
     ids.PATH_TABLE: Place("token paths", ids.TABLE_SECTION, "window", is_image=False),
     ids.WINDOW_GRID: Place("path fragmentation", ids.WINDOWS_SECTION, "window", 420),
     ids.CONVERGENCE: Place("convergence", ids.WINDOWS_SECTION, "analysis", 420),
@@ -96,8 +99,8 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.LAYER_AGREEMENT: Place("agreement of layers", ids.HEADS_SECTION, "analysis", 400),
     ids.ATTENTION_MATRIX: Place("attention matrix", ids.WEIGHTS_SECTION, "head", 560),
     ids.ROLLOUT_MATRIX: Place("attention rollout", ids.WEIGHTS_SECTION, "head", 560),
-    ids.ATTENTION_FLOW: Place("attention flow", ids.WEIGHTS_SECTION, "influx", 480),
-    ids.ROLLOUT_OF_TOKEN: Place("rollout of a token", ids.WEIGHTS_SECTION, "tokens", 480),
+    ids.ATTENTION_FLOW: Place("attention flow", ids.WEIGHTS_SECTION, "influx", 460),
+    ids.ROLLOUT_OF_TOKEN: Place("rollout of a token", ids.WEIGHTS_SECTION, "tokens", 460),
     ids.CONCEPTS: Place("concept metrics by layer", ids.CLUSTERS_SECTION, "analysis"),
     ids.CLUSTER_SIZES: Place("cluster sizes", ids.CLUSTERS_SECTION, "sizes"),
     ids.CLUSTER_ENTROPY: Place("cluster entropy", ids.CLUSTERS_SECTION, "window"),
@@ -107,10 +110,16 @@ FIGURES: Final[Mapping[str, Place]] = {
     ),
     ids.STATE_MAP: Place("map of a layer", ids.MAP_SECTION, "map", 480),
     ids.TYPICAL: Place("typical tokens", ids.MAP_SECTION, "selection", is_image=False),
-    ids.DIFFERENCE_FLOW: Place("difference of flows", ids.COMPARE_SECTION, "comparison", 520),
-    ids.COMPARED_METRICS: Place("metrics side by side", ids.COMPARE_SECTION, "comparison", 420),
+    ids.DIFFERENCE_FLOW: Place("difference of flows", ids.COMPARE_SECTION, "comparison", 500),
+    ids.COMPARED_METRICS: Place("metrics side by side", ids.COMPARE_SECTION, "comparison", 450),
     ids.MOVED_BY_LAYER: Place("tokens moved by layer", ids.COMPARE_SECTION, "comparison", 360),
-    ids.MOVED_TOKENS: Place("tokens that moved most", ids.COMPARE_SECTION, "comparison", 520),
+    ids.MATCHED_CLUSTERS: Place(
+        "matched clusters", ids.COMPARE_SECTION, "comparison", is_image=False
+    ),
+    ids.MOVED_TOKENS: Place("tokens that moved most", ids.COMPARE_SECTION, "comparison", 180),
+    ids.COMPARE_CHOICE: Place(
+        "what to compare with", ids.COMPARE_SECTION, "comparison", is_image=False
+    ),
     ids.LIBRARY_TABLE: Place("library", ids.LIBRARY_SECTION, "nothing", is_image=False),
     ids.PATH_ATTENTION_LAYERS: Place(
         "path and attention by layer", ids.PATH_ATTENTION_SECTION, "analysis", 420
@@ -119,6 +128,11 @@ FIGURES: Final[Mapping[str, Place]] = {
         "path and attention by token", ids.PATH_ATTENTION_SECTION, "tokens", 420
     ),
 }
+
+
+def height_of(figure_id: str, drawn: go.Figure) -> int:
+    """Return how high a figure is drawn, in pixels: as high as it wants to be, if it says so."""
+    return int(drawn.layout.height or FIGURES[figure_id].height)
 
 
 def structure() -> dict[str, Any]:

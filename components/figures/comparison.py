@@ -39,7 +39,7 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
     """Draw the share of tokens that are in another cluster than before, by layer."""
     layers = [layer.layer for layer in found.labels]
     if not layers:
-        return empty_figure("The two analyses have no layer with clusters in common", theme)
+        return empty_figure("The two analyses have no layer with clusters in common.", theme)
     bars = {
         "type": "bar",
         "x": list(range(len(layers))),
@@ -64,7 +64,7 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
         yaxis={
             "title": {"text": "tokens moved"},
             "tickformat": ".0%",
-            "rangemode": "tozero",
+            "range": [0, max(1.08 * max(layer.share_moved for layer in found.labels), 0.05)],
             "nticks": 5,
         },
     )
@@ -75,7 +75,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
     moved = layers_moved(paths)
     order = np.argsort(-moved, kind="stable")[: min(int((moved > 0).sum()), MOST_MOVED)]
     if not len(order):
-        return empty_figure("No token is in another cluster than before", theme)
+        return empty_figure("No token is in another cluster than before.", theme)
     names = [plotly_name(layer) for layer in paths.layers]
     tokens = paths.tokens[order]
     rows = [f"“{plotly_text(after.tokens[i], 16)}” at {after.positions[i]}" for i in tokens]
@@ -139,7 +139,7 @@ def metrics_side_by_side(
     lost, gained, _ = change_colours(theme)
     axes: dict[str, Any] = {}
     traces = []
-    gap = 0.14
+    gap = 0.07
     height = (1 - gap * (len(names) - 1)) / len(names)
     axis = layer_axis(layers)
     for i, name in enumerate(names):

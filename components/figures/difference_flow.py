@@ -90,7 +90,7 @@ def difference_sankey(
     as in the token Sankey, its layer an index into the second analysis's labelled layers.
     """
     if not len(difference.step):
-        return empty_figure("No token has a cluster in two neighbouring layers of both", theme)
+        return empty_figure("No token has a cluster in two neighbouring layers of both.", theme)
     change = np.abs(difference.after - difference.before)
     largest = np.maximum(difference.before, difference.after)
     drawn = np.lexsort((-largest, -change))[:MOST_BANDS]

@@ -112,6 +112,21 @@ def matched_clusters_frame(
     return frame.astype({"cluster_before": "Int64", "cluster_after": "Int64"})
 
 
+def moved_by_layer_frame(found: AnalysisComparison) -> pd.DataFrame:
+    """Return one row a layer: the tokens compared, how many of them moved, and their share."""
+    return pd.DataFrame(
+        [
+            {
+                "layer": layer.layer,
+                "tokens_compared": layer.num_compared,
+                "tokens_moved": len(layer.moved),
+                "share_moved": layer.share_moved,
+            }
+            for layer in found.labels
+        ]
+    )
+
+
 def moved_tokens_frame(after: Analysis, paths: MatchedPaths) -> pd.DataFrame:
     """Return one row a token that moved, those that moved in most layers first."""
     moved = layers_moved(paths)

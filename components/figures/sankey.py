@@ -162,7 +162,7 @@ def token_sankey(
     painter.links.extend(painter.above)
     hidden = painter.hidden_links, painter.hidden_tokens
     if not painter.links.source:
-        return SankeyView(empty_figure("All bands are too thin to draw", theme), *hidden)
+        return SankeyView(empty_figure("All bands are too thin to draw.", theme), *hidden)
     nodes, positions = _nodes(
         analysis, window, orders, painter.links, height, theme, dimmed=painter.grey
     )

@@ -19,6 +19,9 @@ GRAPH_CONFIG: Final[dict[str, Any]] = {
     "scrollZoom": False,
 }
 
+# Where a figure that shows nothing keeps its sentence.
+_EMPTY: Final = "nothing_drawn"
+
 _FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 
@@ -78,7 +81,7 @@ def new_figure(
 
 
 def empty_figure(sentence: str, theme: str) -> go.Figure:
-    """Return a figure that only says why there is nothing to draw."""
+    """Return a figure that only says why there is nothing to draw; see `sentence_of`."""
     said = {
         "text": sentence,
         "x": 0.5,
@@ -89,7 +92,14 @@ def empty_figure(sentence: str, theme: str) -> go.Figure:
         "font": {"color": ink(theme).soft},
     }
     hidden = {"visible": False}
-    return new_figure("", "", theme, annotations=[said], xaxis=hidden, yaxis=hidden)
+    meta = {_EMPTY: sentence}
+    return new_figure("", "", theme, annotations=[said], xaxis=hidden, yaxis=hidden, meta=meta)
+
+
+def sentence_of(figure: go.Figure) -> str | None:
+    """Return what an `empty_figure` says, None of a figure that shows something."""
+    said = (figure.layout.meta or {}).get(_EMPTY)
+    return None if said is None else str(said)
 
 
 def colour_scale(theme: str) -> list[list[Any]]:

@@ -41,12 +41,12 @@ def compared_tokens(
     """
     chosen = _chosen(analysis, tokens)
     if len(chosen) < 2:
-        return empty_figure("Choose two to five tokens to compare their paths", theme)
+        return empty_figure("Choose two to five tokens to compare their paths.", theme)
     layers = slice(window.first, window.last + 1)
     aligned, raw = analysis.aligned.labels[chosen, layers], analysis.labels[chosen, layers]
     rows = _rows(aligned)
     if not rows:
-        return empty_figure("None of these tokens has a cluster in this window", theme)
+        return empty_figure("None of these tokens has a cluster in this window.", theme)
     names = [plotly_name(name) for name in window.layers]
     shift = 0.5 / MOST_COMPARED
     traces, shapes = [], []

@@ -79,9 +79,9 @@ def trajectory_lines(
     """
     if len(window.layers) < 2 or not len(window.paths):
         sentence = (
-            "No token has a cluster in every layer of the window"
+            "No token has a cluster in every layer of the window."
             if len(window.layers) > 1
-            else "A trajectory needs two layers: widen the window"
+            else "A trajectory needs two layers: widen the window."
         )
         return empty_figure(sentence, theme)
     lanes = _lanes(window)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from dash_ag_grid import AgGrid
 
+from concept_fragmentation.callbacks.compare import NO_OTHER, clusters
 from concept_fragmentation.callbacks.downloads import csv_text
-from concept_fragmentation.callbacks.figures import SOURCES
+from concept_fragmentation.callbacks.figures import SOURCES, NothingDrawnError, drawn
+from concept_fragmentation.callbacks.views import placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.structure import FIGURES, SECTIONS
@@ -59,6 +63,39 @@ def test_two_analyses_are_compared(
     drawn = SOURCES[figure_id].draw(workspace, view, "light")
     assert isinstance(drawn, go.Figure) or figure_id == ids.COMPARED_METRICS
     assert csv_text(workspace, figure_id, view).count("\n") > 1 or isinstance(drawn, str)
+
+
+def test_the_clusters_of_two_analyses_are_listed_with_their_data(
+    workspace: Workspace, saved: str
+) -> None:
+    view = workspace.settle(View(analysis_id=saved, other=saved))
+    grid, note = clusters(workspace, view, "light")
+    assert isinstance(grid, AgGrid)
+    assert [row["jaccard"] for row in grid.rowData] == [1.0] * 11
+    assert not note
+    assert csv_text(workspace, ids.MATCHED_CLUSTERS, view).count("\n") == 12
+    nothing, _ = clusters(workspace, workspace.settle(View()), "light")
+    assert NO_OTHER in str(nothing)
+
+
+def test_where_nothing_moved_a_sentence_stands_in_place_of_the_figure(
+    workspace: Workspace, saved: str
+) -> None:
+    view = workspace.settle(View(analysis_id=saved, other=saved))
+    draw = partial(SOURCES[ids.MOVED_TOKENS].draw, workspace, view, "light")
+    assert "No token is in another cluster than before." in str(placed(ids.MOVED_TOKENS, draw))
+    with pytest.raises(NothingDrawnError, match="No token is in another cluster"):
+        drawn(workspace, ids.MOVED_TOKENS, view, "light")
+
+
+def test_a_figure_is_as_high_as_its_data_need(workspace: Workspace) -> None:
+    heights = []
+    for tokens in ((0, 1), (0, 10, 21, 33, 44)):
+        view = workspace.settle(View(tokens=tokens))
+        draw = partial(drawn, workspace, ids.COMPARED_TOKENS, view, "light")
+        heights.append(draw().layout.height)
+        assert f"'height': '{heights[-1]}px'" in str(placed(ids.COMPARED_TOKENS, draw))
+    assert heights[1] > heights[0]
 
 
 def test_what_to_compare_with_that_is_gone_is_said_in_its_place(
