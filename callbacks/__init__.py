@@ -21,6 +21,7 @@ from concept_fragmentation.callbacks import (
     states,
     thumbnails,
     tokens,
+    trajectories,
     transfer,
     uploads,
 )
@@ -32,6 +33,7 @@ _PANELS = (
     overview,
     figures,
     flow,
+    trajectories,
     tokens,
     concepts,
     compare,

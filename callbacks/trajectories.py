@@ -8,10 +8,18 @@ from typing import Final
 
 import pandas as pd
 import plotly.graph_objects as go
+from dash import Dash, Output
 
 from concept_fragmentation.callbacks.layers import frame_of_window, of_window
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Source, call_of
+from concept_fragmentation.callbacks.views import (
+    Drawing,
+    Order,
+    Source,
+    call_of,
+    order_for,
+    ordered,
+)
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.data import path_metrics_frame, transition_frame
@@ -28,6 +36,7 @@ from concept_fragmentation.components.figures.path_data import (
 from concept_fragmentation.components.figures.token_comparison import (
     MOST_COMPARED,
     compared_tokens,
+    shared_clusters,
 )
 from concept_fragmentation.components.figures.trajectories import trajectory_lines
 from concept_fragmentation.components.figures.windows import (
@@ -42,6 +51,26 @@ ONE_LAYER: Final = "Transitions need two layers with cluster labels; this analys
 TOO_FEW_TOKENS: Final = (
     f"Find two to {MOST_COMPARED} tokens above, and their paths are drawn beside each other."
 )
+
+
+def register(app: Dash, workspace: Workspace) -> None:
+    """Say in words where the compared tokens are together."""
+
+    @app.callback(
+        Output(ids.COMPARED_NOTE, "children"),
+        order_for(ids.COMPARED_TOKENS),
+        prevent_initial_call=True,
+    )
+    def say_where_they_meet(order: Order | None) -> str:
+        return together(workspace, ordered(workspace, order)[0])
+
+
+def together(workspace: Workspace, view: View) -> str:
+    """Return in which layers of a settled view the highlighted tokens are in one cluster."""
+    window = workspace.window(view)
+    if window is None or len(view.tokens) < 2:
+        return ""
+    return shared_clusters(workspace.shown(view).analysis, window, view.tokens)
 
 
 def _path_map(workspace: Workspace, view: View, theme: str) -> Drawing:

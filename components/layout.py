@@ -196,7 +196,15 @@ def _dashboard(max_upload: int) -> html.Div:
                     ids.TRAJECTORIES_SECTION,
                     "Trajectories",
                     "The same paths as lines, and the tokens you chose beside each other.",
-                    [figure_card(ids.TRAJECTORIES), figure_card(ids.COMPARED_TOKENS)],
+                    [
+                        figure_card(ids.TRAJECTORIES),
+                        figure_card(
+                            ids.COMPARED_TOKENS,
+                            below=html.Span(
+                                id=ids.COMPARED_NOTE, className="cf-figure-note", role="status"
+                            ),
+                        ),
+                    ],
                 ),
             ),
             _shown_in_tabs(

@@ -112,18 +112,21 @@ def graph(drawn: Any, *, height: int) -> dcc.Graph:
     )
 
 
-def figure_card(figure_id: str, *, above: Children = None) -> html.Div:
+def figure_card(
+    figure_id: str, *, above: Children = None, below: Component | None = None
+) -> html.Div:
     """Return a card with a figure, its downloads beside its title and the controls it has.
 
     The downloads come after the figure, in whose corner they stand, so that the keyboard reaches
     them last.
     """
+    under = [] if below is None else [below]
     name = FIGURES[figure_id].name
     links = downloads(figure_id, f"the {name}")
     if above is None:
-        return card([figure(figure_id), links], label=name, class_name="cf-figure-card")
+        return card([figure(figure_id), *under, links], label=name, class_name="cf-figure-card")
     head = html.Div([*as_list(above), links], className="cf-card-head")
-    return card([head, figure(figure_id)], label=name, class_name="cf-figure-card")
+    return card([head, figure(figure_id), *under], label=name, class_name="cf-figure-card")
 
 
 def grid(*cards: Component) -> html.Div:

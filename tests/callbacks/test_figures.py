@@ -12,6 +12,7 @@ from dash_ag_grid import AgGrid
 from concept_fragmentation.callbacks.compare import NO_OTHER, clusters
 from concept_fragmentation.callbacks.downloads import csv_text
 from concept_fragmentation.callbacks.figures import SOURCES, NothingDrawnError, drawn
+from concept_fragmentation.callbacks.trajectories import together
 from concept_fragmentation.callbacks.views import placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -96,6 +97,17 @@ def test_a_figure_is_as_high_as_its_data_need(workspace: Workspace) -> None:
         heights.append(draw().layout.height)
         assert f"'height': '{heights[-1]}px'" in str(placed(ids.COMPARED_TOKENS, draw))
     assert heights[1] > heights[0]
+
+
+def test_where_compared_tokens_meet_is_said_in_words(workspace: Workspace, saved: str) -> None:
+    def said(*tokens: int) -> str:
+        return together(workspace, workspace.settle(View(analysis_id=saved, tokens=tokens)))
+
+    assert said(0) == ""
+    assert said(0, 6) == "“<b>x</b>” and “·cat” are in one cluster in every layer."
+    assert (
+        said(1, 0) == "“·the” and “<b>x</b>” are in one cluster in layer_0 to layer_1 and layer_10."
+    )
 
 
 def test_what_to_compare_with_that_is_gone_is_said_in_its_place(

@@ -56,11 +56,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     store = GPT2AnalysisPersistence(tmp_path_factory.mktemp("library"))
     data = demo_analysis()["analysis_data"]
     store.save_analysis_results(data, "gpt2", "text", "before")
+    labels = data["cluster_labels"]["block_2"]
+    moved = data["cluster_labels"] | {"block_2": [*labels[1:], labels[0]]}
+    bare = {key: value for key, value in data.items() if key != "token_paths"}
+    store.save_analysis_results(bare | {"cluster_labels": moved}, "gpt2", "text", "moved")
     return Workspace(store, demo_analysis())
 
 
 def test_every_figure_is_in_the_report_in_both_themes(library: Workspace) -> None:
-    view = library.settle(View(tokens=(1, 8), selection=("node", 0, 0), other="before"))
+    view = library.settle(View(tokens=(1, 8), selection=("node", 0, 0), other="moved"))
     page = Read(report_of(library, view))
     assert sorted(map(str, page.placed)) == sorted(SOURCES)
     for figure_id, source in SOURCES.items():
