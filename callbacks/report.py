@@ -105,11 +105,12 @@ def _drawn(workspace: Workspace, figure_id: str, view: View) -> dict[str, go.Fig
 
 def _tables(workspace: Workspace, view: View) -> Iterator[Table]:
     analysis, window = workspace.shown(view).analysis, workspace.window(view)
-    if window is None:
+    metrics = workspace.metrics(view)
+    if window is None or metrics is None:
         return
     yield archetypes_table(archetypal_paths(analysis, window, top=PATHS_LISTED, examples=EXAMPLES))
     yield window_table(window)
-    yield path_table(analysis, window)
+    yield path_table(metrics)
     whole = workspace.window(replace(view, first=0, last=len(analysis.labelled_layers) - 1))
     if whole is not None:
         yield layer_table(analysis, whole)

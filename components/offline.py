@@ -18,6 +18,9 @@ from concept_fragmentation.components.text import visible
 
 THEMES: Final = ("light", "dark")
 
+# In characters of JSON; what is shorter is not worth a number.
+_LARGE: Final = 200
+
 
 def figure_page(figure: go.Figure, title: str, height: int, theme: str) -> str:
     """Return a figure as a page, in the theme that it was drawn in.
@@ -48,9 +51,15 @@ def render(
         content: what the template is given.
     """
     page = _environment().get_template(template)
+    parts: dict[str, int] = {}
+    drawn = {
+        name: {theme: _shared(figure.to_dict(), parts) for theme, figure in themes.items()}
+        for name, themes in figures.items()
+    }
     return page.render(
-        # Both are fit to stand in a script: the one is Plotly's own, of the other it escapes `<`.
-        figures=Markup(to_json_plotly(_plain(figures))),  # noqa: S704
+        # All are fit to stand in a script: in what Plotly writes as JSON, it escapes `<`.
+        figures=Markup(to_json_plotly(drawn)),  # noqa: S704
+        parts=Markup(f"[{','.join(parts)}]"),  # noqa: S704
         plotly_js=Markup(get_plotlyjs()),  # noqa: S704
         config=GRAPH_CONFIG,
         schemes=schemes,
@@ -66,8 +75,17 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def _plain(figures: Mapping[str, Mapping[str, go.Figure]]) -> dict[str, Any]:
-    return {
-        name: {theme: figure.to_dict() for theme, figure in themes.items()}
-        for name, themes in figures.items()
-    }
+def _shared(value: Any, parts: dict[str, int]) -> Any:
+    """Put a number in the place of each large list or array, which both themes have alike.
+
+    `parts` are those met so far, as JSON, with their numbers.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_shared(item, parts) for item in value]
+    if isinstance(value, dict) and "bdata" not in value:
+        return {key: _shared(item, parts) for key, item in value.items()}
+    if isinstance(value, list | dict):
+        text = to_json_plotly(value)
+        if len(text) > _LARGE:
+            return {"$part": parts.setdefault(text, len(parts))}
+    return value

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
+from concept_fragmentation.analysis import (
+    Analysis,
+    ArchetypalPath,
+    LayerWindow,
+    TokenPathMetrics,
+)
 from concept_fragmentation.components.figures.data import (
     attention_frame,
     cluster_entropy_frame,
     concepts_frame,
-    path_metrics_frame,
 )
 from concept_fragmentation.components.offline import THEMES, render
 from concept_fragmentation.components.summary import NOT_KNOWN, Stat
@@ -100,10 +104,11 @@ def layer_table(analysis: Analysis, window: LayerWindow) -> Table:
     return _table("Layers", kept.columns, kept.itertuples(index=False))
 
 
-def path_table(analysis: Analysis, window: LayerWindow) -> Table:
-    """Return how the metrics of the tokens' paths are distributed within a window."""
-    frame = path_metrics_frame(analysis, window).drop(columns=["token", "position"])
-    described = frame.describe().T[["mean", "std", "min", "50%", "max"]]
+def path_table(metrics: TokenPathMetrics) -> Table:
+    """Return how the metrics of the tokens' paths are distributed."""
+    known = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+    numbers = {name: values for name, values in known.items() if isinstance(values, np.ndarray)}
+    described = pd.DataFrame(numbers).describe().T[["mean", "std", "min", "50%", "max"]]
     rows = ([str(name).replace("_", " "), *row] for name, row in described.iterrows())
     columns = ("metric of a token's path", "mean", "standard deviation", "least", "median", "most")
     return _table("Paths", columns, rows)

@@ -43,7 +43,12 @@ class Read(HTMLParser):
 
     @property
     def figures(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.scripts[-2])
+        parts = json.loads(self.scripts[-3])
+
+        def whole(value: dict[str, Any]) -> Any:
+            return parts[value["$part"]] if "$part" in value else value
+
+        found: dict[str, Any] = json.loads(self.scripts[-2], object_hook=whole)
         return found
 
     @property
@@ -71,6 +76,13 @@ def test_every_figure_is_in_the_report_in_both_themes(library: Workspace) -> Non
         for theme in ("light", "dark"):
             drawn = json.loads(source.draw(library, view, theme).to_json())  # type: ignore[union-attr]
             assert page.figures[figure_id][theme] == drawn, figure_id
+
+
+def test_what_figures_have_alike_in_both_themes_is_in_the_report_once(library: Workspace) -> None:
+    view = library.settle(View())
+    drawn = SOURCES[ids.ATTENTION_MATRIX].draw(library, view, "light")
+    weights = json.loads(drawn.to_json())["data"][0]["z"]["bdata"]  # type: ignore[union-attr]
+    assert report_of(library, view).count(json.dumps(weights).replace("/", "\\u002f")) == 1
 
 
 def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -> None:
