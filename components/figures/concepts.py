@@ -10,7 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, Projection, ami_matrix, cka_matrix
-from concept_fragmentation.components.figures.cells import numbered_cells
+from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure, steps_scale
 from concept_fragmentation.components.palette import cluster_colour, ink
@@ -78,7 +78,7 @@ def layer_similarity(
         "Similarity of layers",
         f"{MEASURES[measure]}; 1: same, 0: chance",
         theme,
-        [cells],
+        [cells, *cell_numbers(similarity, theme)],
         xaxis=axis,
         yaxis=axis | {"range": axis["range"][::-1]},
     )

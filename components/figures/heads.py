@@ -10,7 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
-from concept_fragmentation.components.figures.cells import numbered_cells
+from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import ink
@@ -52,7 +52,7 @@ def head_entropy(
         if normalised
         else "nats; 0: all weight on one key",
         theme,
-        [cells],
+        [cells, *cell_numbers(values.T, theme, largest=top)],
         xaxis=layer_axis(attention_layers(analysis)),
         yaxis={
             "title": {"text": "head"},
@@ -129,7 +129,7 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         "Head agreement between layers",
         "1: a head of the one attends like a head of the other",
         theme,
-        [cells],
+        [cells, *cell_numbers(values, theme)],
         xaxis=axis,
         yaxis=axis | {"range": axis["range"][::-1]},
     )

@@ -18,6 +18,7 @@ from concept_fragmentation.analysis import (
     token_path_metrics,
     transition,
 )
+from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
@@ -291,8 +292,6 @@ def transition_heatmap(
     counts = _table(flow.source_indices, flow.target_indices, flow.num_tokens, rows, columns)
     totals = by_source[rows][:, np.newaxis]
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    # Beyond this many cells numbers can't be read.
-    written = shares.size <= 196
     sources, targets = flow.source_ids[rows].tolist(), flow.target_ids[columns].tolist()
     cells = {
         "type": "heatmap",
@@ -302,9 +301,6 @@ def transition_heatmap(
         "xgap": 1,
         "ygap": 1,
         "colorscale": colour_scale(theme),
-        "text": _cell_texts(shares) if written else None,
-        "texttemplate": "%{text}" if written else None,
-        "textfont": {"size": 10},
         # Text is kept out of the template, where %{...} in a layer's name would have a meaning.
         "customdata": [
             [
@@ -325,7 +321,7 @@ def transition_heatmap(
         f"From {here} to {there}",
         f"share (%) of a row's tokens in each column{largest}",
         theme,
-        [cells],
+        [cells, *cell_numbers(shares, theme, percent=True)],
         xaxis=_cluster_axis(analysis, layers[1], targets, "<br>", theme)
         | {"title": {"text": f"cluster in {there}"}},
         yaxis=_cluster_axis(analysis, layers[0], sources, " ", theme)
@@ -381,12 +377,6 @@ def _cluster_axis(
             for cluster, colour in zip(clusters, aligned, strict=True)
         ][::step],
     }
-
-
-def _cell_texts(shares: npt.NDArray[np.float64]) -> list[list[str]]:
-    return [
-        ["" if share < 0.005 else f"{100 * share:.0f}" for share in row] for row in shares.tolist()
-    ]
 
 
 @dataclass(frozen=True, eq=False)

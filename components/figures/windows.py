@@ -10,7 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
-from concept_fragmentation.components.figures.cells import numbered_cells
+from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure, steps_scale
 from concept_fragmentation.components.palette import cluster_colours, ink
@@ -153,7 +153,7 @@ def window_fragmentation(
         "Path fragmentation of every window",
         "0: all tokens on one path; 1: each on its own",
         theme,
-        [cells],
+        [cells, *cell_numbers(grid.fragmentation, theme)],
         shapes=frame,
         xaxis=axis | {"title": {"text": f"last {what}"}},
         yaxis=axis | {"title": {"text": f"first {what}"}, "range": axis["range"][::-1]},

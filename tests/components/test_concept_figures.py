@@ -81,7 +81,7 @@ def test_what_is_given_is_shown_and_what_does_not_fit_is_not() -> None:
     assert found[0] == tuple(LAYERS[:2])
     figure = layer_similarity(*found, "cka")
     assert np.allclose(figure.data[0].z, given)
-    assert list(figure.data[0].text[0]) == ["1.00", "0.50"]
+    assert list(figure.data[1].text)[:2] == ["1.00", "0.50"]
     for wrong in ([[1.0]], "x", [["a", "b"], ["c", "d"]]):
         odd = made(states=False, layer_similarity={"layers": LAYERS[:2], "cka": wrong})
         assert similarity_of(odd, "cka") is None

@@ -158,7 +158,10 @@ def test_entropy_stays_below_that_of_equal_clusters(build: Build) -> None:
 def test_rows_are_shares_and_what_stays_is_on_the_diagonal(build: Build) -> None:
     analysis, _ = build([[0, 9]] * 8 + [[1, 5]] * 6 + [[2, 7]] * 4 + [[0, 5]] * 2)
     figure = transition_heatmap(analysis, 0, 1)
-    (cells,) = figure.data
+    cells, numbers = figure.data
+    # Every number is at the middle of its cell; zeros are not written.
+    written = zip(numbers.y, numbers.x, numbers.text, strict=True)
+    assert all(f"{100 * cells.z[y][x]:.0f}" == text != "0" for y, x, text in written)
     assert np.allclose(cells.z, [[0.8, 0.2, 0], [0, 1, 0], [0, 0, 1]])
     assert [label.split("C")[-1] for label in figure.layout.xaxis.ticktext] == ["9", "5", "7"]
     assert cells.customdata[0][1] == ["C0 in layer_0", "C5 in layer_1", 2]
@@ -170,7 +173,7 @@ def test_layers_need_not_be_neighbours_and_tokens_without_a_cluster_do_not_count
     build: Build,
 ) -> None:
     analysis, _ = build([[0, -1, 1], [0, 0, 1], [0, 0, -1]])
-    (cells,) = transition_heatmap(analysis, 0, 2).data
+    cells, _ = transition_heatmap(analysis, 0, 2).data
     assert np.allclose(cells.z, [[1.0]])
     assert cells.customdata[0][0][2] == 2
 

@@ -6,7 +6,10 @@ import re
 import numpy as np
 import numpy.typing as npt
 import pytest
+from plotly.colors import sample_colorscale
 
+from concept_fragmentation.components.figures.cells import cell_numbers
+from concept_fragmentation.components.figures.theme import colour_scale
 from concept_fragmentation.components.palette import (
     cluster_colour,
     faded,
@@ -119,3 +122,17 @@ def test_every_id_has_a_colour_and_keeps_it() -> None:
 
 def test_a_faded_colour_is_the_same_colour() -> None:
     assert faded("#0a1b2c", 0.5) == "rgba(10,27,44,0.5)"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_numbers_are_read_on_every_cell(theme: str) -> None:
+    values = np.linspace(0, 1, 100).reshape(10, 10)
+    (numbers,) = cell_numbers(values, theme)
+    colours = sample_colorscale(colour_scale(theme), values.ravel().tolist(), colortype="tuple")
+    for text, behind in zip(numbers["textfont"]["color"], colours, strict=True):
+        assert contrast(text, "#" + "".join(f"{round(255 * part):02x}" for part in behind)) >= 4.5
+
+
+def test_more_numbers_than_can_be_read_are_not_written() -> None:
+    assert cell_numbers(np.zeros((20, 20)), "light") == []
+    assert cell_numbers(np.full((1, 2), np.nan), "light")[0]["text"] == []
