@@ -41,6 +41,17 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "clusters are equally large.",
     ),
     (
+        "Attention",
+        "Entropy says how widely a head spreads its weight, agreement how alike heads attend; both "
+        "are shown beside what the causal mask alone makes of them. Rollout and flow follow "
+        "attention down to the input: where information can flow, not that it does.",
+    ),
+    (
+        "Compared clusters",
+        "The clusters of two analyses are matched so that they share as many tokens as possible, "
+        "layer by layer. A token has moved if it left the cluster that its own is matched with.",
+    ),
+    (
         "Highlights",
         "Find tokens, or click an archetypal path: they are drawn on top in the token flow. "
         "The address of the page is the view, so copying it is sharing what you see.",
@@ -63,6 +74,19 @@ def guide() -> html.Div:
         [
             html.H2("How to read this page", className="cf-section-title"),
             html.Dl(terms, className="cf-terms"),
+            html.H2("Analyze a text", className="cf-section-title"),
+            html.P(
+                "Under Analyze, paste a text or drop a file and choose a model: hidden states, "
+                "clusters and metrics are computed in the background. The result is shown at once, "
+                "and is kept when you save it."
+            ),
+            html.H2("Keep, find and share", className="cf-section-title"),
+            html.P(
+                "Save Analysis keeps versions; Save view keeps what you look at; a session holds "
+                "analyses that belong together. The Library finds them again. Copy link gives the "
+                "address of just this view, Report a file that opens anywhere, and the menu at "
+                "each figure its image, its data and the Python that draws it."
+            ),
             html.H2("Bring your own clusters", className="cf-section-title"),
             html.P(
                 "Save an analysis from Python and it appears under Analysis Persistence; or "
