@@ -8,8 +8,9 @@ from typing import Final
 
 from concept_fragmentation.analysis.errors import InvalidDataError
 
-# A pasted book is no search: each of its words would be looked up.
+# A pasted page is no search: each of its words would be looked up, which takes seconds.
 MAX_SEARCH: Final = 10_000
+MAX_SEARCH_WORDS: Final = 32
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST: Final = 2**63 - 1
@@ -47,6 +48,8 @@ class Filters:
                 value is not None and what in {"search", "name_prefix"} and len(value) > MAX_SEARCH
             ):
                 problems.append(f"{what}: more than {MAX_SEARCH:,} characters")
+        if isinstance(self.search, str) and len(set(self.search.split())) > MAX_SEARCH_WORDS:
+            problems.append(f"search: more than {MAX_SEARCH_WORDS} words; a few find as well")
         for what in ("min_tokens", "max_tokens", "min_layers", "max_layers", "limit", "offset"):
             value = getattr(self, what)
             if value is None and what != "offset":

@@ -314,7 +314,7 @@ class GPT2AnalysisPersistence:
         Args:
             model_name: only those of this model.
             search: only those that hold every word of this (what whitespace separates, at most
-                10,000 characters in all) in their id, name, model, notes, tags or input text: as a
+                32 words) in their id, name, model, notes, tags or input text: as a
                 word or a part of one, whatever the case. No character has a meaning of its own.
             tag: only those with this tag.
             name_prefix: only those whose name begins with this, whatever the case.

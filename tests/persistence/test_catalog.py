@@ -259,6 +259,7 @@ def test_the_store_narrows_its_list(three: GPT2AnalysisPersistence) -> None:
         {"since": "yesterday"},
         {"until": 2026},
         {"search": "x" * 10_001},
+        {"search": " ".join(map(str, range(33)))},
     ],
 )
 def test_a_filter_of_the_wrong_kind_is_named(
