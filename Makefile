@@ -67,7 +67,7 @@ soak: $(VENV)/.dev ## Kill processes a thousand times, import 20,000 mutated fil
 
 screenshots: $(VENV)/.dev ## Make the README's pictures again
 	$(BIN)/python tests/get_chromium.py
-	$(BIN)/python docs/make_screenshots.py
+	$(BIN)/python -m docs.make_screenshots
 
 lock: ## Write constraints.txt anew from the newest versions that fit
 	rm -rf .lock && $(PYTHON) -m venv .lock

@@ -46,6 +46,7 @@ new PerformanceObserver(list => {
   for (const task of list.getEntries()) window.cfTasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
 """
+# Every figure of the shown sections has been drawn, or says why there is none.
 DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
     && !document.querySelector("[data-dash-is-loading=true]")
     && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(

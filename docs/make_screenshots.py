@@ -9,8 +9,6 @@ same. The store holds the demo, to be compared with the same text in fewer clust
 from __future__ import annotations
 
 import logging
-import runpy
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
+from benchmarks.browser import DRAWN, chromium
 from concept_fragmentation.analysis import TINY, analyze
 from concept_fragmentation.app import Settings, create_app, demo_analysis
 from concept_fragmentation.components import ids
@@ -31,11 +30,6 @@ from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 IMAGES: Final = ROOT / "docs" / "images"
-# Every figure of the shown sections has been drawn, or says why there is none.
-DRAWN: Final = """() => document.querySelector(".cf-view-tab[aria-current=page]")
-    && !document.querySelector("[data-dash-is-loading=true]")
-    && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
-        figure => figure.querySelector(".main-svg, .cf-empty"))"""
 
 
 @dataclass(frozen=True)
@@ -118,20 +112,6 @@ def dashboard() -> Iterator[str]:
             server.shutdown()
             thread.join()
             server.server_close()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the Chromium that the tests use."""
-    found = runpy.run_path(str(ROOT / "tests" / "get_chromium.py"))["find_chromium"]()
-    if found is None:
-        sys.exit("No Chromium was found; install one with: python tests/get_chromium.py")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 def open_page(browser: Browser, url: str, picture: Picture) -> Page:

@@ -23,6 +23,7 @@ from playwright.sync_api import (
 from waitress.server import BaseWSGIServer
 from waitress.wasyncore import close_all
 
+from benchmarks.browser import DRAWN
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
@@ -125,13 +126,6 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
         page.close()
     assert watch.strangers == []
     assert watch.complaints == []
-
-
-# Every figure of the shown sections has been drawn, or says why there is none.
-DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
-    && !document.querySelector("[data-dash-is-loading=true]")
-    && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
-        figure => figure.querySelector(".main-svg, .cf-empty"))"""
 
 
 def settled(page: Page) -> None:
