@@ -16,12 +16,18 @@ missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import plotly.graph_objects as go
 
-from concept_fragmentation.analysis import Analysis, InvalidDataError, LayerWindow, layer_window
-from concept_fragmentation.analysis.projection import principal_plane
+from concept_fragmentation.analysis import (
+    Analysis,
+    InvalidDataError,
+    LayerWindow,
+    layer_window,
+    principal_plane,
+    umap_plane,
+)
 from concept_fragmentation.components.figures import (
     attention,
     comparison,
@@ -49,7 +55,7 @@ from concept_fragmentation.components.figures.token_comparison import (
     compared_tokens as side_by_side,
 )
 from concept_fragmentation.components.figures.trajectories import trajectory_lines
-from concept_fragmentation.components.view import DEFAULT_THRESHOLD, View
+from concept_fragmentation.components.view import DEFAULT_THRESHOLD, MapProjection, View
 from concept_fragmentation.persistence import AnalysisHandle
 
 # An open analysis, or an analysis dict.
@@ -198,19 +204,27 @@ def layer_similarity(
 
 
 def state_map(
-    handle: Source, layer: str, *, highlighted_tokens: Sequence[int] = (), theme: str = "light"
+    handle: Source,
+    layer: str,
+    *,
+    projection: MapProjection = "pca",
+    highlighted_tokens: Sequence[int] = (),
+    theme: str = "light",
 ) -> go.Figure:
-    """Where the tokens of a layer lie on the principal plane of its hidden states."""
+    """Where the tokens of a layer lie: on the principal plane of its hidden states, or by UMAP.
+
+    `projection` "umap" needs the extra `umap`, and seconds; see `umap_plane` for what misleads.
+    """
+    _among("projection", projection, get_args(MapProjection))
     analysis = _analysis(handle)
     states = analysis.hidden_states.get(layer)
     known = states if layer in analysis.labelled_layers else None
-    plane = principal_plane(
-        _need(known, concepts.missing_states(analysis, layer)), fitted=~analysis.padding
-    )
+    plane = umap_plane if projection == "umap" else principal_plane
+    mapped = plane(_need(known, concepts.missing_states(analysis, layer)), fitted=~analysis.padding)
     return concepts.state_map(
         analysis,
         analysis.labelled_layers.index(layer),
-        plane,
+        mapped,
         highlighted_tokens=highlighted_tokens,
         theme=theme,
     )

@@ -63,7 +63,12 @@ from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
-from concept_fragmentation.analysis.projection import Projection, principal_plane
+from concept_fragmentation.analysis.projection import (
+    Embedding,
+    Projection,
+    principal_plane,
+    umap_plane,
+)
 from concept_fragmentation.analysis.provenance import saving_arguments
 from concept_fragmentation.analysis.shared_paths import (
     PathCorrelation,
@@ -114,6 +119,7 @@ __all__ = [
     "AttentionStatistics",
     "CategoryAssociation",
     "ConceptFragmentationError",
+    "Embedding",
     "InvalidAnalysisError",
     "InvalidDataError",
     "KeyChanges",
@@ -172,6 +178,7 @@ __all__ = [
     "tokens_on_path",
     "transition",
     "typical_tokens",
+    "umap_plane",
     "window_grid",
     "window_significance",
     "with_token_paths",

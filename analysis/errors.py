@@ -23,7 +23,7 @@ class InvalidAnalysisError(InvalidDataError):
 
 
 class MissingExtraError(ConceptFragmentationError, ImportError):
-    """What running a language model needs is not installed."""
+    """What running a language model, or UMAP, needs is not installed."""
 
 
 class ModelUnavailableError(ConceptFragmentationError, LookupError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +20,28 @@ from concept_fragmentation.analysis.centred import (
 )
 from concept_fragmentation.analysis.counting import Floats
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.extra import need
+
+# What `umap_plane` is given of wider states: their first principal components.
+UMAP_DIMENSIONS: Final = 50
+# The values of umap-learn; how many tokens are near, and how close points may come.
+NEIGHBOURS: Final = 15
+LEAST_DISTANCE: Final = 0.1
+
+_LEAST_TOKENS: Final = 5
+_SEED: Final = 0
+# Numba's threads, which look for neighbours, must not be started twice at once.
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Hidden states on their first two principal axes.
+    """Hidden states on their first K principal axes; K is 2 of a plane.
 
     Attributes:
-        coordinates: float64 (T, 2), in the unit of the hidden states, around their mean.
-        explained: float64 (2,), the share of the variance along each axis, from 0 to 1.
-        axes: float64 (2, d), of length 1; the largest entry of each is positive, so that the map
+        coordinates: float64 (T, K), in the unit of the hidden states, around their mean.
+        explained: float64 (K,), the share of the variance along each axis, from 0 to 1.
+        axes: float64 (K, d), of length 1; the largest entry of each is positive, so that the map
             does not flip.
         mean: float64 (d,).
     """
@@ -36,6 +50,17 @@ class Projection:
     explained: Floats
     axes: Floats
     mean: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Tokens on a plane that keeps who is near, with axes that mean nothing.
+
+    Attributes:
+        coordinates: float64 (T, 2), without a unit; NaN of tokens that were left out.
+    """
+
+    coordinates: Floats
 
 
 def principal_plane(states: States, *, fitted: npt.ArrayLike | None = None) -> Projection:
@@ -55,25 +80,80 @@ def principal_plane(states: States, *, fitted: npt.ArrayLike | None = None) -> P
     Raises:
         InvalidDataError: the states are not (T, d), or are not finite.
     """
+    return _principal(states, _fitted(states, fitted), 2)
+
+
+def umap_plane(states: States, *, fitted: npt.ArrayLike | None = None) -> Embedding:
+    """A plane on which tokens are near that are near in the hidden space (McInnes et al. 2018).
+
+    UMAP joins each token with its `NEIGHBOURS` nearest, with a weight in the direction from i to j
+    of exp(-max(0, d_ij - rho_i) / sigma_i), where rho_i is the distance to the nearest and sigma_i
+    such that the weights of i sum up to log2(NEIGHBOURS); w = a + b - a b makes one weight of the
+    two directions. Points are then moved on the plane until 1 / (1 + alpha d^(2 beta)) of their
+    distances is like w, in cross-entropy; alpha and beta follow from `LEAST_DISTANCE`. States of
+    more than `UMAP_DIMENSIONS` dimensions are first brought onto as many principal components.
+
+    Which tokens are neighbours can be read from it. Distances between groups, their sizes and
+    their density mean little, and groups can be there where the hidden space has none: compare with
+    `principal_plane`. The seed is fixed, so the same states give the same plane.
+
+    Needs the extra `umap`. The first call of a process takes some ten seconds more, to compile.
+
+    Args:
+        states: float (T, d); two dimensions and five tokens at least.
+        fitted: (T,), 0 for tokens that are left out, padding say.
+
+    Raises:
+        InvalidDataError: the states are not (T, d), are not finite, or are of too few tokens.
+        MissingExtraError: umap-learn is not installed.
+    """
+    kept = _fitted(states, fitted)
+    tokens = np.flatnonzero(kept)
+    if len(tokens) < _LEAST_TOKENS:
+        raise InvalidDataError(
+            [f"hidden_states: {len(tokens)} tokens; UMAP needs {_LEAST_TOKENS} or more"]
+        )
+    umap = need("umap", "umap")
+    reduced = _principal(states, kept, min(UMAP_DIMENSIONS, states.shape[1])).coordinates[tokens]
+    method = umap.UMAP(
+        n_components=2,
+        n_neighbors=min(NEIGHBOURS, len(tokens) - 1),
+        min_dist=LEAST_DISTANCE,
+        random_state=_SEED,
+        n_jobs=1,
+    )
+    coordinates: Floats = np.full((len(states), 2), np.nan)
+    with _ONE_AT_A_TIME:
+        coordinates[tokens] = method.fit_transform(reduced)
+    return Embedding(coordinates)
+
+
+def _fitted(states: States, fitted: npt.ArrayLike | None) -> npt.NDArray[np.bool_]:
+    """bool (T,): which tokens decide; states that are no table of numbers are refused."""
     if states.ndim != 2 or states.shape[1] < 2:
         raise InvalidDataError(
             [f"hidden_states: shape {states.shape}; two or more dimensions are needed"]
         )
     kept = np.ones(len(states), dtype=bool) if fitted is None else np.asarray(fitted).astype(bool)
     check_states(states, len(kept))
-    tokens = np.flatnonzero(kept)
+    return kept
+
+
+def _principal(states: States, fitted: npt.NDArray[np.bool_], number: int) -> Projection:
+    """The first `number` principal components."""
+    tokens = np.flatnonzero(fitted)
     mean = mean_state(states, tokens)
     scatter = cross_product(states, states, mean, mean, tokens)
     size = len(scatter)
-    values, vectors = scipy.linalg.eigh(scatter, subset_by_index=[size - 2, size - 1])
+    values, vectors = scipy.linalg.eigh(scatter, subset_by_index=[size - number, size - 1])
     axes = vectors.T[::-1]
     largest = np.abs(axes).argmax(axis=1)
-    axes = axes * np.where(axes[[0, 1], largest] < 0, -1, 1)[:, np.newaxis]
+    axes = axes * np.where(axes[np.arange(number), largest] < 0, -1, 1)[:, np.newaxis]
     total = float(scatter.trace())
-    coordinates: Floats = np.empty((len(states), 2))
+    coordinates: Floats = np.empty((len(states), number))
     everything = np.arange(len(states))
     for chunk in chunks(everything):
         coordinates[chunk] = centred(states, mean, everything[chunk]) @ axes.T
     # Rounding must not show as a negative variance.
-    explained = np.maximum(values[::-1], 0) / total if total > 0 else np.zeros(2)
+    explained = np.maximum(values[::-1], 0) / total if total > 0 else np.zeros(number)
     return Projection(coordinates, explained, axes, mean)

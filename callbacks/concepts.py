@@ -9,7 +9,8 @@ import pandas as pd
 from dash import Dash, Output
 from dash.development.base_component import Component
 
-from concept_fragmentation.analysis.projection import principal_plane
+from concept_fragmentation.analysis import Embedding, Projection, principal_plane, umap_plane
+from concept_fragmentation.analysis.centred import States
 from concept_fragmentation.callbacks.browser import write_tokens
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import Drawing, Order, Source, order_for, ordered
@@ -111,10 +112,16 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
     states = analysis.hidden_states.get(analysis.labelled_layers[layer])
     if states is None:
         return missing_states(analysis, analysis.labelled_layers[layer])
-    plane = workspace.computed(
-        view, ("plane", layer), lambda: principal_plane(states, fitted=~analysis.padding)
-    )
+    plane = _plane(workspace, view, layer, states)
     return state_map(analysis, layer, plane, highlighted_tokens=view.tokens, theme=theme)
+
+
+def _plane(workspace: Workspace, view: View, layer: int, states: States) -> Projection | Embedding:
+    plane = umap_plane if view.projection == "umap" else principal_plane
+    fitted = ~workspace.shown(view).analysis.padding
+    return workspace.computed(
+        view, ("plane", view.projection, layer), lambda: plane(states, fitted=fitted)
+    )
 
 
 def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
@@ -123,7 +130,7 @@ def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
     states = analysis.hidden_states.get(names[layer]) if names else None
     if states is None:
         return pd.DataFrame()
-    return state_map_frame(analysis, layer, principal_plane(states, fitted=~analysis.padding))
+    return state_map_frame(analysis, layer, _plane(workspace, view, layer, states))
 
 
 def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:
@@ -132,7 +139,10 @@ def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:
 
 def _map_call(workspace: Workspace, view: View) -> Call:
     layer = workspace.shown(view).analysis.labelled_layers[_layer(view)]
-    return Call("state_map", {"layer": layer, "highlighted_tokens": list(view.tokens)})
+    chosen: dict[str, object] = {"layer": layer, "highlighted_tokens": list(view.tokens)}
+    if view.projection != "pca":
+        chosen["projection"] = view.projection
+    return Call("state_map", chosen)
 
 
 SOURCES: Final[Mapping[str, Source]] = {

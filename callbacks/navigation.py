@@ -33,6 +33,7 @@ from concept_fragmentation.components.view import (
     View,
     parse_colouring,
     parse_path,
+    parse_projection,
     parse_selection,
     parse_tab,
     parse_threshold,
@@ -53,6 +54,7 @@ class Controls:
     layer: int | None = None
     head: int | None = None
     threshold: int | None = None
+    projection: str | None = None
 
     def apply(self, view: View) -> View:
         """Return the view as the controls have it; what a control can't say stays."""
@@ -72,6 +74,8 @@ class Controls:
             view = replace(view, layer=int(self.layer), head=head)
         if self.threshold is not None:
             view = replace(view, threshold=parse_threshold(int(self.threshold)))
+        if self.projection is not None:
+            view = replace(view, projection=parse_projection(self.projection))
         return view
 
 
@@ -135,6 +139,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             "layer": Output(ids.ATTENTION_LAYER, "value"),
             "head": Output(ids.ATTENTION_HEAD, "value"),
             "threshold": Output(ids.ATTENTION_THRESHOLD, "value"),
+            "projection": Output(ids.MAP_PROJECTION, "value"),
             "cluster_options": Output(ids.CLUSTER_CHOICE, "options"),
             "cluster_value": Output(ids.CLUSTER_CHOICE, "value"),
         },
@@ -155,6 +160,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 "layer": Input(ids.ATTENTION_LAYER, "value"),
                 "head": Input(ids.ATTENTION_HEAD, "value"),
                 "threshold": Input(ids.ATTENTION_THRESHOLD, "value"),
+                "projection": Input(ids.MAP_PROJECTION, "value"),
             },
         },
         state={"query": State(ids.VIEW, "data")},
@@ -316,6 +322,7 @@ def _control_values(
         "layer": _changed(layer, said.layer),
         "head": _changed(ALL_HEADS if head is None else head, said.head),
         "threshold": _changed(view.threshold, said.threshold),
+        "projection": _changed(view.projection, said.projection),
     }
 
 

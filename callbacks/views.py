@@ -12,7 +12,7 @@ from dash import Input
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.errors import InvalidDataError, MissingExtraError
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import sentence_of
@@ -123,7 +123,7 @@ def figure_or_reason(draw: Callable[[], Drawing]) -> Drawing:
     """Return what is drawn, or the sentence that says why nothing is."""
     try:
         drawn = draw()
-    except InvalidDataError as error:
+    except (InvalidDataError, MissingExtraError) as error:
         return str(error)
     said = drawn if isinstance(drawn, str) else sentence_of(drawn)
     return drawn if said is None else said

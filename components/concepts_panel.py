@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dash import html
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import card, downloads, figure_card, grid, section
+from concept_fragmentation.components.parts import (
+    aria,
+    card,
+    downloads,
+    figure_card,
+    grid,
+    section,
+    segmented,
+)
+
+PROJECTIONS: Final = {"pca": "PCA", "umap": "UMAP"}
 
 
 def similarity_section() -> html.Section:
@@ -32,5 +44,18 @@ def map_section() -> html.Section:
         ids.MAP_SECTION,
         "One layer",
         "The layer and the cluster that you select; without a choice, the first of the window.",
-        [html.Div([figure_card(ids.STATE_MAP), typical], className="cf-flow")],
+        [html.Div([figure_card(ids.STATE_MAP, above=_projection()), typical], className="cf-flow")],
+    )
+
+
+def _projection() -> html.Div:
+    return html.Div(
+        [
+            html.Span("Map by", className="cf-label"),
+            segmented(ids.MAP_PROJECTION, PROJECTIONS, "pca"),
+            html.Span("UMAP takes a while", className="cf-hint"),
+        ],
+        className="cf-inline-field",
+        role="group",
+        **aria(label="How the layer is mapped"),
     )

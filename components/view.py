@@ -16,7 +16,8 @@ The query is short, readable and versioned::
          the hash of its content         h  the two layers of the transition heat map
     w    layer window, first-last        l  layer of the attention, and head: 3 or 3.5
     b    analysis to compare with        f  least share of the attention flow, in percent
-    rb   its version
+    rb   its version                    y  how a layer is mapped: umap; absent for
+                                           its principal components
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ Tab = Literal[
     "library",
     "persistence",
 ]
+MapProjection = Literal["pca", "umap"]
 Node = tuple[Literal["node"], int, int]
 Link = tuple[Literal["link"], int, int, int]
 Selection = Node | Link
@@ -84,7 +86,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
-    "map": ("selection", "first", "tokens"),
+    "map": ("selection", "first", "tokens", "projection"),
     "sizes": ("first", "last", "selection"),
     "nothing": (),
 }
@@ -117,6 +119,7 @@ class View:
     threshold: int = DEFAULT_THRESHOLD
     other: str | None = None
     other_version: int | None = None
+    projection: MapProjection = "pca"
 
     def to_query(self) -> str:
         """Return the view as the query of an address; choices left alone are left out."""
@@ -159,6 +162,8 @@ class View:
             items["b"] = self.other
         if self.other_version is not None:
             items["rb"] = str(self.other_version)
+        if self.projection != "pca":
+            items["y"] = self.projection
         return items
 
     @classmethod
@@ -191,6 +196,7 @@ class View:
             threshold=parse_threshold(_number(items.get("f"))),
             other=items.get("b"),
             other_version=_number(items.get("rb")),
+            projection=parse_projection(items.get("y")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -213,6 +219,7 @@ class View:
             "attention_threshold": self.threshold,
             "compared_with": self.other,
             "compared_version": self.other_version,
+            "map_projection": self.projection,
         }
 
     @classmethod
@@ -243,6 +250,7 @@ class View:
             threshold=parse_threshold(_integer(config.get("attention_threshold"))),
             other=other if isinstance(other, str) else None,
             other_version=_integer(config.get("compared_version")),
+            projection=parse_projection(config.get("map_projection")),
         )
 
     @property
@@ -345,6 +353,11 @@ def quick_windows(num_layers: int) -> dict[str, tuple[int, int]]:
 def parse_tab(name: Any) -> Tab:
     """Read the name of a tab; an unknown one is the overview."""
     return next((tab for tab in get_args(Tab) if tab == name), "overview")
+
+
+def parse_projection(name: Any) -> MapProjection:
+    """Read how a layer is mapped; what is unknown is by its principal components."""
+    return "umap" if name == "umap" else "pca"
 
 
 def parse_colouring(text: Any) -> str:

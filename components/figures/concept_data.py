@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
-from concept_fragmentation.analysis import Analysis, Projection
+from concept_fragmentation.analysis import Analysis, Embedding, Projection
 from concept_fragmentation.components.figures.concepts import MEASURES, similarity_of
 from concept_fragmentation.components.typical import ClusterTokens
+
+_AXES: Final = {
+    Projection: ("first_component", "second_component"),
+    Embedding: ("umap_first", "umap_second"),
+}
 
 
 def similarity_frame(analysis: Analysis) -> pd.DataFrame:
@@ -39,14 +46,17 @@ def cluster_tokens_frame(analysis: Analysis, found: ClusterTokens) -> pd.DataFra
     )
 
 
-def state_map_frame(analysis: Analysis, layer_index: int, projection: Projection) -> pd.DataFrame:
+def state_map_frame(
+    analysis: Analysis, layer_index: int, projection: Projection | Embedding
+) -> pd.DataFrame:
     """Return one row a token: where it lies in the map of a labelled layer, and its cluster."""
+    axes = _AXES[type(projection)]
     return pd.DataFrame(
         {
             "token": list(analysis.tokens),
             "position": analysis.positions,
-            "first_component": projection.coordinates[:, 0],
-            "second_component": projection.coordinates[:, 1],
+            axes[0]: projection.coordinates[:, 0],
+            axes[1]: projection.coordinates[:, 1],
             "cluster": analysis.labels[:, layer_index],
             "aligned": analysis.aligned.labels[:, layer_index],
         }

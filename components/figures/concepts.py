@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from concept_fragmentation.analysis import Analysis, Projection, ami_matrix, cka_matrix
+from concept_fragmentation.analysis import (
+    Analysis,
+    Embedding,
+    Projection,
+    ami_matrix,
+    cka_matrix,
+)
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure, steps_scale
@@ -105,7 +111,7 @@ def missing_similarity(analysis: Analysis, measure: Measure) -> str:
 def state_map(
     analysis: Analysis,
     layer_index: int,
-    projection: Projection,
+    projection: Projection | Embedding,
     *,
     highlighted_tokens: Sequence[int] = (),
     theme: str = "light",
@@ -118,7 +124,7 @@ def state_map(
     Args:
         analysis: with labels of the layer.
         layer_index: among the labelled layers.
-        projection: `principal_plane` of the layer's hidden states.
+        projection: `principal_plane` or `umap_plane` of the layer's hidden states.
         highlighted_tokens: indices of tokens.
         theme: "light" or "dark".
     """
@@ -158,23 +164,31 @@ def state_map(
         },
     }
     which = f"every {ordinal(step)} of " if step > 1 else ""
-    first, second = projection.explained.tolist()
+    across, up, caution = _said_of(projection)
     axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
     return new_figure(
         f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
-        f"{which}{len(tokens):,} tokens; colour: aligned cluster",
+        f"{which}{len(tokens):,} tokens; colour: aligned cluster{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         height=_HEIGHT,
         hovermode="closest",
-        xaxis=axis | {"title": {"text": f"first component ({first:.0%} of the variance)"}},
+        xaxis=axis | {"title": {"text": across}},
         yaxis=axis
         | {
-            "title": {"text": f"second component ({second:.0%})"},
+            "title": {"text": up},
             "scaleanchor": "x",
             "scaleratio": 1,
         },
     )
+
+
+def _said_of(projection: Projection | Embedding) -> tuple[str, str, str]:
+    """What the axes of a map are, and what must not be read from it."""
+    if isinstance(projection, Embedding):
+        return "UMAP, first axis", "UMAP, second axis", "; far apart says little"
+    first, second = projection.explained.tolist()
+    return f"first component ({first:.0%} of the variance)", f"second component ({second:.0%})", ""
 
 
 def missing_states(analysis: Analysis, layer: str) -> str:
@@ -187,7 +201,10 @@ def missing_states(analysis: Analysis, layer: str) -> str:
 
 
 def _points(
-    analysis: Analysis, layer_index: int, projection: Projection, tokens: npt.NDArray[np.int64]
+    analysis: Analysis,
+    layer_index: int,
+    projection: Projection | Embedding,
+    tokens: npt.NDArray[np.int64],
 ) -> dict[str, Any]:
     """Tokens as points, each with what it says."""
     clusters = analysis.labels[tokens, layer_index].tolist()

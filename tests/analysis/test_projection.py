@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from typing import Any
 
@@ -11,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from concept_fragmentation.analysis import InvalidDataError, principal_plane
+from concept_fragmentation.analysis import (
+    InvalidDataError,
+    MissingExtraError,
+    principal_plane,
+    umap_plane,
+)
+from concept_fragmentation.analysis.projection import UMAP_DIMENSIONS
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(4, 40), st.integers(2, 8))
@@ -73,3 +80,50 @@ def test_memory_does_not_grow_with_the_tokens() -> None:
 def test_states_without_a_plane_are_refused(states: Any, fitted: Any, problem: str) -> None:
     with pytest.raises(InvalidDataError, match=problem):
         principal_plane(states, fitted=fitted)
+
+
+# --- UMAP ----------------------------------------------------------------------------------------
+
+
+def two_groups(dimensions: int) -> Any:
+    """Thirty tokens around each of two points that are far from each other."""
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(60, dimensions))
+    states[30:, 0] += 40
+    return states
+
+
+@pytest.mark.parametrize("dimensions", [3, UMAP_DIMENSIONS + 20])
+def test_what_is_near_in_the_hidden_space_is_near_on_umaps_plane(dimensions: int) -> None:
+    states = two_groups(dimensions)
+    plane = umap_plane(states).coordinates
+    assert plane.shape == (60, 2)
+    distances = np.linalg.norm(plane[:, np.newaxis] - plane, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.argmin(axis=1)
+    assert ((nearest >= 30) == (np.arange(60) >= 30)).all()
+    # The same states give the same plane.
+    assert np.array_equal(umap_plane(states).coordinates, plane)
+
+
+def test_umap_leaves_out_what_is_not_fitted() -> None:
+    states = two_groups(4)
+    fitted = np.arange(60) != 7
+    found = umap_plane(states, fitted=fitted).coordinates
+    assert np.isnan(found[7]).all()
+    assert np.array_equal(found[fitted], umap_plane(states[fitted]).coordinates)
+
+
+def test_umap_needs_some_tokens() -> None:
+    assert np.isfinite(umap_plane(two_groups(4)[:5]).coordinates).all()
+    with pytest.raises(InvalidDataError, match="4 tokens; UMAP needs 5 or more"):
+        umap_plane(two_groups(4)[:4])
+
+
+def test_without_umap_learn_its_absence_is_said_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    command = r"pip install 'concept-fragmentation\[umap\]'"
+    with pytest.raises(MissingExtraError, match=f"UMAP needs umap, .* with: {command}"):
+        umap_plane(two_groups(4))

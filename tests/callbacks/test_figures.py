@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from dash_ag_grid import AgGrid
@@ -13,11 +15,12 @@ from concept_fragmentation.callbacks.compare import NO_OTHER, clusters
 from concept_fragmentation.callbacks.downloads import csv_text
 from concept_fragmentation.callbacks.figures import SOURCES, NothingDrawnError, drawn
 from concept_fragmentation.callbacks.trajectories import together
-from concept_fragmentation.callbacks.views import placed
+from concept_fragmentation.callbacks.views import figure_or_reason, placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.structure import FIGURES, SECTIONS
 from concept_fragmentation.components.view import View
+from concept_fragmentation.figures import state_map
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 
@@ -108,6 +111,25 @@ def test_where_compared_tokens_meet_is_said_in_words(workspace: Workspace, saved
     assert (
         said(1, 0) == "“·the” and “<b>x</b>” are in one cluster in layer_0 to layer_1 and layer_10."
     )
+
+
+def test_a_layer_is_mapped_by_umap_with_its_data_and_its_python(workspace: Workspace) -> None:
+    view = workspace.settle(View(projection="umap", selection=("node", 1, 0)))
+    figure = drawn(workspace, ids.STATE_MAP, view, "light")
+    assert figure.layout.xaxis.title.text == "UMAP, first axis"
+    assert csv_text(workspace, ids.STATE_MAP, view).startswith("token,position,umap_first,umap_sec")
+    call = SOURCES[ids.STATE_MAP].call(workspace, view)
+    again = state_map(workspace.demo["analysis_data"], **call.arguments)
+    assert np.array_equal(again.data[0].x, figure.data[0].x)
+
+
+def test_without_umap_learn_the_map_says_so_in_its_place(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    view = workspace.settle(View(projection="umap"))
+    draw = partial(SOURCES[ids.STATE_MAP].draw, workspace, view, "light")
+    assert "pip install 'concept-fragmentation[umap]'" in figure_or_reason(draw)
 
 
 def test_what_to_compare_with_that_is_gone_is_said_in_its_place(

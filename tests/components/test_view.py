@@ -143,6 +143,13 @@ def test_a_part_is_equal_as_long_as_nothing_in_it_changed() -> None:
     assert view.part("flow") != coloured.part("flow")
 
 
+def test_how_a_layer_is_mapped_is_in_the_address_and_in_a_saved_state() -> None:
+    view = View(projection="umap")
+    assert View.from_query(view.to_query()) == View.from_dict(view.to_dict()) == view
+    assert View.from_query("?v=1&y=tsne").projection == "pca"
+    assert view.part("map") != View().part("map")
+
+
 def test_a_selected_band_selects_the_clusters_that_it_connects() -> None:
     assert View().selected_clusters == ()
     assert View(selection=("node", 3, 5)).selected_clusters == ((3, 5),)
