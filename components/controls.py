@@ -15,6 +15,8 @@ from concept_fragmentation.components.words import title
 MAX_MARKS: Final = 13
 TOKENS_OFFERED: Final = 50
 SUGGESTED: Final = 20
+# Of a token: how much a browser is given to search.
+SEARCHED: Final = 60
 # The value of the choice that is no head: the mean of all.
 ALL_HEADS: Final = -1
 
@@ -100,7 +102,7 @@ def token_options(analysis: Analysis, chosen: Sequence[int], typed: str) -> list
     ranked.sort()
     indices = dict.fromkeys([i for i in chosen if 0 <= i < analysis.num_tokens])
     indices |= dict.fromkeys(index for _, index in ranked[:TOKENS_OFFERED])
-    return [_token_option(analysis, index) for index in indices]
+    return [_token_option(analysis, index, needle) for index in indices]
 
 
 def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
@@ -119,10 +121,14 @@ def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
     ]
 
 
-def _token_option(analysis: Analysis, index: int) -> dict[str, Any]:
-    shown = visible(analysis.tokens[index], limit=40)
+def _token_option(analysis: Analysis, index: int, needle: str) -> dict[str, Any]:
+    token = analysis.tokens[index]
+    shown = visible(token, limit=40)
+    # The browser filters once more, by all parts of this text, which are many of a long one.
+    begins = token[:SEARCHED].encode("utf-8", "replace").decode()
+    matched = f" {needle[:SEARCHED]}" if needle and needle in token.strip().casefold() else ""
     return {
         "label": f"{shown}  #{int(analysis.positions[index])}",
         "value": index,
-        "search": f"{analysis.tokens[index].encode('utf-8', 'replace').decode()} {shown}",
+        "search": f"{begins} {shown}{matched}",
     }
