@@ -92,7 +92,7 @@ def guide() -> html.Div:
                 "Save an analysis from Python and it appears under Analysis Persistence; or "
                 "drop an exported file, or an analysis written as JSON, onto Import."
             ),
-            html.Pre(html.Code(_EXAMPLE), className="cf-code"),
+            html.Pre(html.Code(_EXAMPLE), className="cf-code", tabIndex=0),
         ],
         className="cf-guide",
     )

@@ -40,7 +40,7 @@ def analysis_facts(
     name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
     facts = short_facts(analysis, metadata, demo=demo, saved=saved)
     return [
-        html.Span(title(name), className="cf-analysis-name"),
+        html.Span(title(name), className="cf-analysis-name", title=title(name, 500)),
         *(html.Span(fact, className="cf-fact") for fact in facts),
     ]
 

@@ -14,12 +14,16 @@ from concept_fragmentation.components.parts import aria, data
 from concept_fragmentation.components.text import visible
 
 MOST_CHARACTERS = 40
+MOST_IN_TOOLTIP = 500
 
 
 def token_chips(tokens: Iterable[tuple[str, int, str]], label: str) -> html.Div:
-    """Return a list of tokens, each given by its text, its position, and what its tooltip says."""
+    """Return a list of tokens, each given by its text, its position, and what its tooltip says.
+
+    The tooltip of a token that is cut says more of it; the CSV has all of it.
+    """
     chips = [
-        (visible(text, limit=MOST_CHARACTERS), position, said) for text, position, said in tokens
+        (visible(text, MOST_CHARACTERS), at, _tooltip(text, said)) for text, at, said in tokens
     ]
     return html.Div(
         className="cf-tokens",
@@ -28,3 +32,8 @@ def token_chips(tokens: Iterable[tuple[str, int, str]], label: str) -> html.Div:
         **aria(label=label),
         **data(tokens=json.dumps(chips)),
     )
+
+
+def _tooltip(text: str, said: str) -> str:
+    more = visible(text, MOST_IN_TOOLTIP)
+    return said if len(more) <= MOST_CHARACTERS else f"{more} ({said})"

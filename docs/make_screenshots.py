@@ -125,7 +125,7 @@ def open_page(browser: Browser, url: str, picture: Picture) -> Page:
     page.goto(url + picture.view.to_query())
     page.wait_for_function(DRAWN)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.wait_for_function("() => [...document.images].every(image => image.complete)")
     return page
 
 

@@ -1,0 +1,259 @@
+"""Every view of an analysis whose words are hostile: they stay words, and all can use the page."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import BrowserContext, Page, expect
+
+from concept_fragmentation.app import demo_analysis
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.structure import TAB_NAMES
+from concept_fragmentation.components.view import Tab, View
+
+Open = Callable[..., Page]
+
+LONG = "x" * 10_000
+# What Plotly would make bold, low and a link of; short enough to be cut nowhere.
+SHORT = ["<b>b</b>", "<i>i</i>", "<sub>s</sub>", "<a>a</a>", "x<br>y", "%{x}", "$x^2$"]
+HOSTILE = [
+    *SHORT,
+    "<img src=x class=injected onerror='window.ran = 1'>",
+    "<script class=injected>window.ran = 1</script>",
+    "</script><script>window.ran = 1</script>",
+    "<b class=injected>bold</b>",
+    "<a class=injected href='javascript:window.ran = 1'>link</a>",
+    "<br><sub>low</sub><span style='font-size:99px'>",
+    "\"' onmouseover='window.ran = 1' class='injected",
+    "&lt;b&gt;&amp;&#60;",
+    "%{x} %{customdata[0]}<extra></extra>",
+    "$x^2$ {{7*7}} ${7*7}",
+    "\u202edesrever\u202c",
+    "\u2067\u2066isolates",
+    "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "nul\0bell\a\x1b[31mred\x7f",
+    "\ud83d lone \udc00",
+    "\u200b\u200d\ufeff",
+    "a" + "\u0301" * 300,
+    "\ufdfd" * 40,
+    "line\nfeed\ttab\r",
+    LONG,
+    "__proto__",
+    "constructor",
+    "=HYPERLINK(1)",
+    "",
+]
+LAYERS = [
+    "<b>1</b>",
+    "\u202esecond",
+    f"third {LONG}",
+    "fourth\0<script>window.ran = 1</script>",
+    "fifth <img src=x class=injected onerror='window.ran = 1'>",
+]
+COLUMN = "<i class=injected>kind</i>"
+NAME = f"<img src=x class=injected onerror='window.ran = 1'>\u202eeman {'long ' * 30}"
+
+
+def hostile_analysis(seed: int) -> dict[str, Any]:
+    """The demo, with hostile tokens, names of layers and a column, and some tokens moved."""
+    demo = demo_analysis()["analysis_data"]
+    text = json.dumps({key: value for key, value in demo.items() if key != "token_paths"})
+    for old, new in zip(demo["layers"], LAYERS, strict=True):
+        text = text.replace(json.dumps(old), json.dumps(new))
+    analysis: dict[str, Any] = json.loads(text)
+    metadata = analysis["token_metadata"]
+    metadata["tokens"] = [HOSTILE[i % len(HOSTILE)] for i in range(len(metadata["tokens"]))]
+    metadata[COLUMN] = [HOSTILE[i % 7] for i in range(len(metadata["tokens"]))]
+    shuffled = random.Random(seed)
+    for labels in analysis["cluster_labels"].values():
+        first, second = shuffled.sample(range(len(labels)), 2)
+        labels[first], labels[second] = labels[second], labels[first]
+    return analysis
+
+
+@pytest.fixture(scope="module")
+def address(server: Any) -> str:
+    """Save two hostile analyses, with views and a session; return the query that compares them."""
+    saved = [
+        server.store.save_analysis_results(
+            hostile_analysis(seed),
+            "<b class=injected>model</b>\u202e",
+            "<script>window.ran = 1</script>",
+            name=f"{NAME}{seed}",
+            tags=["<u class=injected>tag</u>", "\u202etag"],
+            notes=f"<script>window.ran = 1</script> {LONG}",
+        )
+        for seed in range(2)
+    ]
+    server.store.save_visualization_state(saved[0], {}, "token_sankey", NAME)
+    server.store.create_session(NAME, saved)
+    labels = hostile_analysis(0)["cluster_labels"][LAYERS[1]]
+    return View(
+        analysis_id=saved[0],
+        other=saved[1],
+        first=0,
+        last=4,
+        tokens=(0, 10, 13, 19),
+        selection=("node", 1, labels[HOSTILE.index(LONG)]),
+        colour_by=f"token.{COLUMN}",
+    ).to_query()
+
+
+# What a page of hostile words must not have, each with what there is of it.
+HARM = """() => {
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    if (!walker.currentNode.parentElement.closest("script, style")) {
+      texts.push(walker.currentNode.data);
+    }
+  }
+  const all = texts.join("\\n");
+  const outer = (selector) =>
+    [...document.querySelectorAll(selector)].map((element) => element.outerHTML.slice(0, 200));
+  const controls = /[\\u0000-\\u0008\\u000b-\\u001f\\u007f\\u202a-\\u202e\\u2066\\u2067]/g;
+  return {
+    ran: window.ran ?? null,
+    injected: outer(".injected, main svg a, main b, main i, main u, main sub, main img[src=x]"),
+    // Hovers have bold parts of their own.
+    markup: outer(
+      "main svg tspan:is([style*=bold], [style*=italic], [style*=font-size]):not(.hoverlayer *)"),
+    handlers: outer("[onerror], [onmouseover], [href^='javascript:']"),
+    scripts: [...document.scripts].filter((script) => !script.src).map((script) => script.id),
+    controls: [...new Set(all.match(controls) || [])],
+    halves: !all.isWellFormed(),
+    long: texts.filter((text) => text.length > 600).map((text) => text.slice(0, 80)),
+  };
+}"""
+HARMLESS: dict[str, Any] = {
+    "ran": None,
+    "injected": [],
+    "markup": [],
+    "handlers": [],
+    "scripts": ["_dash-config", "_dash-renderer"],
+    "controls": [],
+    "halves": False,
+    "long": [],
+}
+
+# What can't be used by who does not see well, or has no mouse.
+BARRIERS = """() => axe.run(
+  { exclude: [".main-svg"] }, { resultTypes: ["violations"] }
+).then((found) =>
+  found.violations
+    .filter((violation) => ["serious", "critical"].includes(violation.impact))
+    .map((violation) => [violation.id, ...violation.nodes.map((node) => node.html.slice(0, 200))])
+)"""
+
+
+def check_in_every_look(page: Page, *, harmless: bool) -> None:
+    """Check a page that is settled, wide and narrow, light and dark."""
+    page.evaluate(AXE_SCRIPT)
+    looks = ((1440, "light"), (1440, "dark"), (390, "dark"), (390, "light"))
+    for width, scheme in looks:
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        expect(page.locator(f"html[data-bs-theme={scheme}]")).to_be_attached()
+        settled(page)
+        assert page.evaluate(BARRIERS) == [], (width, scheme)
+        # Figures follow the width a moment later.
+        page.wait_for_function("() => document.documentElement.scrollWidth <= window.innerWidth")
+        if harmless:
+            assert page.evaluate(HARM) == HARMLESS, (width, scheme)
+
+
+def settled(page: Page) -> None:
+    """Wait until every figure of the view is drawn, and tables have their rows."""
+    page.wait_for_function(
+        """() => !document.querySelector("[data-dash-is-loading=true]")
+          && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
+              (figure) => figure.querySelector(".main-svg, .cf-empty"))
+          && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-table-place")].every(
+              (table) => table.querySelector(".ag-cell-value"))"""
+    )
+
+
+@pytest.mark.parametrize("tab", TAB_NAMES)
+def test_hostile_words_are_words_and_nothing_is_a_barrier_in_any_view(
+    server: Any, address: str, open_page: Open, tab: Tab
+) -> None:
+    page = open_page(f"{server.url}{address}&tab={tab}")
+    settled(page)
+    check_in_every_look(page, harmless=True)
+
+
+def test_hostile_words_stay_words_in_what_opens_and_in_messages(
+    server: Any, address: str, open_page: Open
+) -> None:
+    page = open_page(f"{server.url}{address}&tab=overview")
+    for dropdown in (ids.FIND_TOKENS, ids.COLOUR_BY, ids.CLUSTER_CHOICE, ids.LOAD_ANALYSIS):
+        page.locator(f"#{dropdown}").click()
+        content = page.locator(".dash-dropdown-content")
+        expect(content.locator(".dash-dropdown-option").first).to_be_visible()
+        assert page.evaluate(HARM) == HARMLESS, dropdown
+        page.keyboard.press("Escape")
+        expect(content).to_have_count(0)
+    page.locator(f"#{ids.SANKEY} .sankey-node rect").first.hover()
+    expect(page.locator(f"#{ids.SANKEY} .hoverlayer .hovertext").first).to_be_visible()
+    assert page.evaluate(HARM) == HARMLESS
+    page.get_by_role("button", name="Load Analysis", exact=True).click()
+    expect(page.get_by_text("Loaded '<img src=x")).to_be_visible()
+    page.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate(HARM) == HARMLESS
+
+
+def test_of_a_long_token_its_tooltip_says_more(server: Any, address: str, open_page: Open) -> None:
+    page = open_page(f"{server.url}{address}&tab=overview")
+    long = page.locator(".cf-token", has_text=re.compile("x{30}…")).first
+    expect(long).to_have_attribute("title", re.compile(r"^x{500}… \(position \d+\)$"))
+
+
+def test_the_demo_with_its_hints_and_the_guide_are_no_barrier(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    check_in_every_look(page, harmless=False)
+    page.get_by_role("tab", name="Guide").click()
+    expect(page.get_by_role("tabpanel", name="Guide")).to_be_visible()
+    check_in_every_look(page, harmless=False)
+
+
+def test_dropdowns_and_uploads_are_reached_by_keyboard(server: Any, open_page: Open) -> None:
+    page = open_page(f"{server.url}{View(tab='analyze').to_query()}")
+    page.locator(f"#{ids.ANALYZE_TEXT}").focus()
+    page.keyboard.press("Tab")
+    focused = page.locator("*:focus")
+    expect(focused).to_have_attribute("aria-label", re.compile("Or a file"))
+    page.locator(f"#{ids.ANALYZE_MODEL}").focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("id", ids.ANALYZE_MODEL)
+    page.keyboard.press("Enter")
+    expect(page.locator(".dash-dropdown-content")).to_be_visible()
+
+
+def test_a_script_that_got_into_the_page_would_not_run(
+    server: Any, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(server.url)
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "window.ran = 1";
+          document.body.append(script);
+          document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.ran = 1'>");
+          window.setTimeout("window.ran = 1");
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.ran") is None
+    assert sum("Content Security Policy" in text for text in refused) >= 3
+    page.close()
