@@ -175,7 +175,8 @@ def settled(page: Page) -> None:
           && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
               (figure) => figure.querySelector(".main-svg, .cf-empty"))
           && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-table-place")].every(
-              (table) => table.querySelector(".ag-cell-value"))"""
+              (table) => table.querySelector(".ag-cell-value")?.checkVisibility(
+                { visibilityProperty: true }))"""
     )
 
 
