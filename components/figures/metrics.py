@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +31,27 @@ MOST_CLUSTERS: Final = 60
 _BAR_GAP: Final = 0.2
 
 
+# With hidden states they take most of a second, and several figures and tables need them.
+_known: WeakKeyDictionary[LayerWindow, TokenPathMetrics] = WeakKeyDictionary()
+
+
 def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
-    """Return the path metrics of all tokens within a window's layers."""
-    layers = slice(window.first, window.last + 1)
-    states = [analysis.hidden_states.get(name) for name in window.layers]
-    known = [state for state in states if state is not None]
-    return token_path_metrics(
-        analysis.aligned.labels[:, layers],
-        known if len(known) == len(states) else None,
-        analysis.padding,
-    )
+    """Return the path metrics of all tokens within a window's layers.
+
+    They are computed once and kept for as long as the window is.
+    """
+    found = _known.get(window)
+    if found is None:
+        layers = slice(window.first, window.last + 1)
+        states = [analysis.hidden_states.get(name) for name in window.layers]
+        known = [state for state in states if state is not None]
+        found = token_path_metrics(
+            analysis.aligned.labels[:, layers],
+            known if len(known) == len(states) else None,
+            analysis.padding,
+        )
+        _known[window] = found
+    return found
 
 
 def path_metric_distributions(

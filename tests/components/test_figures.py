@@ -99,6 +99,17 @@ def test_path_length_is_a_panel_where_hidden_states_are_known() -> None:
     assert len(figure.data[3].y) == 24
 
 
+def test_the_metrics_of_a_window_are_computed_once(
+    build: Build,
+) -> None:
+    analysis, window = build(LABELS)
+    first = window_metrics(analysis, window)
+    assert window_metrics(analysis, window) is first
+    other = layer_window(analysis, 0, 1)
+    assert len(window_metrics(analysis, other).cluster_changes) == len(LABELS)
+    assert window_metrics(analysis, other) is not first
+
+
 # --- Cluster sizes and entropy -------------------------------------------------------------------
 
 
