@@ -92,6 +92,15 @@
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   window.dashAgGridFunctions.cfDecimals = (value) =>
     typeof value === "number" ? value.toFixed(3) : "–";
+  // A row that is on its way has no values yet.
+  window.dashAgGridFunctions.cfCount = (value) =>
+    typeof value === "number" ? value.toLocaleString("en") : "";
+  window.dashAgGridFunctions.cfBytes = (value) => {
+    if (typeof value !== "number") return "";
+    const power = value < 1e6 ? 1 : value < 1e9 ? 2 : 3;
+    const number = value / 1000 ** power;
+    return `${number.toFixed(number < 100 ? 1 : 0)} ${["kB", "MB", "GB"][power - 1]}`;
+  };
   window.dashAgGridFunctions.cfGridTheme = (theme) =>
     theme.withParams({
       accentColor: "var(--cf-accent)",

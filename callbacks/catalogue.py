@@ -58,12 +58,17 @@ def _register_table(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.LIBRARY_GRID, "getRowsResponse"),
         Output(ids.LIBRARY_NOTE, "children"),
+        Output(ids.LIBRARY_EMPTY, "hidden"),
         Input(ids.LIBRARY_GRID, "getRowsRequest"),
         State(ids.LIBRARY_SEARCH, "value"),
         prevent_initial_call=True,
     )
-    def send_rows(request: RowsRequest | None, search: str | None) -> tuple[dict[str, Any], str]:
-        return library_rows(workspace, request or {}, search or "")
+    def send_rows(
+        request: RowsRequest | None, search: str | None
+    ) -> tuple[dict[str, Any], str, bool]:
+        answer, said = library_rows(workspace, request or {}, search or "")
+        is_empty = not answer["rowCount"] and not (search or "").strip()
+        return answer, said, not is_empty
 
     @app.callback(
         Output(ids.LIBRARY, "data", allow_duplicate=True),
@@ -204,11 +209,7 @@ def library_rows(
     count = plural(total, "analysis", "analyses")
     said = f"more than {first + BLOCK_ROWS:,} analyses" if more else count
     if not total:
-        said = (
-            "Nothing is found."
-            if words
-            else "Nothing is saved yet: save what is shown, or analyze a text."
-        )
+        said = "Nothing is found." if words else "Nothing is saved yet."
     return {"rowData": block, "rowCount": total}, said
 
 

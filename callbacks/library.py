@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 from uuid import uuid4
 
 from dash import Dash, Input, Output, State, ctx, no_update
@@ -16,6 +16,7 @@ from concept_fragmentation.callbacks.workspace import DEMO_KEY, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, short_date, title
+from concept_fragmentation.persistence import NotFoundError
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
 
 ANALYSES_OFFERED: Final = 50
@@ -38,10 +39,14 @@ class Saved:
 
 
 class Destination(TypedDict):
-    """Where a callback wants the page to go; the key makes each order a new one."""
+    """Where a callback wants the page to go; the key makes each order a new one.
+
+    One that follows from saving says what was saved: the query of the view, and the name.
+    """
 
     query: str
     key: str
+    saved: NotRequired[list[str]]
 
 
 def destination(view: View) -> Destination:
@@ -72,13 +77,19 @@ def _register_save(app: Dash, workspace: Workspace) -> None:
         Input(ids.SAVE, "n_clicks"),
         State(ids.SAVE_NAME, "value"),
         State(ids.VIEW, "data"),
+        State(ids.DESTINATION, "data"),
         running=[(Output(ids.SAVE, "disabled"), True, False)],
         prevent_initial_call=True,
     )
-    def save_clicked(_clicks: int, name: str | None, query: str | None) -> tuple[Any, str]:
-        saved = save(workspace, needed(query), name or "")
+    def save_clicked(
+        _clicks: int, name: str | None, query: str | None, last: Destination | None
+    ) -> tuple[Destination, str]:
+        view, name = needed(query), (name or "").strip()
+        saved = saved_before(workspace, view, name, last) or save(workspace, view, name)
         say(saved.sentence)
-        return destination(saved.view), uuid4().hex
+        order = destination(saved.view)
+        order["saved"] = [view.to_query(), name]
+        return order, uuid4().hex
 
 
 def _register_load(app: Dash, workspace: Workspace) -> None:
@@ -106,17 +117,21 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.LOAD_VERSION, "options"),
         Output(ids.LOAD_VERSION, "value"),
+        Output(ids.DELETE, "disabled"),
+        Output(ids.DELETE_HINT, "children"),
         Input(ids.LOAD_ANALYSIS, "value"),
         Input(ids.LIBRARY, "data"),
         State(ids.LOAD_VERSION, "value"),
     )
     def offer_versions(
         chosen: str | None, _library: str | None, version: int | None
-    ) -> tuple[list[Any], Any]:
+    ) -> tuple[list[Any], Any, bool, str]:
         options = version_options(workspace, chosen)
+        stays = chosen == DEMO_VALUE
         another = ids.LOAD_ANALYSIS in ctx.triggered_prop_ids.values()
         kept = not another and any(option["value"] == version for option in options)
-        return options, no_update if kept else None
+        hint = "The demo ships with the dashboard and stays." if stays else ""
+        return options, no_update if kept else None, stays, hint
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -211,6 +226,23 @@ def save(workspace: Workspace, view: View, name: str) -> Saved:
         view=replace(view, analysis_id=analysis_id, version=version, draft=None),
         sentence=f"Saved '{title(name)}' as {what}.",
     )
+
+
+def saved_before(
+    workspace: Workspace, view: View, name: str, last: Destination | None
+) -> Saved | None:
+    """Return what the page was last told to show if that is this view, saved under this name.
+
+    The button can be pressed again before the page has switched to what was saved.
+    """
+    if last is None or last.get("saved") != [view.to_query(), name]:
+        return None
+    saved = View.from_query(last["query"])
+    try:
+        workspace.shown(saved)
+    except NotFoundError:
+        return None  # It was deleted since then.
+    return Saved(saved, f"'{title(name)}' is saved already.")
 
 
 def load(workspace: Workspace, view: View, chosen: str | None, version: int | None) -> Saved:

@@ -216,13 +216,13 @@ def register(app: Dash, workspace: Workspace) -> None:
         shown = workspace.shown(View.from_query(query))
         return token_options(shown.analysis, chosen or (), typed or "")
 
-    for name in ("open_tab", "quick_window", "toggle_path", "clear"):
-        source = {
-            "open_tab": Input({"type": ids.TAB, "index": ALL}, "n_clicks"),
-            "quick_window": Input({"type": ids.QUICK_WINDOW, "index": ALL}, "n_clicks"),
-            "toggle_path": Input({"type": ids.PATH_ROW, "index": ALL}, "n_clicks"),
-            "clear": Input(ids.CLEAR_HIGHLIGHTS, "n_clicks"),
-        }[name]
+    for name, source in (
+        ("open_tab", Input({"type": ids.TAB, "index": ALL}, "n_clicks")),
+        ("open_tab", Input({"type": ids.TAB_LINK, "index": ALL}, "n_clicks")),
+        ("quick_window", Input({"type": ids.QUICK_WINDOW, "index": ALL}, "n_clicks")),
+        ("toggle_path", Input({"type": ids.PATH_ROW, "index": ALL}, "n_clicks")),
+        ("clear", Input(ids.CLEAR_HIGHLIGHTS, "n_clicks")),
+    ):
         in_browser(
             app,
             "gestures",

@@ -12,13 +12,17 @@ from dash import dcc, html
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import GRID_OPTIONS, card, section
 from concept_fragmentation.components.thumbnail import thumbnail_address
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import short_date, title
 
 BLOCK_ROWS: Final = 100
 # What of an analysis can be changed in the table.
 EDITABLE: Final = ("name", "tags", "notes")
 
+_COUNT: Final = {
+    "type": "rightAligned",
+    "valueFormatter": {"function": "cfCount(params.value)"},
+}
 _COLUMNS: Final[tuple[dict[str, Any], ...]] = (
     {
         "field": "thumbnail",
@@ -30,12 +34,18 @@ _COLUMNS: Final[tuple[dict[str, Any], ...]] = (
     },
     {"field": "name", "headerName": "name", "flex": 3, "minWidth": 180, "editable": True},
     {"field": "model", "headerName": "model", "flex": 1, "minWidth": 110},
-    {"field": "tokens", "headerName": "tokens", "type": "rightAligned", "width": 100},
-    {"field": "layers", "headerName": "layers", "type": "rightAligned", "width": 90},
+    {"field": "tokens", "headerName": "tokens", "width": 100, **_COUNT},
+    {"field": "layers", "headerName": "layers", "width": 90, **_COUNT},
     {"field": "tags", "headerName": "tags", "flex": 1, "minWidth": 110, "editable": True},
     {"field": "notes", "headerName": "notes", "flex": 2, "minWidth": 130, "editable": True},
-    {"field": "versions", "headerName": "versions", "type": "rightAligned", "width": 100},
-    {"field": "size", "headerName": "size (kB)", "type": "rightAligned", "width": 110},
+    {"field": "versions", "headerName": "versions", "width": 104, **_COUNT},
+    {
+        "field": "size",
+        "headerName": "size",
+        "type": "rightAligned",
+        "width": 100,
+        "valueFormatter": {"function": "cfBytes(params.value)"},
+    },
     {"field": "saved", "headerName": "saved (UTC)", "width": 150},
 )
 
@@ -86,7 +96,10 @@ def library_section() -> html.Section:
                         ],
                         className="cf-card-head",
                     ),
-                    html.Div(id=ids.LIBRARY_TABLE, className="cf-table-place"),
+                    html.Div(
+                        [html.Div(id=ids.LIBRARY_TABLE, className="cf-table-place"), _nothing()],
+                        className="cf-library-place",
+                    ),
                     html.Div(
                         [
                             _button("Open", ids.LIBRARY_OPEN, "primary"),
@@ -109,6 +122,35 @@ def library_section() -> html.Section:
                 label="Saved analyses",
             )
         ],
+    )
+
+
+def _nothing() -> html.Div:
+    """What covers the table while nothing is saved: the two ways to something."""
+    return html.Div(
+        [
+            html.P("Nothing is saved yet. Here is every analysis that you keep."),
+            html.Div(
+                [
+                    _opens("analyze", "Analyze a text", "primary"),
+                    _opens("persistence", "Save what is shown"),
+                ],
+                className="cf-actions",
+            ),
+        ],
+        id=ids.LIBRARY_EMPTY,
+        className="cf-empty cf-library-empty",
+        hidden=True,
+    )
+
+
+def _opens(tab: Tab, text: str, colour: str = "secondary") -> dbc.Button:
+    return dbc.Button(
+        text,
+        id={"type": ids.TAB_LINK, "index": tab},
+        color=colour,
+        outline=colour != "primary",
+        size="sm",
     )
 
 
@@ -148,7 +190,7 @@ def library_row(item: Mapping[str, Any]) -> dict[str, Any]:
         "tags": title(", ".join(map(str, item.get("tags") or ())), 200),
         "notes": title(str(item.get("notes") or ""), 300),
         "versions": int(item["num_versions"]),
-        "size": round(int(item["size_bytes"]) / 1000),
+        "size": int(item["size_bytes"]),
         "saved": short_date(str(item["timestamp"])),
     }
 

@@ -109,6 +109,7 @@ def _load() -> html.Div:
                 [
                     _button("Load Analysis", ids.LOAD, "primary"),
                     _button("Delete…", ids.DELETE, "danger"),
+                    html.Span(id=ids.DELETE_HINT, className="cf-hint", role="status"),
                 ],
                 className="cf-actions",
             ),

@@ -56,6 +56,54 @@ def bar(page: Page) -> Any:
     return page.locator(f"#{ids.ANALYSIS_BAR}")
 
 
+def test_two_quick_presses_save_once(fresh: Any, open_page: Open) -> None:
+    page = open_page(fresh.url)
+    page.get_by_label("Name", exact=True).fill("mine")
+    # The second comes when the button is there again, and the page has not switched yet.
+    page.evaluate(
+        """id => {
+            const button = document.getElementById(id);
+            new MutationObserver((_, observer) => {
+                if (button.disabled) return;
+                observer.disconnect();
+                button.click();
+            }).observe(button, { attributeFilter: ["disabled"] });
+            button.click();
+        }""",
+        ids.SAVE,
+    )
+    expect(page.get_by_text("'mine' is saved already.")).to_be_visible()
+    (only,) = fresh.store.list_analyses()
+    assert (only["name"], only["num_versions"]) == ("mine", 1)
+    expect(bar(page)).to_contain_text("mine")
+
+
+def test_the_demo_can_not_be_deleted_and_it_is_said(fresh: Any, open_page: Open) -> None:
+    page = open_page(fresh.url)
+    expect(page.locator(f"#{ids.DELETE}")).to_be_disabled()
+    expect(page.locator(f"#{ids.DELETE_HINT}")).to_contain_text("The demo ships")
+    save_small(fresh, "first run")
+    page.reload()
+    choose(page, ids.LOAD_ANALYSIS, "first run")
+    expect(page.locator(f"#{ids.DELETE}")).to_be_enabled()
+
+
+def test_an_empty_library_invites_and_counts_and_sizes_read_well(
+    fresh: Any, open_page: Open
+) -> None:
+    page = open_page(f"{fresh.url}?v=1&tab=library")
+    page.get_by_role("button", name="Save what is shown").click()
+    page.wait_for_url(re.compile("tab=persistence"))
+    tokens = [f"t{i}" for i in range(1500)]
+    analysis = analysis_from_labels(tokens, [[i % 3, i % 2] for i in range(1500)])
+    fresh.store.save_analysis_results(analysis, "gpt2", "text", name="large")
+    page.goto(f"{fresh.url}?v=1&tab=library")
+    row = page.locator(f"#{ids.LIBRARY_GRID} .ag-center-cols-container [role=row]")
+    expect(row).to_contain_text("1,500")
+    expect(row).to_contain_text(re.compile(r"\d\.\d kB"))
+    expect(page.locator(f"#{ids.LIBRARY_EMPTY}")).to_be_hidden()
+
+
 def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
     save_small(fresh, "small")
     page = open_page(fresh.url)

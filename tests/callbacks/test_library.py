@@ -55,6 +55,25 @@ def test_the_callers_own_metadata_survive_saving_again(
     assert (metadata["k"], metadata["tags"], metadata["notes"]) == (10, ["x"], "why")
 
 
+def test_a_second_press_does_not_save_again_unless_what_was_saved_is_gone(
+    workspace: Workspace,
+) -> None:
+    view = workspace.settle(View())
+    made = library.save(workspace, view, "mine").view
+    last: library.Destination = {
+        "query": made.to_query(),
+        "key": "1",
+        "saved": [view.to_query(), "mine"],
+    }
+    again = library.saved_before(workspace, view, "mine", last)
+    assert again == library.Saved(made, "'mine' is saved already.")
+    assert library.saved_before(workspace, view, "other", last) is None
+    assert library.saved_before(workspace, view, "mine", {"query": "?", "key": "2"}) is None
+    assert library.saved_before(workspace, view, "mine", None) is None
+    workspace.store.delete_analysis(made.analysis_id or "")
+    assert library.saved_before(workspace, view, "mine", last) is None
+
+
 def test_a_name_is_needed_to_save(workspace: Workspace) -> None:
     with pytest.raises(ChoiceMissingError, match="Give the analysis a name"):
         library.save(workspace, workspace.settle(View()), "  ")
