@@ -17,7 +17,8 @@ from typing import Final
 
 from concept_fragmentation.persistence.errors import StorageError
 
-TEMPORARY_PREFIX: Final = ".tmp-"
+# Of our own temporaries, and of those that safetensors writes beside what it writes.
+TEMPORARY_PREFIX: Final = ".tmp"
 TRASH_PREFIX: Final = ".trash-"
 
 # What a file system answers that has no hard links, or no more of them.

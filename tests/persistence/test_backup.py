@@ -66,7 +66,7 @@ def test_a_backup_is_the_store_again(filled: Store, tmp_path: Path) -> None:
     copy.restore_analysis("mine")
     assert len(copy.list_versions("mine")) == 2
     assert len(filled.list_versions("mine")) == 1
-    assert not list(filled.base_dir.glob(".tmp-*"))
+    assert not list(filled.base_dir.glob(".tmp*"))
 
 
 def test_a_backup_overwrites_nothing(filled: Store, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def snapshot(store: Store) -> dict[str, Any]:
 
 
 def leftovers(store: Store) -> list[Path]:
-    return [p for p in store.base_dir.rglob(".*") if p.name.startswith((".tmp-", ".trash-"))]
+    return [p for p in store.base_dir.rglob(".*") if p.name.startswith((".tmp", ".trash-"))]
 
 
 ACTIONS: dict[str, Callable[[Store], Any]] = {

@@ -163,3 +163,17 @@ def test_a_store_newer_than_the_code_says_so_and_is_not_touched(
     with pytest.raises(UnsupportedFormatError, match=r"format 3.*nothing was touched.*Upgrade"):
         open_store()
     assert state() == before
+
+
+@pytest.mark.parametrize("left", [".tmp-1-abc", ".tmpAb12Cd", f"{'a' * 32}.safetensors"])
+def test_what_a_killed_save_left_is_not_in_the_way(
+    filled: Store, left: str, analysis: Analysis, same: Same
+) -> None:
+    """A process was killed while it saved a new analysis under the id of a deleted one."""
+    filled.delete_analysis("mine")
+    folder = filled.base_dir / "analysis_results" / "mine"
+    folder.mkdir()
+    (folder / left).write_bytes(b"torn")
+    filled.restore_analysis("mine")
+    assert same(filled.load_analysis_results("mine", 1)["analysis_data"], analysis)
+    assert not (folder / left).exists()

@@ -146,6 +146,7 @@ def test_what_killed_processes_left_is_removed(filled: Store) -> None:
     base = filled.base_dir
     left = [
         base / "analysis_results" / "mine" / ".tmp-1-abc",
+        base / "analysis_results" / "mine" / ".tmpAb12Cd",
         base / "analysis_results" / "mine" / f"{'a' * 32}.safetensors",
         base / "sessions" / ".tmp-2-abc",
         base / "visualizations" / ".tmp-3-abc",
