@@ -151,9 +151,16 @@ def convergence(handle: Source, theme: str = "light") -> go.Figure:
 
 
 def path_metrics(handle: Source, window: Window = None, theme: str = "light") -> go.Figure:
-    """How the metrics of the tokens' paths are distributed; hidden states are read for lengths."""
+    """How the metrics of the tokens' paths are distributed."""
     analysis, chosen = _window(_analysis(handle), window)
     return metrics.path_metric_distributions(analysis, chosen, theme)
+
+
+def path_lengths(handle: Source, window: Window = None, theme: str = "light") -> go.Figure:
+    """How far the tokens travel: Euclidean, scaled and angular lengths; reads hidden states."""
+    analysis, chosen = _window(_analysis(handle), window)
+    drawn = metrics.path_length_distributions(analysis, chosen, theme)
+    return _need(drawn, metrics.missing_lengths(analysis, chosen))
 
 
 def transitions(handle: Source, source: int, target: int, theme: str = "light") -> go.Figure:

@@ -24,6 +24,8 @@ from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.data import path_metrics_frame, transition_frame
 from concept_fragmentation.components.figures.metrics import (
+    missing_lengths,
+    path_length_distributions,
     path_metric_distributions,
     transition_heatmap,
 )
@@ -124,6 +126,14 @@ def _convergence(workspace: Workspace, view: View, theme: str) -> Drawing:
     return convergence_by_step(analysis, theme) if len(analysis.labelled_layers) > 1 else ONE_LAYER
 
 
+def _lengths(workspace: Workspace, view: View, theme: str) -> Drawing:
+    analysis, window = workspace.shown(view).analysis, workspace.window(view)
+    if window is None:
+        return NO_LABELS
+    drawn = path_length_distributions(analysis, window, theme)
+    return missing_lengths(analysis, window) if drawn is None else drawn
+
+
 def heat_map(workspace: Workspace, view: View, theme: str) -> go.Figure | str:
     """Return the heat map of the two layers that a settled view names."""
     if view.heat is None:
@@ -164,6 +174,9 @@ SOURCES: Final[Mapping[str, Source]] = {
         of_window(path_metric_distributions),
         frame_of_window(path_metrics_frame),
         call_of("path_metrics", "window"),
+    ),
+    ids.PATH_LENGTHS: Source(
+        _lengths, frame_of_window(path_metrics_frame), call_of("path_lengths", "window")
     ),
     ids.HEAT_MAP: Source(heat_map, _transitions, _transitions_call),
 }

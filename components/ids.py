@@ -84,6 +84,7 @@ PATHS: Final = "archetypal-paths"
 PATH_ROW: Final = "archetypal-path"  # pattern: {"type": PATH_ROW, "index": "5.5.8.3"}
 SELECTION: Final = "selection"
 PATH_METRICS: Final = "path-metrics"
+PATH_LENGTHS: Final = "path-lengths"
 CLUSTER_SIZES: Final = "cluster-sizes"
 CLUSTER_ENTROPY: Final = "cluster-entropy"
 HEAT_MAP: Final = "transition-heat-map"

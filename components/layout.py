@@ -235,7 +235,8 @@ def _dashboard(max_upload: int) -> html.Div:
                         html.Div(
                             [figure_card(ids.PATH_METRICS), _heat_map()],
                             className="cf-grid-wide-narrow",
-                        )
+                        ),
+                        figure_card(ids.PATH_LENGTHS),
                     ],
                 ),
             ),

@@ -92,6 +92,7 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.WINDOW_GRID: Place("path fragmentation", ids.WINDOWS_SECTION, "window", 420),
     ids.CONVERGENCE: Place("convergence", ids.WINDOWS_SECTION, "analysis", 420),
     ids.PATH_METRICS: Place("path metrics", ids.MOVES_SECTION, "window", 380),
+    ids.PATH_LENGTHS: Place("path lengths", ids.MOVES_SECTION, "window", 320),
     ids.HEAT_MAP: Place("transitions between two layers", ids.MOVES_SECTION, "heat", 380),
     ids.ATTENTION: Place("attention by layer", ids.HEADS_SECTION, "analysis"),
     ids.HEAD_ENTROPY: Place("head entropy", ids.HEADS_SECTION, "analysis", 400),

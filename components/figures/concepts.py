@@ -30,6 +30,10 @@ MEASURES: Final[dict[Measure, str]] = {
     "adjusted_mutual_information": "adjusted mutual information of clusters",
     "cka": "CKA of hidden states",
 }
+_TITLES: Final[dict[Measure, str]] = {
+    "adjusted_mutual_information": "Layers that group alike",
+    "cka": "Layers that hold the same",
+}
 # Points beyond this make a browser slow; every so many-th is drawn.
 MOST_POINTS: Final = 5_000
 
@@ -81,7 +85,7 @@ def layer_similarity(
     }
     axis = layer_axis(layers)
     return new_figure(
-        "Similarity of layers",
+        _TITLES[measure],
         f"{MEASURES[measure]}; 1: same, 0: chance",
         theme,
         [cells, *cell_numbers(similarity, theme)],

@@ -24,6 +24,7 @@ from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
 from concept_fragmentation.components.text import plotly_name
+from concept_fragmentation.components.words import title
 
 # More rows or columns than this can't be read; the largest clusters are shown.
 MOST_CLUSTERS: Final = 60
@@ -59,18 +60,63 @@ def path_metric_distributions(
 ) -> go.Figure:
     """Draw how many tokens have which value of each path metric within the window."""
     metrics = window_metrics(analysis, window)
-    counted = window.path_of_token >= 0
-    panels: list[tuple[str, str, npt.NDArray[Any]]] = [
-        ("cluster changes", "", metrics.cluster_changes[counted]),
-        ("mobility score", "", metrics.mobility_score[counted]),
-        ("path entropy", "<br>(nats)", metrics.path_entropy[counted]),
+    return _distributions(
+        "How much tokens move",
+        window,
+        [
+            ("cluster changes", "", metrics.cluster_changes),
+            ("mobility score", "", metrics.mobility_score),
+            ("path entropy", "<br>(nats)", metrics.path_entropy),
+        ],
+        theme,
+    )
+
+
+def path_length_distributions(
+    analysis: Analysis, window: LayerWindow, theme: str = "light"
+) -> go.Figure | None:
+    """Draw how many tokens have which path length within the window, each way to measure it.
+
+    None where a layer of the window has no hidden states.
+    """
+    metrics = window_metrics(analysis, window)
+    lengths = (metrics.path_length, metrics.path_length_scaled, metrics.path_length_angular)
+    names = (
+        ("Euclidean", "<br>(L2)"),
+        ("scaled", "<br>(typical norms)"),
+        ("angular", "<br>(radians)"),
+    )
+    panels = [
+        (name, unit, values)
+        for (name, unit), values in zip(names, lengths, strict=True)
+        if values is not None
     ]
-    if metrics.path_length is not None:
-        panels.append(("path length", "<br>(L2)", metrics.path_length[counted]))
+    return _distributions("How far tokens travel", window, panels, theme) if panels else None
+
+
+def missing_lengths(analysis: Analysis, window: LayerWindow) -> str:
+    """Say what is missing for `path_length_distributions`, and how to get it."""
+    without = [name for name in window.layers if name not in analysis.hidden_states]
+    which = "" if len(without) == len(window.layers) else f" of {title(without[0], 24)}"
+    return (
+        f"This analysis keeps no hidden states{which}, so paths have no length. Analyze the text "
+        "again and keep them, or give hidden_states, an array (tokens, dimensions) for each layer."
+    )
+
+
+def _distributions(
+    heading: str,
+    window: LayerWindow,
+    panels: Sequence[tuple[str, str, npt.NDArray[Any]]],
+    theme: str,
+) -> go.Figure:
+    """A histogram of each metric: its name, its unit and a number for each token."""
+    counted = window.path_of_token >= 0
     colours, gap = ink(theme), 0.045
     width = (1 - gap * (len(panels) - 1)) / len(panels)
     traces, shapes, notes, axes = [], [], [], {}
-    for i, (name, unit, values) in enumerate(panels):
+    for i, (name, unit, everyone) in enumerate(panels):
+        values = everyone[counted]
         left, n = i * (width + gap), "" if i == 0 else str(i + 1)
         axes[f"xaxis{n}"] = {
             "domain": [left, left + width],
@@ -126,7 +172,7 @@ def path_metric_distributions(
                 }
             )
     return new_figure(
-        "How much tokens move",
+        heading,
         f"{window.num_counted:,} tokens over {len(window.layers)} layers",
         theme,
         traces,

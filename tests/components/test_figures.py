@@ -27,6 +27,8 @@ from concept_fragmentation.components.figures.metrics import (
     MOST_CLUSTERS,
     cluster_entropy,
     cluster_sizes,
+    missing_lengths,
+    path_length_distributions,
     path_metric_distributions,
     transition_heatmap,
     window_metrics,
@@ -88,15 +90,32 @@ def test_every_counted_token_is_in_one_bar_of_each_panel(build: Build) -> None:
     assert f"mean {changes.mean():.2f}" == figure.layout.annotations[0].text
 
 
-def test_path_length_is_a_panel_where_hidden_states_are_known() -> None:
+def test_each_path_length_is_a_panel_where_hidden_states_are_known() -> None:
     rng = np.random.default_rng(0)
     states = {name: rng.normal(size=(200, 4)) for name in ("a", "b")}
     made = analysis_from_labels(["x"] * 200, {"a": [0] * 200, "b": [1] * 200}, hidden_states=states)
     analysis = Analysis.from_dict(made)
-    figure = path_metric_distributions(analysis, layer_window(analysis, 0, 1))
-    assert figure.layout.xaxis4.title.text.startswith("path length")
-    assert sum(figure.data[3].y) == 200
-    assert len(figure.data[3].y) == 24
+    window = layer_window(analysis, 0, 1)
+    figure = path_length_distributions(analysis, window)
+    assert figure is not None
+    found = window_metrics(analysis, window)
+    for panel, values in enumerate(
+        (found.path_length, found.path_length_scaled, found.path_length_angular)
+    ):
+        assert values is not None
+        assert sum(figure.data[panel].y) == 200
+        assert len(figure.data[panel].y) == 24
+        assert figure.layout.annotations[panel].text == f"mean {values.mean():.2f}"
+    assert figure.layout.xaxis3.title.text.startswith("angular")
+
+
+def test_without_hidden_states_of_a_layer_paths_have_no_length_and_it_is_said() -> None:
+    made = analysis_from_labels(["x"] * 2, {"a": [0, 1], "b": [1, 1]})
+    made["hidden_states"] = {"a": np.ones((2, 3))}
+    analysis = Analysis.from_dict(made)
+    window = layer_window(analysis, 0, 1)
+    assert path_length_distributions(analysis, window) is None
+    assert "no hidden states of b, so" in missing_lengths(analysis, window)
 
 
 def test_the_metrics_of_a_window_are_computed_once(
