@@ -24,7 +24,7 @@ def register(app: Dash, workspace: Workspace) -> None:
 
     @server.get(f"{app.config.routes_pathname_prefix}{ADDRESS}")
     def send_thumbnail() -> flask.Response:
-        view = View.from_query(flask.request.query_string.decode())
+        view = View.from_query(flask.request.query_string.decode(errors="replace"))
         try:
             picture = stored_thumbnail(workspace.store, view)
         except ConceptFragmentationError as error:

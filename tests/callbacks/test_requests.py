@@ -19,7 +19,8 @@ from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.callbacks.analyze import outcome
 from concept_fragmentation.callbacks.downloads import FRAMES
-from concept_fragmentation.components import ids
+from concept_fragmentation.components import ids, thumbnail
+from concept_fragmentation.components.parts import REPORT_ADDRESS
 from concept_fragmentation.components.structure import TAB_NAMES
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
@@ -296,16 +297,24 @@ def test_a_job_that_was_not_handed_out_can_not_be_named(site: Site, query: str) 
 @given(query=queries, figure_id=st.sampled_from(sorted(FRAMES)))
 def test_any_address_of_data_is_answered(site: Site, query: str, figure_id: str) -> None:
     client = site.app.server.test_client()
-    for kind in ("csv", "html"):
-        answer = client.get(f"/figure/{figure_id}.{kind}{query}")
-        assert answer.status_code in {200, 400, 404}
+    figure = f"figure/{figure_id}"
+    for path in (f"{figure}.csv", f"{figure}.html", thumbnail.ADDRESS):
+        answer = client.get(f"/{path}{query}")
+        assert answer.status_code in {200, 400, 404}, answer.text
+
+
+@pytest.mark.parametrize("query", [f"a={MINE}&w=0-99&t=9.9&s=node.0.9&h=5-7", "a=../x", "a=%00"])
+def test_any_address_of_a_report_is_answered(site: Site, query: str) -> None:
+    answer = site.app.server.test_client().get(f"/{REPORT_ADDRESS}?v=1&{query}")
+    assert answer.status_code in {200, 400, 404}, answer.text
 
 
 def test_an_address_that_is_no_text_is_answered(site: Site) -> None:
     environment = {"QUERY_STRING": b"a=\xff".decode("latin-1")}
     client = site.app.server.test_client()
-    answer = client.get(f"/figure/{ids.SANKEY}.csv", environ_overrides=environment)
-    assert answer.status_code in {200, 404}
+    for path in (f"figure/{ids.SANKEY}.csv", thumbnail.ADDRESS, REPORT_ADDRESS):
+        answer = client.get(f"/{path}", environ_overrides=environment)
+        assert answer.status_code in {200, 404}
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e", "..%2fmetadata", "x", "%00", ".", "%ed%a0%80"])
