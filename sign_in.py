@@ -88,7 +88,7 @@ def require_sign_in(app: Dash, users: Users) -> None:
             if token is not None:
                 flask_login.login_user(_SignedIn(token))
                 return _redirect(prefix, flask.request.query_string)
-            failure = failure or "That is no name and password of a user here."
+            failure = failure or "The name or the password is wrong."
         page = flask.render_template_string(
             _PAGE,
             title=app.title,

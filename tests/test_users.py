@@ -177,7 +177,7 @@ def test_a_wrong_password_is_one_sentence_and_markup_in_a_name_stays_text(
     client = server.test_client()
     answer = client.post("/sign-in", data={"name": '"><script>', "password": "x"})
     assert answer.status_code == 401
-    assert "That is no name and password of a user here." in answer.text
+    assert "The name or the password is wrong." in answer.text
     assert "<script>" not in answer.text.replace("<script src", "")
     assert client.get("/_dash-layout").status_code in {303, 401}
 
