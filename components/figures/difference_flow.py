@@ -13,14 +13,17 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.counting import NO_CLUSTER
-from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
     legend_below,
     legend_lines,
 )
 from concept_fragmentation.components.figures.matched_paths import MatchedPaths
-from concept_fragmentation.components.figures.sankey_layout import column_heads, stacked
+from concept_fragmentation.components.figures.sankey_layout import (
+    column_heads,
+    column_names,
+    stacked,
+)
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import change_colours, cluster_colour, faded, ink
 from concept_fragmentation.components.text import plotly_name
@@ -34,8 +37,6 @@ _HEIGHT: Final = 500
 _MARGIN: Final = {"l": 18, "r": 34, "t": 84, "b": 14}
 _GAP: Final = 0.018
 _LEAST_LABEL: Final = 10
-# Names have room for so many characters on a narrow page; of more, only what tells them apart.
-_MOST_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +121,7 @@ def difference_sankey(
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},
     }
     number = len(difference.layers)
-    names = (
-        layer_names(difference.layers).ticks
-        if sum(map(len, difference.layers)) > _MOST_CHARACTERS
-        else [plotly_name(name, 14) for name in difference.layers]
-    )
-    notes = column_heads(names, theme)
+    notes = column_heads(column_names(difference.layers), theme)
     notes += _names_at_the_end(nodes, number - 1, theme)
     hidden = len(difference.step) - len(drawn)
     more = "; largest changes only" if hidden else ""

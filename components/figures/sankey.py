@@ -19,6 +19,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
+from concept_fragmentation.components.figures.sankey_layout import MOST_NAMES, column_names
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
@@ -38,8 +39,8 @@ _EXAMPLES: Final = 4
 # A highlighted route is drawn at least this thick, as far as its band is: else nobody would see one
 # token among ten thousand. It takes the room from the rest of the band; hovers say true counts.
 _THINNEST_ROUTE: Final = 2.5
-# So many layers have room for their names; of more, only for what tells them apart.
-_MOST_NAMES: Final = 6
+# Names up to so many characters stand above the middle of the outermost bars too.
+_MOST_CENTRED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def token_sankey(
         return SankeyView(empty_figure(sentence, theme), 0, 0)
     routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
     lines = legend_lines([(route.label, route.colour) for route in routes])
-    slanted = len(window.layers) > _MOST_NAMES and not layer_names(window.layers).numbered
+    slanted = len(window.layers) > MOST_NAMES and not layer_names(window.layers).numbered
     margin = {
         "l": 18,
         "r": 56 if slanted else 34,
@@ -529,18 +530,18 @@ def _figure(
     slanted: bool,
 ) -> go.Figure:
     first, last = plotly_name(window.layers[0], 24), plotly_name(window.layers[-1], 24)
-    many = len(window.layers) > _MOST_NAMES
     thick = trace["node"]["thickness"] // 2
     in_paper = {"xref": "paper", "yref": "paper", "showarrow": False}
     notes = [note | {"font": {"size": 11, "color": ink(theme).text}} for note in named]
-    names = layer_names(window.layers).ticks if many else window.layers
+    names = column_names(window.layers)
+    # Outermost names are flush with their bars, so that a long one isn't cut.
+    flush = max(map(len, names)) > _MOST_CENTRED
     for i, name in enumerate(names):
-        # Outermost names are flush with their bars, so that a long one isn't cut.
-        side = 0 if many else -1 if i == 0 else 1 if i == len(names) - 1 else 0
+        side = 0 if not flush else -1 if i == 0 else 1 if i == len(names) - 1 else 0
         notes.append(
             in_paper
             | {
-                "text": name if many else plotly_name(name, 14),
+                "text": name,
                 "x": i / (len(names) - 1),
                 "xanchor": "left" if slanted else ("left", "center", "right")[side + 1],
                 "xshift": side * thick,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.palette import ink
+from concept_fragmentation.components.text import plotly_name
+
+# So many names, with so many characters in all, have room side by side on a narrow page.
+MOST_NAMES: Final = 6
+MOST_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,16 @@ def stacked(columns: Sequence[Sequence[float]], gap: float) -> Stacked:
             heights.append(size * scale)
             top += size * scale + between
     return Stacked(tuple(x), tuple(y), tuple(heights), between)
+
+
+def column_names(layers: Sequence[str]) -> list[str]:
+    """Return what stands above columns, as Plotly text: the names of their layers.
+
+    Where these are too many or too long for a narrow page, only what tells them apart.
+    """
+    if len(layers) > MOST_NAMES or sum(map(len, layers)) > MOST_CHARACTERS:
+        return list(layer_names(layers).ticks)
+    return [plotly_name(name, 14) for name in layers]
 
 
 def column_heads(names: Sequence[str], theme: str) -> list[dict[str, Any]]:
