@@ -196,7 +196,8 @@ def serve(
     elif settings.users is None:
         click.echo(UNGUARDED, err=True)
     if debug:
-        app.run(host=host, port=port, debug=True)
+        # The check would ask a server of Plotly's, which the policy of the page forbids.
+        app.run(host=host, port=port, debug=True, dev_tools_disable_version_check=True)
     else:
         serving.listen(app.server, host, port)
 
