@@ -122,6 +122,7 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
         Input(ids.LOAD_ANALYSIS, "value"),
         Input(ids.LIBRARY, "data"),
         State(ids.LOAD_VERSION, "value"),
+        prevent_initial_call=True,
     )
     def offer_versions(
         chosen: str | None, _library: str | None, version: int | None
