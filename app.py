@@ -113,6 +113,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     # The browser sends a file as text: four characters for three bytes.
     server.config["MAX_CONTENT_LENGTH"] = settings.max_upload * 4 // 3 + _BESIDE_UPLOAD
     Bootstrap5(server)
+    # For browsers that know gzip only: a third of the time for a fifth more bytes.
+    server.config["COMPRESS_LEVEL"] = 3
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
