@@ -210,7 +210,7 @@ def _sessions() -> html.Div:
 def _delete_dialog() -> dbc.Modal:
     return dbc.Modal(
         [
-            dbc.ModalHeader(dbc.ModalTitle("Delete analysis")),
+            dbc.ModalHeader(dbc.ModalTitle("Delete analysis", id=ids.DELETE_TITLE)),
             dbc.ModalBody(html.P(id=ids.DELETE_QUESTION, className="mb-0")),
             dbc.ModalFooter(
                 [
@@ -221,6 +221,7 @@ def _delete_dialog() -> dbc.Modal:
             ),
         ],
         id=ids.DELETE_DIALOG,
+        labelledby=ids.DELETE_TITLE,
         is_open=False,
         centered=True,
     )

@@ -21,6 +21,7 @@ def python_dialog() -> dbc.Modal:
             ),
         ],
         id=ids.PYTHON_DIALOG,
+        labelledby=ids.PYTHON_TITLE,
         is_open=False,
         centered=True,
         size="lg",

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import plotly.graph_objects as go
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from concept_fragmentation.app import demo_analysis
@@ -217,3 +218,39 @@ def test_a_report_fits_a_narrow_screen(server: Any, alone: Page, tmp_path: Path)
     alone.goto(report.as_uri())
     expect(alone.locator(".main-svg").first).to_be_visible()
     assert alone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# Of these, what Plotly draws is said by its name.
+BARRIERS = """() => axe.run({ exclude: [".main-svg"] }).then((found) => found.violations
+    .filter((violation) => ["serious", "critical"].includes(violation.impact))
+    .map((violation) => [violation.id, violation.nodes[0].html]))"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_an_open_menu_and_the_dialog_with_code_are_no_barrier(
+    server: Any, open_page: Open, dark: bool
+) -> None:
+    page = open_page(address(server, tab="concepts"), dark=dark)
+    page.evaluate(AXE_SCRIPT)
+    page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").first.click()
+    expect(page.locator(".cf-menu")).to_be_visible()
+    assert page.evaluate(BARRIERS) == []
+    page.locator(".cf-menu").get_by_text("Python code").click()
+    expect(page.get_by_role("dialog", name="Concept metrics by layer in Python")).to_be_visible()
+    # Not while it fades in: its colours are not its own yet.
+    expect(page.locator(".modal.show")).to_have_css("opacity", "1")
+    assert page.evaluate(BARRIERS) == []
+
+
+@pytest.mark.parametrize("file", ["report.html", f"figure/{ids.SANKEY}.html"])
+def test_what_is_taken_away_is_no_barrier(
+    server: Any, alone: Page, tmp_path: Path, file: str
+) -> None:
+    with urlopen(f"{server.url}{file}") as answer:  # noqa: S310 - our own server
+        content = answer.read()
+    page = tmp_path / "page.html"
+    page.write_bytes(content)
+    alone.goto(page.as_uri())
+    expect(alone.locator(".main-svg").first).to_be_visible()
+    alone.evaluate(AXE_SCRIPT)
+    assert alone.evaluate(BARRIERS) == []
