@@ -37,6 +37,10 @@
       const unchanged = window.dash_clientside.no_update;
       if (!parts) return [sections.map(() => unchanged), tabs.map(() => unchanged)];
       const shown = new Set(structure.tabs[parts.tab]);
+      // On a narrow page the row of tabs is wider than the page.
+      const row = document.querySelector(".cf-view-tabs");
+      const tab = row.children[tabs.findIndex((id) => id.index === parts.tab)];
+      row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
       return [
         sections.map((id) => !shown.has(id.index)),
         tabs.map((id) => (id.index === parts.tab ? "page" : "false")),

@@ -18,7 +18,7 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import sentence_of
 from concept_fragmentation.components.parts import empty_state, graph
 from concept_fragmentation.components.snippet import Call
-from concept_fragmentation.components.structure import height_of
+from concept_fragmentation.components.structure import FIGURES, height_of
 from concept_fragmentation.components.view import View
 
 Drawing: TypeAlias = "go.Figure | str"
@@ -115,7 +115,7 @@ def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[
     """Return what stands in a figure's place: the figure, or why there is none."""
     drawn = figure_or_reason(draw)
     if isinstance(drawn, str):
-        return empty_state(drawn)
+        return empty_state(drawn, FIGURES[figure_id].name)
     return graph(drawn, height=height_of(figure_id, drawn))
 
 

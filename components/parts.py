@@ -170,9 +170,13 @@ def segmented(component_id: str, choices: Mapping[str, str], value: str) -> dbc.
     )
 
 
-def empty_state(sentence: str) -> html.Div:
-    """Say honestly that there is nothing to show, and what would change that."""
-    return html.Div(html.P(sentence), className="cf-empty")
+def empty_state(sentence: str, name: str = "") -> html.Div:
+    """Say honestly that there is nothing to show, and what would change that.
+
+    `name` says what would be shown, where nothing else does.
+    """
+    heading = html.H3(f"{name[0].upper()}{name[1:]}", className="cf-card-title") if name else None
+    return html.Div([heading, html.P(sentence)], className="cf-empty")
 
 
 def as_list(children: Children) -> list[Component | str | None]:

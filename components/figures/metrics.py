@@ -121,7 +121,8 @@ def _distributions(
         axes[f"xaxis{n}"] = {
             "domain": [left, left + width],
             "anchor": f"y{n}",
-            "title": {"text": f"{name}{unit}"},
+            # A narrow page has no room for two words beside each other.
+            "title": {"text": f"{name}{unit}" if unit else name.replace(" ", "<br>")},
             "showgrid": False,
             "zeroline": False,
             "nticks": 4,
