@@ -1,27 +1,41 @@
-// Writes lists of tokens into what holds them as data; see components/token_chips.py.
+// Writes tokens and the steps of paths into what holds them as data; see components/token_chips.py.
 
 (function () {
   "use strict";
 
-  function write(list) {
-    if (list.cfWritten === list.dataset.tokens) return;
-    list.cfWritten = list.dataset.tokens;
-    list.replaceChildren(
-      ...JSON.parse(list.dataset.tokens).map(([text, position, said]) => {
-        const chip = document.createElement("span");
-        chip.className = "cf-token";
-        chip.setAttribute("role", "listitem");
-        chip.title = said;
-        const place = document.createElement("small");
-        place.textContent = ` ${position}`;
-        chip.append(text, place);
-        return chip;
-      }),
-    );
+  function chip([text, position, said]) {
+    const chip = document.createElement("span");
+    chip.className = "cf-token";
+    chip.setAttribute("role", "listitem");
+    chip.title = said;
+    const place = document.createElement("small");
+    place.textContent = ` ${position}`;
+    chip.append(text, place);
+    return chip;
+  }
+
+  function step([text, background, colour]) {
+    const step = document.createElement("span");
+    step.className = "cf-step";
+    step.style.background = background;
+    step.style.color = colour;
+    step.textContent = text;
+    return step;
+  }
+
+  function write(list, given, item) {
+    if (list.cfWritten === given) return;
+    list.cfWritten = given;
+    list.replaceChildren(...JSON.parse(given).map(item));
   }
 
   function writeAll(holder) {
-    holder.querySelectorAll("[data-tokens]").forEach(write);
+    for (const list of holder.querySelectorAll("[data-tokens]")) {
+      write(list, list.dataset.tokens, chip);
+    }
+    for (const list of holder.querySelectorAll("[data-steps]")) {
+      write(list, list.dataset.steps, step);
+    }
   }
 
   window.dash_clientside = window.dash_clientside || {};
@@ -34,7 +48,7 @@
       if (holder.cfWatched) return;
       holder.cfWatched = true;
       new MutationObserver(() => writeAll(holder)).observe(holder, {
-        attributeFilter: ["data-tokens"],
+        attributeFilter: ["data-tokens", "data-steps"],
         childList: true,
         subtree: true,
       });

@@ -17,7 +17,7 @@ def in_browser(
 
 
 def write_tokens(app: Dash, holder_id: str) -> None:
-    """Have the browser write the `token_chips` that are put into an element."""
+    """Have the browser write the `token_chips` and steps that are put into an element."""
     in_browser(
         app,
         "tokens",

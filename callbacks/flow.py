@@ -59,6 +59,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     def list_tokens(order: Order | None) -> Component | None:
         return selection(workspace, ordered(workspace, order)[0])
 
+    write_tokens(app, ids.PATHS)
     write_tokens(app, ids.SELECTION)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,7 @@ from dash.development.base_component import Component
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.palette import cluster_colour, text_on
-from concept_fragmentation.components.parts import aria
+from concept_fragmentation.components.parts import aria, data
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.token_chips import token_chips
 from concept_fragmentation.components.view import Selection, path_text
@@ -125,18 +126,15 @@ def archetypal_table(
             cluster_colour(to_aligned[cluster], theme)
             for cluster, to_aligned in zip(path.path, aligned, strict=True)
         ]
+        # Written by the browser, as `token_chips` are: a dozen a path are most of what is listed.
         steps = [
-            html.Span(
-                str(cluster),
-                className="cf-step",
-                style={"background": colour, "color": text_on(colour)},
-            )
+            (str(cluster), colour, text_on(colour))
             for cluster, colour in zip(path.path, colours, strict=True)
         ]
         rows.append(
             html.Button(
                 [
-                    html.Span(steps, className="cf-path-steps"),
+                    html.Span(className="cf-path-steps", **data(steps=json.dumps(steps))),
                     html.Span(
                         [f"{path.count:,} ", html.Span(f"{path.percentage:.1f} %")],
                         className="cf-path-count",
