@@ -169,7 +169,8 @@ def _actions(page: Page) -> dict[str, Callable[[], None]]:
 
     def highlight_token() -> None:
         page.locator(f"#{ids.FIND_TOKENS}").click()
-        page.keyboard.type(" water")
+        page.locator(".dash-dropdown-content").wait_for()
+        page.keyboard.type("water", delay=40)
         option("water")
 
     def click_path() -> None:
