@@ -97,7 +97,7 @@ def path_length_distributions(
 def missing_lengths(analysis: Analysis, window: LayerWindow) -> str:
     """Say what is missing for `path_length_distributions`, and how to get it."""
     without = [name for name in window.layers if name not in analysis.hidden_states]
-    which = "" if len(without) == len(window.layers) else f" of {title(without[0], 24)}"
+    which = f" of {title(without[0], 24)}" if 0 < len(without) < len(window.layers) else ""
     return (
         f"This analysis keeps no hidden states{which}, so paths have no length. Analyze the text "
         "again and keep them, or give hidden_states, an array (tokens, dimensions) for each layer."

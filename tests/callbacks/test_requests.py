@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("store")
     store = GPT2AnalysisPersistence(folder)
     store.save_analysis_results(ANALYSIS, "gpt2", "text", THEIRS, name="Theirs")
@@ -64,9 +64,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     app.server.test_client().get("/_dash-dependencies")
     callbacks = {name: made for name, made in app.callback_map.items() if "callback" in made}
     assert len(callbacks) > 70
-    # What goes wrong is seen in the answer.
+    # What goes wrong is seen in the answer. The level is that of all our modules: it goes back.
+    level = app.server.logger.level
     app.server.logger.setLevel(logging.CRITICAL)
-    return Site(app, store, callbacks, theirs)
+    yield Site(app, store, callbacks, theirs)
+    app.server.logger.setLevel(level)
 
 
 def sent(declared: dict[str, Any], value: Any) -> Any:
