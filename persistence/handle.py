@@ -20,6 +20,7 @@ from concept_fragmentation.persistence.flatten import scalars
 from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
 
 Array = npt.NDArray[Any]
+StandIn = Callable[[Mapping[str, Any]], LazyArray | None]
 
 # Who draws an analysis declares its functions here; this package knows nothing that draws.
 FIGURES: Final = "concept_fragmentation.figures"
@@ -225,9 +226,9 @@ class AnalysisHandle:
             raise InvalidDataError([f"tensor {name!r}: the analysis has no tensors"])
         return self._tensors.part(name)
 
-    def _value(self, key: str) -> Any:
+    def _value(self, key: str, stand_in: StandIn | None = None) -> Any:
         found = lookup.find(self._encoded, key)
-        return None if found is lookup.MISSING else codec.decode(found, self._read)
+        return None if found is lookup.MISSING else codec.decode(found, self._read, stand_in)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -238,7 +239,7 @@ class AnalysisHandle:
         Raises:
             CorruptedFileError: a byte of what is not lazy is not what was written.
         """
-        return {key: self._lazy_value(key) for key in lookup.keys(self._encoded, self._read)}
+        return {key: self._value(key, self._lazy) for key in lookup.keys(self._encoded, self._read)}
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -248,14 +249,10 @@ class AnalysisHandle:
             CorruptedFileError: as `data`.
         """
         keys = [key for key in lookup.keys(self._encoded, self._read) if key != "token_paths"]
-        data = {key: self._lazy_value(key) for key in keys}
+        data = {key: self._value(key, self._lazy) for key in keys}
         if not data.get("cluster_labels"):
-            data["token_paths"] = self._lazy_value("token_paths")
+            data["token_paths"] = self._value("token_paths", self._lazy)
         return Analysis.from_dict({key: value for key, value in data.items() if value is not None})
-
-    def _lazy_value(self, key: str) -> Any:
-        found = lookup.find(self._encoded, key)
-        return None if found is lookup.MISSING else codec.decode(found, self._read, self._lazy)
 
     def _lazy(self, body: Mapping[str, Any]) -> LazyArray | None:
         """What stands for a tensor that nobody has asked for yet."""
