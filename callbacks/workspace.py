@@ -97,7 +97,6 @@ class Workspace:
         )
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
-        self._metrics = _Kept(WINDOWS_KEPT)
         self._frames = _Kept(WINDOWS_KEPT)
         self._computed = _Kept(WINDOWS_KEPT)
 
@@ -176,10 +175,7 @@ class Workspace:
         shown, window = self.shown(view), self.window(view)
         if window is None:
             return None
-        return self._metrics.get(
-            (shown.key, window.first, window.last),
-            lambda: window_metrics(shown.analysis, window),
-        )
+        return window_metrics(shown.analysis, window)
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return the table of token paths of a settled view; empty where no layer has labels."""
