@@ -29,6 +29,9 @@ from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 from concept_fragmentation.serving import bind
 
+# A busy machine is slow, not broken.
+expect.set_options(timeout=30_000)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -96,9 +99,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(accept_downloads=True)
     # Hints would lie over what is clicked; they have tests of their own.
     context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
-    # A busy machine is slow, not broken.
     context.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
     yield context
     context.close()
 
