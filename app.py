@@ -17,9 +17,11 @@ import flask
 from dash import Dash, DiskcacheManager, html
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from concept_fragmentation import callbacks, security, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
+from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
@@ -36,6 +38,8 @@ TITLE = "Concept Fragmentation"
 MIB: Final = 2**20
 MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
 USERS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_AUTH"
+PROXIES_VARIABLE: Final = "CONCEPT_FRAGMENTATION_PROXIES"
+MOST_PROXIES: Final = 9
 UNGUARDED: Final = (
     "Warning: whoever reaches this address can read, change and delete what is stored. Let people "
     "sign in with --auth FILE, or serve at 127.0.0.1."
@@ -77,11 +81,14 @@ class Settings:
         base_dir: the folder of the store; None leaves it to the environment and to the default.
         max_upload: the largest file that the page takes, in bytes.
         users: the file of those who may sign in; None lets in whoever reaches the server.
+        proxies: how many proxies stand in front, each of which adds to X-Forwarded-For and
+            X-Forwarded-Proto; where none does, anybody could write these headers.
     """
 
     base_dir: Path | None = None
     max_upload: int = MAX_UPLOAD
     users: Path | None = None
+    proxies: int = 0
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -90,16 +97,25 @@ class Settings:
         Raises SettingsError where one can't be read.
         """
         users = os.environ.get(USERS_VARIABLE)
-        given = os.environ.get(MAX_UPLOAD_VARIABLE) or str(MAX_UPLOAD // MIB)
-        if not re.fullmatch("[1-9][0-9]{0,4}", given):
-            raise SettingsError(
-                f"{MAX_UPLOAD_VARIABLE} is {given!r}; give a whole number of MiB, such as 256."
-            )
-        return cls(max_upload=int(given) * MIB, users=Path(users) if users else None)
+        mebibytes = _whole_number(MAX_UPLOAD_VARIABLE, MAX_UPLOAD // MIB, 1, 99_999, "of MiB")
+        return cls(
+            max_upload=mebibytes * MIB,
+            users=Path(users) if users else None,
+            proxies=_whole_number(PROXIES_VARIABLE, 0, 0, MOST_PROXIES, "of proxies"),
+        )
 
 
 class SettingsError(ConceptFragmentationError, ValueError):
     """An environment variable can't be read."""
+
+
+def _whole_number(variable: str, default: int, least: int, most: int, unit: str) -> int:
+    given = os.environ.get(variable) or str(default)
+    if not re.fullmatch("[0-9]{1,9}", given) or not least <= int(given) <= most:
+        raise SettingsError(
+            f"{variable} is {given!r}; give a whole number {unit} from {least:,} to {most:,}."
+        )
+    return int(given)
 
 
 def create_app(settings: Settings | None = None) -> Dash:
@@ -112,6 +128,9 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
     # The browser sends a file as text: four characters for three bytes.
     server.config["MAX_CONTENT_LENGTH"] = settings.max_upload * 4 // 3 + _BESIDE_UPLOAD
+    if settings.proxies:
+        proxied = ProxyFix(server.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)
+        server.wsgi_app = proxied  # type: ignore[method-assign]
     Bootstrap5(server)
     # For browsers that know gzip only: a third of the time for a fifth more bytes.
     server.config["COMPRESS_LEVEL"] = 3
@@ -139,7 +158,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     app.validation_layout = everything
     security.refuse_foreign_pages(server)
     if users is not None:
-        require_sign_in(app, users)
+        attempts = Attempts(store.base_dir / "cache" / "sign-in", users.secret_key)
+        require_sign_in(app, users, attempts)
     check_requests(app)
     callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
     security.send_headers(server, app.csp_hashes)

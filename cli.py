@@ -41,16 +41,31 @@ def main() -> None:
     envvar="CONCEPT_FRAGMENTATION_AUTH",
     help="File of those who may sign in, made by `user`.  [default: no sign-in]",
 )
+@click.option(
+    "--proxies",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 9),
+    metavar="N",
+    envvar="CONCEPT_FRAGMENTATION_PROXIES",
+    help="Proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+)
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
 def serve(
-    host: str, port: int, directory: Path | None, max_upload: int, auth: Path | None, debug: bool
+    host: str,
+    port: int,
+    directory: Path | None,
+    max_upload: int,
+    auth: Path | None,
+    proxies: int,
+    debug: bool,
 ) -> None:
     """Serve the dashboard."""
     # Dash takes a second to import, which no other command needs.
     from concept_fragmentation import app  # noqa: PLC0415
 
     try:
-        settings = app.Settings(directory, max_upload * app.MIB, auth)
+        settings = app.Settings(directory, max_upload * app.MIB, auth, proxies)
         app.serve(settings, host, port, debug=debug)
     except (AddressError, ConceptFragmentationError) as error:
         raise click.ClickException(str(error)) from error

@@ -32,6 +32,8 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
         port=port,
         threads=THREADS,
         ident=None,
+        # They are for ProxyFix, where the settings name proxies; else nothing reads them.
+        clear_untrusted_proxy_headers=False,
         # What Flask would refuse is not even received; this is the first size that is refused.
         max_request_body_size=server.config["MAX_CONTENT_LENGTH"] + 1,
     )

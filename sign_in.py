@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import flask
+import flask.sessions
 import flask_login
 from dash import Dash
 
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.attempts import Attempts
+from concept_fragmentation.components.words import plural
 from concept_fragmentation.users import Users, UsersError
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -47,12 +52,20 @@ class _SignedIn(flask_login.UserMixin):  # type: ignore[misc]
         self.id = token
 
 
-def require_sign_in(app: Dash, users: Users) -> None:
+class _Sessions(flask.sessions.SecureCookieSessionInterface):
+    """Flask's, whose cookie comes back by https only if it was sent by https."""
+
+    def get_cookie_secure(self, _app: flask.Flask) -> bool:
+        return flask.request.is_secure
+
+
+def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
     """Answer nothing but the page that asks for name and password to who has not signed in.
 
     The style sheets and scripts of that page are anyone's: they ship with the package.
     """
     server: flask.Flask = app.server
+    server.session_interface = _Sessions()
     prefix = app.config.routes_pathname_prefix
     server.secret_key = users.secret_key
     server.config["SESSION_COOKIE_NAME"] = "concept_fragmentation"
@@ -79,16 +92,25 @@ def require_sign_in(app: Dash, users: Users) -> None:
 
     @server.route(f"{prefix}sign-in", methods=["GET", "POST"], endpoint="sign_in")
     def sign_in() -> flask.Response:
-        failure, name = "", flask.request.form.get("name", "")
+        failure, status, headers = "", 200, {}
+        form = flask.request.form
+        name, password = form.get("name", ""), form.get("password", "")
         if flask.request.method == "POST":
+            address = flask.request.remote_addr or ""
             try:
-                token = users.sign_in(name, flask.request.form.get("password", ""))
-            except UsersError as error:
-                failure, token = str(error), None
-            if token is not None:
-                flask_login.login_user(_SignedIn(token))
-                return _redirect(prefix, flask.request.query_string)
-            failure = failure or "The name or the password is wrong."
+                wait = attempts.begin(name, address)
+                token = None if wait else users.sign_in(name, password)
+                if token is not None:
+                    attempts.succeeded(name, address)
+                    flask_login.login_user(_SignedIn(token))
+                    return _redirect(prefix, flask.request.query_string)
+            except ConceptFragmentationError as error:
+                failure, status = str(error), 503
+            else:
+                failure, status = "The name or the password is wrong.", 401
+                if wait:
+                    failure, status = _try_again(wait), 429
+                    headers["Retry-After"] = str(math.ceil(wait))
         page = flask.render_template_string(
             _PAGE,
             title=app.title,
@@ -97,12 +119,16 @@ def require_sign_in(app: Dash, users: Users) -> None:
             sheets=[*app.config.external_stylesheets, app.get_asset_url("dashboard.css")],
             appearance=app.get_asset_url("appearance.js"),
         )
-        return flask.Response(page, 401 if failure else 200)
+        return flask.Response(page, status, headers)
 
     @server.post(f"{prefix}sign-out")
     def sign_out() -> flask.Response:
         flask_login.logout_user()
         return _redirect(f"{prefix}sign-in")
+
+
+def _try_again(seconds: float) -> str:
+    return f"Too many wrong tries. Try again in {plural(math.ceil(seconds / 60), 'minute')}."
 
 
 def _redirect(path: str, query: bytes = b"") -> flask.Response:

@@ -144,15 +144,17 @@ class MemoryCache:
         """Nothing is held open."""
 
 
-class _PlainDisk(diskcache.Disk):  # type: ignore[misc]
+class PlainDisk(diskcache.Disk):  # type: ignore[misc]
     """diskcache's storage without its pickles: a row that claims to be one is corrupt."""
 
     def get(self, key: Any, raw: bool) -> Any:
+        """The key as it was given."""
         if not raw:
             raise sqlite3.DatabaseError("a pickled key")
         return super().get(key, raw)
 
     def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
+        """The value as it was given."""
         if mode == MODE_PICKLE:
             raise sqlite3.DatabaseError("a pickled value")
         return super().fetch(mode, filename, value, read)
@@ -237,7 +239,7 @@ class DiskCache:
         try:
             if self._opened is None:
                 self._opened = diskcache.Cache(
-                    str(self._folder), disk=_PlainDisk, size_limit=_MAX_DISK_BYTES
+                    str(self._folder), disk=PlainDisk, size_limit=_MAX_DISK_BYTES
                 )
             return question(self._opened)
         except diskcache.Timeout:

@@ -153,7 +153,8 @@ def test_an_upload_limit_that_is_none_is_one_sentence(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stderr == (
-        "CONCEPT_FRAGMENTATION_MAX_UPLOAD is '256MB'; give a whole number of MiB, such as 256.\n"
+        "CONCEPT_FRAGMENTATION_MAX_UPLOAD is '256MB'; "
+        "give a whole number of MiB from 1 to 99,999.\n"
     )
     assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []
