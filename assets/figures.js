@@ -33,9 +33,26 @@
     return null;
   }
 
+  // What is selected, as the address has it, such as "node.2.5".
+  let selected = null;
+
+  // The token flow is not drawn anew when something in it is selected: its mark is set here.
+  function mark(graph) {
+    for (const part of graph.querySelectorAll(".sankey-node, .sankey-link")) {
+      const drawn = part.__data__ && (part.__data__.node || part.__data__.link);
+      const said = drawn && drawn.customdata;
+      const own = said && (said[0] === "node" ? said.slice(0, 3) : said.slice(0, 4)).join(".");
+      part.classList.toggle("cf-selected", selected !== null && own === selected);
+    }
+  }
+
   function listen(id, graph) {
     if (graph.dataset.cfListens) return;
     graph.dataset.cfListens = "true";
+    if (graph.querySelector(".sankey")) {
+      graph.on("plotly_afterplot", () => mark(graph));
+      mark(graph);
+    }
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
       const choice = point && chosen(id, point);
@@ -63,6 +80,12 @@
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);
+    },
+
+    // Runs whenever the view has changed.
+    mark: function (parts) {
+      selected = parts && new URLSearchParams(parts.queries.selection).get("s");
+      document.querySelectorAll(".js-plotly-plot:has(.sankey)").forEach(mark);
     },
 
     // The rows that the table holds belong to the old columns, or to what the store held.

@@ -101,6 +101,12 @@ def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, open_pag
     assert re.fullmatch(r"\d+ tokens in cluster \d of layer_0", title_of(page))
     count = int(title_of(page).split()[0])
     assert page.locator(f"#{ids.SELECTION} .cf-token").count() == count
+    # It is marked in the flow, in another colouring and after a reload too.
+    marked = page.locator(f"#{ids.SANKEY} .cf-selected")
+    expect(marked).to_have_count(1)
+    page.goto(page.url + "&c=path")
+    expect(marked).to_have_count(1)
+    expect(marked).to_have_class(re.compile("sankey-node"))
 
 
 def test_clicking_a_band_lists_the_tokens_that_move(
@@ -109,6 +115,7 @@ def test_clicking_a_band_lists_the_tokens_that_move(
     page = open_page(address(server, analysis_id=awkward))
     click_link(page, 0)
     page.wait_for_url(re.compile(r"s=link\."))
+    expect(page.locator(f"#{ids.SANKEY} .cf-selected")).to_have_class(re.compile("sankey-link"))
     assert re.fullmatch(r"\d+ tokens in layer_\d cluster \d → layer_\d cluster \d", title_of(page))
     # Another band, then a cluster: neither is taken for the other.
     click_link(page, 3)
