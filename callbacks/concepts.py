@@ -39,7 +39,7 @@ from concept_fragmentation.components.typical import (
 from concept_fragmentation.components.view import View
 
 NOTHING_SELECTED: Final = (
-    "Click a bar in the cluster sizes, and the tokens that are typical of its cluster are listed."
+    "Click a bar in the cluster sizes, or choose a cluster here: what is typical of it is listed."
 )
 
 

@@ -142,12 +142,15 @@ def register(app: Dash, workspace: Workspace) -> None:
             "projection": Output(ids.MAP_PROJECTION, "value"),
             "cluster_options": Output(ids.CLUSTER_CHOICE, "options"),
             "cluster_value": Output(ids.CLUSTER_CHOICE, "value"),
+            "concept_options": Output(ids.CONCEPT_CHOICE, "options"),
+            "concept_value": Output(ids.CONCEPT_CHOICE, "value"),
         },
         inputs={
             "search": Input(ids.LOCATION, "search"),
             "destination": Input(ids.DESTINATION, "data"),
             "gesture": Input(ids.GESTURE, "data"),
             "cluster": Input(ids.CLUSTER_CHOICE, "value"),
+            "concept": Input(ids.CONCEPT_CHOICE, "value"),
             "other": Input(ids.OTHER, "value"),
             "other_version": Input(ids.OTHER_VERSION, "value"),
             "controls": {
@@ -171,6 +174,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         destination: Destination | None,
         gesture: Mapping[str, Any] | None,
         cluster: str | None,
+        concept: str | None,
         other: str | None,
         other_version: int | None,
         controls: Controls,
@@ -186,7 +190,8 @@ def register(app: Dash, workspace: Workspace) -> None:
                 view = workspace.settle(View())
             # Never written back: a new entry in the history would cut off "forward".
             old = None if query is None else View.from_query(query)
-            return page_state(workspace, view, old, said, cluster=cluster) | {"search": no_update}
+            state = page_state(workspace, view, old, said, cluster=cluster, concept=concept)
+            return state | {"search": no_update}
         old = View.from_query(query)
         if ids.DESTINATION in triggered and destination:
             view = View.from_query(destination["query"])
@@ -195,13 +200,15 @@ def register(app: Dash, workspace: Workspace) -> None:
             if ids.GESTURE in triggered and gesture:
                 layers = len(workspace.shown(view).analysis.labelled_layers)
                 view = apply_gesture(view, gesture, layers)
-            elif ids.CLUSTER_CHOICE in triggered:
-                view = replace(view, selection=parse_selection((cluster or "").split(".")))
+            elif {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
+                node = cluster if ids.CLUSTER_CHOICE in triggered else concept
+                view = replace(view, selection=parse_selection((node or "").split(".")))
             elif ids.OTHER in triggered and other is not None and other != view.other:
                 view = replace(view, other=other, other_version=None)
             elif ids.OTHER_VERSION in triggered:
                 view = replace(view, other_version=other_version)
-        return page_state(workspace, workspace.settle(view), old, said, cluster=cluster)
+        settled = workspace.settle(view)
+        return page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
 
     @app.callback(
         Output(ids.FIND_TOKENS, "options", allow_duplicate=True),
@@ -273,8 +280,12 @@ def page_state(
     said: Controls,
     *,
     cluster: str | None = None,
+    concept: str | None = None,
 ) -> dict[str, Any]:
-    """Return what changes on the page from one view to the next; `no_update` for what does not."""
+    """Return what changes on the page from one view to the next; `no_update` for what does not.
+
+    `cluster` and `concept` are what the two choices of a cluster say.
+    """
     shown = workspace.shown(view)
     query = view.to_query()
     state: dict[str, Any] = {
@@ -296,14 +307,23 @@ def page_state(
             "token_options": no_update
             if same_analysis and _same(said.tokens, view.tokens)
             else token_options(shown.analysis, view.tokens, ""),
-            "cluster_options": no_update
-            if same_window
-            else cluster_options(workspace.window(view)),
-            "cluster_value": no_update
-            if same_window and _node_text(view) == cluster
-            else _node_text(view),
         }
+        | _cluster_choices(workspace, view, (cluster, concept), same_window=same_window)
     )
+
+
+def _cluster_choices(
+    workspace: Workspace, view: View, said: tuple[str | None, str | None], *, same_window: bool
+) -> dict[str, Any]:
+    options = no_update if same_window else cluster_options(workspace.window(view))
+    node = _node_text(view)
+    values = [no_update if same_window and node == choice else node for choice in said]
+    return {
+        "cluster_options": options,
+        "concept_options": options,
+        "cluster_value": values[0],
+        "concept_value": values[1],
+    }
 
 
 def _control_values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dash import html
+from dash import dcc, html
 
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import (
@@ -34,17 +34,36 @@ def map_section() -> html.Section:
     """Return the section of one layer and of one of its clusters: the ones that are selected."""
     typical = card(
         [
+            html.Div(
+                [_cluster(), downloads(ids.TYPICAL, "the typical tokens")],
+                className="cf-card-head",
+            ),
             html.Div(id=ids.TYPICAL, className="cf-typical"),
-            downloads(ids.TYPICAL, "the typical tokens"),
         ],
         label="Typical tokens",
-        class_name="cf-figure-card",
     )
     return section(
         ids.MAP_SECTION,
         "One layer",
         "The layer and the cluster that you select; without a choice, the first of the window.",
         [html.Div([figure_card(ids.STATE_MAP, above=_projection()), typical], className="cf-flow")],
+    )
+
+
+def _cluster() -> html.Div:
+    return html.Div(
+        [
+            html.Span("Typical of", className="cf-label"),
+            dcc.Dropdown(
+                id=ids.CONCEPT_CHOICE,
+                options=[],
+                placeholder="a cluster",
+                className="cf-small-dropdown",
+            ),
+        ],
+        className="cf-inline-field cf-cluster-choice",
+        role="group",
+        **aria(label="Typical tokens of a cluster"),
     )
 
 

@@ -123,6 +123,21 @@ def test_clicking_a_band_lists_the_tokens_that_move(
     page.wait_for_url(re.compile(r"s=node\."))
 
 
+def test_a_cluster_is_chosen_by_keyboard_among_concepts(server: Any, open_page: Open) -> None:
+    page = open_page(address(server, tab="concepts"))
+    choice = page.locator(f"#{ids.CONCEPT_CHOICE}")
+    choice.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".dash-dropdown-content")).to_be_visible()
+    page.keyboard.type("block_2")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"s=node\.2\."))
+    expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text(re.compile(r"cluster \d of block_2"))
+    # The token flow of other views has the same choice.
+    expect(page.locator(f"#{ids.CLUSTER_CHOICE}")).to_contain_text("block_2, cluster")
+
+
 def click_bar(page: Page, figure_id: str, number: int) -> None:
     """Click a bar of a figure, near its left edge, where lines of paths may end."""
     bar = page.locator(f"#{figure_id} .bars .point path").nth(number)
