@@ -52,3 +52,10 @@ def test_what_draws_figures_is_fetched_before_the_first_figure_comes(page: Flask
     for address in preloaded:
         with page.get(address) as answer:
             assert answer.status_code == 200
+
+
+def test_no_callback_takes_the_place_of_another(page: FlaskClient) -> None:
+    # Dash names a callback without an output after its inputs, and keeps the first of a name.
+    names = [callback["output"] for callback in page.get("/_dash-dependencies").json or ()]
+    assert len(names) > 90
+    assert len(set(names)) == len(names)
