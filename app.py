@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 import click
 import flask
-from dash import Dash, DiskcacheManager, html
+from dash import Dash, html
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -22,6 +21,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from concept_fragmentation import callbacks, security, serving
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
 from concept_fragmentation.attempts import Attempts
+from concept_fragmentation.background import Background
 from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
@@ -136,6 +136,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["COMPRESS_LEVEL"] = 3
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
+    jobs = job_cache(store.base_dir / "cache" / "jobs")
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = CheckedDash(
         __name__,
@@ -148,7 +149,7 @@ def create_app(settings: Settings | None = None) -> Dash:
         serve_locally=True,
         on_error=tell_failure,
         suppress_callback_exceptions=False,
-        background_callback_manager=_background(store),
+        background_callback_manager=Background(jobs),  # type: ignore[no-untyped-call]
     )
     app.index_string = _index(app)
     app.layout = page(settings.max_upload, signed_in=users is not None)
@@ -172,24 +173,6 @@ def _index(app: Dash) -> str:
     preloads = (f'<link rel="preload" as="script" href="{suites}/{file}">' for file in _DRAWS)
     index = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
     return index.replace("[preloads]", "\n        ".join(preloads))
-
-
-class _Background(DiskcacheManager):
-    """Long work runs in a process of its own, which tells how far it is through a folder."""
-
-    def get_or_create_signing_secret(self, generate: Callable[[], bytes]) -> str:
-        # The folder holds JSON only, so text. Without a secret in common, a server of several
-        # processes refuses what another of them has begun.
-        secret: str = super().get_or_create_signing_secret(  # type: ignore[no-untyped-call]
-            lambda: generate().decode()
-        )
-        return secret
-
-
-def _background(store: GPT2AnalysisPersistence) -> DiskcacheManager:
-    return _Background(  # type: ignore[no-untyped-call]
-        job_cache(store.base_dir / "cache" / "jobs")
-    )
 
 
 def create_server() -> flask.Flask:
