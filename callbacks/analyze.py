@@ -32,7 +32,8 @@ from concept_fragmentation.components.analyze_panel import (
 )
 from concept_fragmentation.components.messages import failure
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 PROGRESS_SECONDS: Final = 0.2
@@ -130,8 +131,9 @@ def register(app: Dash, workspace: Workspace) -> None:
     def ask_for_name(model: str | None) -> dict[str, str]:
         return {} if model == OTHER_MODEL else {"display": "none"}
 
-    # The process that runs it holds the folder only: no connections and locks of this one.
+    # The process that runs it holds folders only: no connections and locks of this one.
     unsaved = workspace.unsaved
+    turns = workspace.turns("analyze")
 
     @app.callback(
         Output(ids.ANALYZE_OUTCOME, "data"),
@@ -162,7 +164,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def run(set_progress: Progress, *, clicks: Any, form: Any) -> Outcome:
-        return outcome(unsaved, form, set_progress, key=str(clicks))
+        return outcome(unsaved, turns, form, set_progress, key=str(clicks))
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -217,16 +219,19 @@ def _register_file(app: Dash, max_upload: int) -> None:
         return "\n".join(column_lines(name, text, column)), "lines"
 
 
-def outcome(unsaved: UnsavedAnalyses, form: Any, set_progress: Progress, *, key: str) -> Outcome:
-    """Analyze what the form says; return the hash it is kept under, or why it failed.
+def outcome(
+    unsaved: UnsavedAnalyses, turns: Turns, form: Any, set_progress: Progress, *, key: str
+) -> Outcome:
+    """Analyze what the form says, in turn; return the hash it is kept under, or why it failed.
 
     The form is as the browser sent it. The key makes the same outcome twice two outcomes.
     """
     try:
         request = Request.from_form(read(form, Form, "form"))
-        made = analyze(
-            request.text, request.model, progress=_stages(set_progress), **request.options
-        )
+        with turns.taken(lambda ahead: set_progress((0, waiting(ahead)))):
+            made = analyze(
+                request.text, request.model, progress=_stages(set_progress), **request.options
+            )
         saving = saving_arguments(made)
         kept = unsaved.keep(
             made, saving["model_name"], saving["input_text"], saving["metadata"], request.name
@@ -237,6 +242,11 @@ def outcome(unsaved: UnsavedAnalyses, form: Any, set_progress: Progress, *, key:
         # What torch or the machine says: the run ends, the page goes on.
         return {"failure": f"The analysis stopped: {error or type(error).__name__}.", "key": key}
     return {"draft": kept, "key": key}
+
+
+def waiting(ahead: int) -> str:
+    """Say that a turn is waited for; `ahead` others are before."""
+    return f"Waiting: {plural(ahead, 'other')} came before"
 
 
 def read_text(filename: str, content: bytes) -> str:

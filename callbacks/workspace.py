@@ -24,6 +24,7 @@ from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import Selection, View
 from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 ANALYSES_KEPT: Final = 4
@@ -99,6 +100,10 @@ class Workspace:
         self._windows = _Kept(WINDOWS_KEPT)
         self._frames = _Kept(WINDOWS_KEPT)
         self._computed = _Kept(WINDOWS_KEPT)
+
+    def turns(self, kind: str) -> Turns:
+        """Return the row in which processes wait that do one kind of heavy work."""
+        return Turns(self.store.base_dir / "cache" / "turns" / kind)
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence.turns import Turns
 
 Open = Callable[..., Page]
 
@@ -85,3 +86,19 @@ def test_a_column_of_a_file_becomes_the_text(fresh: Any, open_page: Open) -> Non
     page.locator(".dash-dropdown-content").get_by_text("text", exact=True).click()
     expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_have_value("The cat, asleep\nA dog")
     expect(page.get_by_role("radio", name="A text a line")).to_be_checked()
+
+
+def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_page: Open) -> None:
+    turns = Turns(fresh.store.base_dir / "cache" / "turns" / "analyze")
+    page = open_page(f"{fresh.url}{View(tab='analyze').to_query()}")
+    page.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT)
+    stage = page.locator(f"#{ids.ANALYZE_STAGE}")
+    with turns.taken(lambda _: None), turns.taken(lambda _: None):
+        run(page)
+        expect(stage).to_have_text("Waiting: 2 others came before")
+        page.get_by_role("button", name="Cancel", exact=True).first.click()
+        expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
+        expect(stage).to_have_text("")
+        run(page)
+        expect(stage).to_have_text("Waiting: 2 others came before")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from concept_fragmentation.callbacks.library import ChoiceMissingError, save
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError
+from concept_fragmentation.persistence.turns import Turns
 
 FORM: dict[str, Any] = {
     "text": "The dog saw the cat near the river.",
@@ -53,7 +55,9 @@ def test_lines_are_texts_or_words() -> None:
 
 def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None:
     told: list[tuple[float, str]] = []
-    made = analyze.outcome(workspace.unsaved, FORM, told.append, key="1")
+    made = analyze.outcome(
+        workspace.unsaved, workspace.turns("analyze"), FORM, told.append, key="1"
+    )
     assert told[0][1].startswith("1 of 4")
     view = workspace.settle(View(draft=made["draft"]))
     assert not workspace.shown(view).is_saved
@@ -66,7 +70,9 @@ def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None
 
 def test_a_failed_run_says_why_and_keeps_nothing(workspace: Workspace) -> None:
     form = FORM | {"layers": "block_99"}
-    made = analyze.outcome(workspace.unsaved, form, lambda _: None, key="1")
+    made = analyze.outcome(
+        workspace.unsaved, workspace.turns("analyze"), form, lambda _: None, key="1"
+    )
     assert "block_99" in made["failure"]
     assert not (workspace.store.base_dir / "cache" / "unsaved").exists()
 
@@ -81,3 +87,23 @@ def test_a_file_that_is_no_text_is_refused() -> None:
         analyze.read_text("a.txt", b"\xff\xfe\x00")
     with pytest.raises(ChoiceMissingError, match="no column"):
         analyze.column_lines("a.csv", "id,text\n1,x\n", "nothing")
+
+
+def test_a_run_waits_for_its_turn_and_is_refused_where_too_many_wait(workspace: Workspace) -> None:
+    told: list[tuple[float, str]] = []
+    folder = workspace.store.base_dir / "cache" / "turns" / "test"
+    ahead = ExitStack()
+    ahead.enter_context(Turns(folder, at_once=1).taken(lambda _: None))
+
+    def tell(said: tuple[float, str]) -> None:
+        told.append(said)
+        ahead.close()
+
+    one_at_once = Turns(folder, at_once=1, most_waiting=1)
+    assert "draft" in analyze.outcome(workspace.unsaved, one_at_once, FORM, tell, key="1")
+    assert told[0] == (0, "Waiting: 1 other came before")
+    assert told[1][1].startswith("1 of 4")
+    with Turns(folder).taken(lambda _: None):
+        none = Turns(folder, at_once=1, most_waiting=0)
+        made = analyze.outcome(workspace.unsaved, none, FORM, tell, key="2")
+    assert made["failure"].startswith("Too many others wait")

@@ -23,6 +23,7 @@ from concept_fragmentation.components import ids, thumbnail
 from concept_fragmentation.components.parts import REPORT_ADDRESS
 from concept_fragmentation.components.structure import TAB_NAMES
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 ENDPOINT = "/_dash-update-component"
@@ -348,6 +349,7 @@ def test_a_form_that_no_page_sends_is_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, form: Any
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "unsaved"
-    made = outcome(UnsavedAnalyses(folder), form, lambda _: None, key="1")
+    turns = Turns(folder.with_name("turns"))
+    made = outcome(UnsavedAnalyses(folder), turns, form, lambda _: None, key="1")
     assert made.get("failure", "").endswith(".")
     assert not folder.exists()
