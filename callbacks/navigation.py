@@ -180,6 +180,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         controls: Controls,
         query: str | None,
     ) -> dict[str, Any]:
+        workspace.hold()
         said = controls
         triggered = set(ctx.triggered_prop_ids.values())
         if ids.LOCATION in triggered or query is None:

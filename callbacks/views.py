@@ -102,6 +102,7 @@ def ordered(workspace: Workspace, order: Order | None) -> tuple[View, str]:
     """Return the view, settled, and the theme of an order."""
     if order is None:
         raise PreventUpdate
+    workspace.hold()
     view = workspace.settle_part(needed(order.get("query")))
     return view, known_theme(order.get("theme"))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+import flask
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -105,20 +106,36 @@ class Workspace:
         """Return the row in which processes wait that do one kind of heavy work."""
         return Turns(self.store.base_dir / "cache" / "turns" / kind)
 
+    def hold(self) -> None:
+        """Have what remains of this request see the store as it is when it is first asked.
+
+        For callbacks that change nothing in it: they ask for the same analysis again and again.
+        """
+        if flask.has_request_context():
+            flask.g.held = {}
+
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
-        analysis_id = view.analysis_id
         if view.draft is not None:
             return self._unsaved(view.draft)
-        if analysis_id is None:
+        if view.analysis_id is None:
             return self._demo
-        versions = self.store.list_versions(analysis_id)
-        summary = next(
-            (v for v in versions if view.version is None or v["version"] == view.version), None
+        held: dict[Hashable, Shown] | None = (
+            flask.g.get("held") if flask.has_request_context() else None
         )
+        if held is None:
+            return self._saved(view.analysis_id, view.version)
+        asked = (view.analysis_id, view.version)
+        if asked not in held:
+            held[asked] = self._saved(*asked)
+        return held[asked]
+
+    def _saved(self, analysis_id: str, version: int | None) -> Shown:
+        versions = self.store.list_versions(analysis_id)
+        summary = next((v for v in versions if version is None or v["version"] == version), None)
         if summary is None:
             # Raises the sentence that says so; or another process has saved it just now.
-            summary = self.store.open_analysis(analysis_id, view.version).metadata
+            summary = self.store.open_analysis(analysis_id, version).metadata
         key = (analysis_id, summary["version"], summary["timestamp"])
 
         def opened() -> Shown:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flask import Flask
 
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -114,3 +115,26 @@ def test_an_analysis_without_labels_has_no_window(
     view = workspace.settle(View(analysis_id=store.save_analysis_results(bare, "gpt2", "")))
     assert workspace.window(view) is None
     assert workspace.frame(view).empty
+
+
+def test_a_request_that_changes_nothing_asks_the_store_once(
+    workspace: Workspace, saved: str, analysis: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def list_versions(analysis_id: str) -> list[dict[str, Any]]:
+        asked.append(analysis_id)
+        return GPT2AnalysisPersistence.list_versions(workspace.store, analysis_id)
+
+    monkeypatch.setattr(workspace.store, "list_versions", list_versions)
+    view, server = View(analysis_id=saved), Flask("a server")
+    with server.test_request_context():
+        workspace.hold()
+        assert workspace.settle(view).version == 1
+        workspace.store.save_analysis_results(analysis, "gpt2", "text", analysis_id=saved)
+        assert workspace.settle(view).version == 1
+        assert asked == [saved]
+    with server.test_request_context():
+        assert workspace.settle(view).version == 2
+        assert workspace.settle(view).version == 2
+        assert asked == [saved] * 3
