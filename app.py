@@ -181,6 +181,7 @@ def create_server() -> flask.Flask:
     Environment variables take the place of options.
     """
     server: flask.Flask = create_app(Settings.from_environment()).server
+    serving.keep_what_is_loaded()
     return server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Final
 
@@ -18,8 +19,19 @@ THREADS: Final = 12
 def listen(server: flask.Flask, host: str, port: int) -> None:
     """Serve until interrupted."""
     running = bind(server, host, port)
+    keep_what_is_loaded()
     click.echo(f"Concept Fragmentation is at {url(host, port)} (Ctrl+C stops it).", err=True)
     running.run()
+
+
+def keep_what_is_loaded() -> None:
+    """Have Python's garbage collector pass over all that there is now: modules, mostly.
+
+    It looks at everything again and again while requests are answered, and a request during which
+    it does would wait for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIServer:

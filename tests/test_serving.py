@@ -171,6 +171,22 @@ def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_pa
     assert folders(tmp_path / "chosen") == FOLDERS
 
 
+def test_what_was_loaded_is_not_searched_for_garbage_again(tmp_path: Path) -> None:
+    count = (
+        "import gc; from concept_fragmentation.app import create_server; create_server(); "
+        "print(gc.get_freeze_count(), len(gc.get_objects()))"
+    )
+    counted = subprocess.run(
+        [sys.executable, "-c", count],
+        env=os.environ | {"CONCEPT_FRAGMENTATION_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, searched = map(int, counted.stdout.split())
+    assert kept > 100 * searched
+
+
 def test_beyond_this_machine_it_warns_and_on_it_no_other_name_is_answered(
     start: Callable[..., None], tmp_path: Path
 ) -> None:
