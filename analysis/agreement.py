@@ -6,6 +6,7 @@ Tokens that lack a label (-1) in either of the two are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, Final
 
@@ -174,7 +175,7 @@ def _expected_information(sizes_a: IntArray, sizes_b: IntArray, total: int) -> f
     once. Numbers so far from their mean a b / N that P < exp(-48) are left out (Hoeffding 1963:
     P(|n - mean| >= t) <= 2 exp(-2 t^2 / min(a, b))).
     """
-    log_factorial: Floats = gammaln(np.arange(total + 1) + 1.0)
+    log_factorial = _log_factorials(total)
     different_a, times_a = np.unique(sizes_a, return_counts=True)
     different_b, times_b = np.unique(sizes_b, return_counts=True)
     a = np.repeat(different_a, len(different_b))
@@ -194,13 +195,17 @@ def _expected_information(sizes_a: IntArray, sizes_b: IntArray, total: int) -> f
         log_p = np.repeat(of_pair - log_factorial[total], length)
         for rest in (shared, of_a - shared, of_b - shared, total - of_a - of_b + shared):
             log_p -= log_factorial[rest]
-        gain = (
-            shared
-            / total
-            * (np.log(total * shared.astype(np.float64)) - np.log(of_a) - np.log(of_b))
-        )
+        alone = np.repeat(np.log(total / (a[part] * b[part])), length)
+        gain = shared / total * (np.log(shared) + alone)
         expected += float((np.exp(log_p) * gain * np.repeat(times[part], length)).sum())
     return expected
+
+
+@lru_cache(maxsize=1)
+def _log_factorials(largest: int) -> Floats:
+    """float64 (largest + 1,): ln n! of all n. The layers of an analysis have as many tokens."""
+    found: Floats = gammaln(np.arange(largest + 1) + 1.0)
+    return found
 
 
 def _parts(lengths: IntArray) -> Iterator[slice]:
