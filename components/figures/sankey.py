@@ -11,6 +11,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
+from concept_fragmentation.analysis.counting import compact
 from concept_fragmentation.components.figures.colouring import colouring_name, token_groups
 from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.legends import (
@@ -174,11 +175,11 @@ def token_sankey(
         "arrangement": "fixed",
         "node": nodes,
         "link": {
-            "source": [positions[node] for node in links.source],
-            "target": [positions[node] for node in links.target],
-            "value": links.value,
-            "color": links.colour,
-            "hovercolor": links.hover_colour,
+            "source": np.array([positions[node] for node in links.source]),
+            "target": np.array([positions[node] for node in links.target]),
+            "value": np.array(links.value),
+            "color": np.array(links.colour),
+            "hovercolor": np.array(links.hover_colour),
             "customdata": table_of(links.customdata),
             "hovertemplate": "%{customdata[4]}<extra></extra>",
         },
@@ -333,15 +334,12 @@ class _Bands:
         here, there = (plotly_name(name) for name in analysis.labelled_layers[layer : layer + 2])
         self._layers = f"{here} → {there}"
         self._total = max(int(flow.num_tokens.sum()), 1)
-        labels = analysis.labels[:, layer : layer + 2]
-        tokens = np.flatnonzero((labels >= 0).all(axis=1))
-        width = len(flow.target_ids)
-        cells = np.searchsorted(flow.source_ids, labels[tokens, 0]) * width
-        cells += np.searchsorted(flow.target_ids, labels[tokens, 1])
-        # Bands ascend by source, then target, so their cells do.
+        sources, targets = (compact(analysis.labels[:, i])[1] for i in (layer, layer + 1))
+        tokens = np.flatnonzero((sources >= 0) & (targets >= 0))
         self._tokens = tokens
-        self._band = np.searchsorted(flow.source_indices * width + flow.target_indices, cells)
-        self._by_band = tokens[np.argsort(self._band, kind="stable")]
+        # Bands ascend by source, then target, and each holds a token; so do these numbers.
+        self._band = compact(sources[tokens] * len(flow.target_ids) + targets[tokens])[1]
+        self._by_band = tokens[_sorted(self._band)]
         self._ends = np.cumsum(flow.num_tokens)
 
     def counts_of(self, group_of_token: IntArray, num_groups: int) -> IntArray:
@@ -374,6 +372,13 @@ class _Bands:
             int(flow.source_ids[flow.source_indices[band]]),
             int(flow.target_ids[flow.target_indices[band]]),
         )
+
+
+def _sorted(numbers: IntArray) -> IntArray:
+    """int64 (N,): the places of some numbers from -1, by the numbers, then by place."""
+    # NumPy sorts numbers of 16 bits by their digits, ten times as fast as wider ones.
+    narrow = numbers.max(initial=0) < np.iinfo(np.int16).max
+    return np.argsort(numbers.astype(np.int16) if narrow else numbers, kind="stable")
 
 
 def _most(candidates: BoolArray, sizes: IntArray, most: int) -> BoolArray:
@@ -456,7 +461,7 @@ def _nodes(
         total = max(int(sizes.sum()), 1)
         name = plotly_name(window.layers[i])
         cluster_of_token = analysis.labels[:, layer]
-        by_cluster = np.argsort(cluster_of_token, kind="stable")
+        by_cluster = _sorted(cluster_of_token)
         starts = np.searchsorted(cluster_of_token[by_cluster], ids)
         top = (1 - heights.sum() - gap * (len(order) - 1)) / 2
         for place, high in zip(order.tolist(), heights.tolist(), strict=True):
@@ -480,11 +485,11 @@ def _nodes(
             customdata.append(["node", layer, cluster, text])
             top += high + gap
     nodes = {
-        "x": x,
-        "y": y,
-        "color": colours,
+        "x": np.array(x),
+        "y": np.array(y),
+        "color": np.array(colours),
         "label": labels,
-        "customdata": customdata,
+        "customdata": table_of(customdata),
         "hovertemplate": "%{customdata[3]}<extra></extra>",
         "pad": pad,
         "thickness": 14 if len(window.layers) <= 8 else 9,

@@ -18,7 +18,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
-from concept_fragmentation.components.figures.theme import empty_figure, new_figure
+from concept_fragmentation.components.figures.theme import empty_figure, new_figure, table_of
 from concept_fragmentation.components.palette import (
     cluster_colour,
     faded,
@@ -198,7 +198,7 @@ def _lines(
     # Wide lines below thin ones.
     for (colour, width), members in sorted(groups.items(), key=lambda item: -item[0][1]):
         x, y = _points(lanes.middles[members], bar)
-        says: list[list[Any] | None] = []
+        says: list[list[Any]] = []
         for rank in members:
             found = by_path[starts[rank] : starts[rank + 1]][:_EXAMPLES].tolist()
             count = int(window.counts[rank])
@@ -209,7 +209,7 @@ def _lines(
                 f"({100 * count / window.num_counted:.1f} %)<br>{examples}{more}"
             )
             says += [[*key, said] for key in _corners(window, rank)]
-            says.append(None)
+            says.append([None] * 4)
         traces.append(
             {
                 "type": "scatter",
@@ -217,7 +217,7 @@ def _lines(
                 "y": y.astype(np.float32),
                 "mode": "lines",
                 "line": {"width": width, "color": faded(colour, 0.45 if dimmed else 0.6)},
-                "customdata": says,
+                "customdata": table_of(says),
                 "hovertemplate": "%{customdata[3]}<extra></extra>",
             }
         )

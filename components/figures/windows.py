@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import new_figure, steps_scale
+from concept_fragmentation.components.figures.theme import new_figure, steps_scale, table_of
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
@@ -46,13 +46,15 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "showscale": False,
         "xgap": 1,
         "hoverongaps": False,
-        "text": [
+        "text": table_of(
             [
-                f"<b>{token}</b><br>{name}, C{cluster}"
-                for name, cluster in zip(names, row, strict=True)
+                [
+                    f"<b>{token}</b><br>{name}, C{cluster}"
+                    for name, cluster in zip(names, row, strict=True)
+                ]
+                for token, row in zip(tokens, raw.tolist(), strict=True)
             ]
-            for token, row in zip(tokens, raw.tolist(), strict=True)
-        ],
+        ),
         "hovertemplate": "%{text}<extra></extra>",
     }
     steps = layer_steps(analysis)

@@ -121,7 +121,7 @@ def test_every_id_has_a_colour_and_keeps_it() -> None:
 
 
 def test_a_faded_colour_is_the_same_colour() -> None:
-    assert faded("#0a1b2c", 0.5) == "rgba(10,27,44,0.5)"
+    assert faded("#0a1b2c", 0.5) == "#0a1b2c80"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

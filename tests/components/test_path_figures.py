@@ -94,13 +94,13 @@ def test_every_line_runs_through_the_bars_of_its_clusters(build: Build) -> None:
     seen = []
     for trace in solid(figure):
         for x, y, says in zip(trace.x, trace.y, trace.customdata, strict=True):
-            if says is None:
+            if says[0] is None:
                 assert np.isnan(y)
                 continue
             path = [int(c) for c in says[3].split("</b>")[0].removeprefix("<b>").split("→")]
             low, high = spans[round(float(x)), path[round(float(x))]]
             assert low <= y <= high
-            assert says[:3] == ["node", round(float(x)), path[round(float(x))]]
+            assert list(says[:3]) == ["node", round(float(x)), path[round(float(x))]]
             seen.append(tuple(path))
     assert set(seen) == {tuple(path) for path in window.paths.tolist()}
     assert set(np.bincount(window.path_of_token)) == set(window.counts)
@@ -109,7 +109,7 @@ def test_every_line_runs_through_the_bars_of_its_clusters(build: Build) -> None:
 def test_of_many_paths_the_most_frequent_are_lines_and_it_is_said(build: Build) -> None:
     analysis, window = build([[i, i] for i in range(300)] + [[0, 0]] * 5)
     figure = trajectory_lines(analysis, window)
-    drawn = sum(sum(says is None for says in t.customdata) for t in solid(figure))
+    drawn = sum(sum(says[0] is None for says in t.customdata) for t in solid(figure))
     assert drawn == MOST_LINES
     assert f"{MOST_LINES} of 300 paths" in figure.layout.title.subtitle.text
 
