@@ -62,7 +62,7 @@ def _threshold() -> html.Div:
             dcc.Dropdown(
                 id=ids.ATTENTION_THRESHOLD,
                 options=[
-                    {"label": f"{percent} %", "value": percent}
+                    {"label": f"{percent}%", "value": percent}
                     for percent in (1, 2, 5, 10, 20, MAX_THRESHOLD)
                 ],
                 value=DEFAULT_THRESHOLD,

@@ -131,7 +131,7 @@ def archetypes_table(paths: Sequence[ArchetypalPath]) -> Table:
     for path in paths:
         different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES]
         examples = "  ".join(visible(token, 16) for token in different)
-        rows.append((arrows(path.path), path.count, f"{path.percentage:.1f} %", examples))
+        rows.append((arrows(path.path), path.count, f"{path.percentage:.1f}%", examples))
     return _table("Archetypal paths", ("path", "tokens", "share", "such as"), rows)
 
 
@@ -154,7 +154,7 @@ def settings_table(analysis: Analysis, view: View, compared_with: str | None) ->
     if view.layer is not None:
         head = "mean of all heads" if view.head is None else f"head {view.head}"
         chosen["attention"] = f"{title(analysis.layers[view.layer], 40)}, {head}"
-    chosen["attention flow from"] = f"{view.threshold} %"
+    chosen["attention flow from"] = f"{view.threshold}%"
     if compared_with is not None:
         chosen["compared with"] = title(compared_with)
     return _table("Settings", ("choice", "value"), chosen.items())

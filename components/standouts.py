@@ -69,7 +69,7 @@ def _path(analysis: Analysis, window: LayerWindow) -> str:
     (top,) = archetypal_paths(analysis, window, top=1, examples=40)
     different = list(dict.fromkeys(top.example_tokens))[:EXAMPLES]
     examples = _listed([f"“{visible(token, 16)}”" for token in different])
-    share = f"{plural(top.count, 'token')} ({top.percentage:.1f} %)"
+    share = f"{plural(top.count, 'token')} ({top.percentage:.1f}%)"
     if top.count == 1:
         return "Every token takes a path of its own."
     return (

@@ -101,7 +101,7 @@ def summary_stats(
         ),
         Stat(
             "Most frequent path",
-            NOT_KNOWN if top is None else f"{top.percentage:.1f} %",
+            NOT_KNOWN if top is None else f"{top.percentage:.1f}%",
             "" if top is None else f"{top.count:,} × {arrows(top.path)}",
         ),
         Stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
@@ -136,7 +136,7 @@ def archetypal_table(
                 [
                     html.Span(className="cf-path-steps", **data(steps=json.dumps(steps))),
                     html.Span(
-                        [f"{path.count:,} ", html.Span(f"{path.percentage:.1f} %")],
+                        [f"{path.count:,} ", html.Span(f"{path.percentage:.1f}%")],
                         className="cf-path-count",
                     ),
                     html.Span(examples, className="cf-path-examples"),

@@ -120,10 +120,10 @@ def token_rollout(analysis: Analysis, token: int, theme: str = "light") -> go.Fi
         "ygap": 1,
         "colorscale": _curved(theme),
         "text": [[label] * len(names) for label in layer_labels] if place < 512 else None,
-        "hovertemplate": "<b>%{x}</b><br>%{z} ‰ after %{text}<extra></extra>"
+        "hovertemplate": "<b>%{x}</b><br>%{z}‰ after %{text}<extra></extra>"
         if place < 512
-        else "<b>%{x}</b><br>%{z} ‰<extra></extra>",
-        "colorbar": colour_bar(theme, nticks=5, ticksuffix=" ‰"),
+        else "<b>%{x}</b><br>%{z}‰<extra></extra>",
+        "colorbar": colour_bar(theme, nticks=5, ticksuffix="‰"),
     }
     what = f"“{plotly_text(analysis.tokens[token], 20)}” at {analysis.positions[token]}"
     axis = layer_axis(layers)
@@ -180,9 +180,9 @@ def _matrix(
         "zmax": _top(weights),
         "colorscale": _curved(theme),
         "hovertemplate": (
-            f"{row} <b>%{{y}}</b><br>{column} <b>%{{x}}</b><br>%{{z}} ‰ {of}<extra></extra>"
+            f"{row} <b>%{{y}}</b><br>{column} <b>%{{x}}</b><br>%{{z}}‰ {of}<extra></extra>"
         ),
-        "colorbar": colour_bar(theme, nticks=5, ticksuffix=" ‰"),
+        "colorbar": colour_bar(theme, nticks=5, ticksuffix="‰"),
     }
     places = np.flatnonzero(np.isin(tokens, highlighted)).tolist()
     last = len(tokens) - 0.5

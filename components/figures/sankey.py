@@ -363,7 +363,7 @@ class _Bands:
         listed = _listed(self._analysis, examples, count)
         return (
             f"<b>C{source} → C{target}</b>, {self._layers}"
-            f"<br>{count:,} tokens ({100 * count / self._total:.1f} %)<br>{listed}"
+            f"<br>{count:,} tokens ({100 * count / self._total:.1f}%)<br>{listed}"
         )
 
     def _clusters(self, band: int) -> tuple[int, int]:
@@ -479,7 +479,7 @@ def _nodes(
             start = int(starts[place])
             examples = by_cluster[start : start + min(tokens, _EXAMPLES)].tolist()
             text = (
-                f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f} %)"
+                f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f}%)"
                 f"<br>aligned cluster {aligned}<br>{_listed(analysis, examples, tokens)}"
             )
             customdata.append(["node", layer, cluster, text])

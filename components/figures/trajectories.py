@@ -206,7 +206,7 @@ def _lines(
             more = ", …" if count > len(found) else ""
             said = (
                 f"<b>{_path(window.paths[rank].tolist())}</b><br>{count:,} tokens "
-                f"({100 * count / window.num_counted:.1f} %)<br>{examples}{more}"
+                f"({100 * count / window.num_counted:.1f}%)<br>{examples}{more}"
             )
             says += [[*key, said] for key in _corners(window, rank)]
             says.append([None] * 4)

@@ -94,7 +94,7 @@ def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -
     assert "layer window block_1 to block_3, 3 layers" in text
     assert "highlighted tokens ·the 8" in text
     assert "attention block_2, head 1" in text
-    assert "attention flow from 5 %" in text
+    assert "attention flow from 5%" in text
     assert "analysis id before" in text
     assert "options, seed 0" in text
     assert "Most tokens on one path" in text

@@ -186,12 +186,12 @@ def test_hovers_name_layer_cluster_and_the_first_tokens_with_their_positions() -
     figure = token_sankey(analysis, window).figure
     said = {tuple(data[1:3]): data[3] for data in figure.data[0].node.customdata}
     assert said[0, 1] == (
-        "<b>C1</b>, layer_0<br>2 tokens (16.7 %)<br>aligned cluster 1<br>“t9” at 9, “t10” at 10"
+        "<b>C1</b>, layer_0<br>2 tokens (16.7%)<br>aligned cluster 1<br>“t9” at 9, “t10” at 10"
     )
     assert said[1, 1].endswith("“t0” at 0, “t1” at 1, “t2” at 2, “t3” at 3, …")
     said = {tuple(link["customdata"][1:4]): link["customdata"][4] for link in links(figure)}
     assert said[0, 1, 1] == (
-        "<b>C1 → C1</b>, layer_0 → layer_1<br>2 tokens (16.7 %)<br>“t9” at 9, “t10” at 10"
+        "<b>C1 → C1</b>, layer_0 → layer_1<br>2 tokens (16.7%)<br>“t9” at 9, “t10” at 10"
     )
 
 

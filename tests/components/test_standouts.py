@@ -21,7 +21,7 @@ def test_the_largest_path_the_mobile_and_where_paths_part_and_join_are_said(buil
     labels = [[0, 0, 0]] * 6 + [[0, 0, 1]] * 3 + [[1, 1, 1]] * 5
     said = standouts(*build(labels, tokens=[f" w{i}" for i in range(14)]))
     assert said == [
-        "Most tokens on one path: 6 tokens (42.9 %) go 0 → 0 → 0, such as “·w0”, “·w1”, “·w2” and "
+        "Most tokens on one path: 6 tokens (42.9%) go 0 → 0 → 0, such as “·w0”, “·w1”, “·w2” and "
         "“·w3”; 3 paths in all.",
         "Most mobile: “·w6”, “·w7” and “·w8”, with 1 cluster change in 2 steps.",
         "Least mobile: “·w0”, “·w1”, “·w2”, “·w3” and 7 more, with 0 cluster changes.",
