@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from inspect import isfunction
 from pathlib import Path
@@ -35,6 +36,9 @@ PUBLIC = {
     for name, function in vars(figures).items()
     if isfunction(function) and function.__module__ == figures.__name__ and name[0] != "_"
 }
+
+# As many as 390 pixels hold beside the margins of the page and of a card.
+MOST_CHARACTERS = 63
 
 
 @pytest.fixture
@@ -119,6 +123,22 @@ NEEDED: dict[str, tuple[Any, ...]] = {
     ("compared_metrics", "difference_flow", "moved_by_layer", "moved_tokens"),
     (demo_analysis()["analysis_data"],),
 )
+
+
+def test_what_stands_above_and_below_a_figure_fits_a_narrow_page(opened: AnalysisHandle) -> None:
+    before = demo_analysis()["analysis_data"]
+    before["cluster_labels"]["block_1"].reverse()
+    del before["token_paths"]
+    for name in PUBLIC:
+        given = [
+            "block_1" if value == "layer_0" else before if isinstance(value, dict) else value
+            for value in NEEDED.get(name, ())
+        ]
+        layout = getattr(opened, name)(*given).layout
+        assert 10 < len(layout.title.subtitle.text) <= MOST_CHARACTERS, name
+        legends = [note.text for note in layout.annotations if "■" in note.text]
+        for line in "<br>".join(legends).split("<br>"):
+            assert len(re.sub("<.*?>", "", line)) <= MOST_CHARACTERS, (name, line)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,12 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, InvalidDataError
 from concept_fragmentation.components.figures.layer_names import layer_names
-from concept_fragmentation.components.figures.sankey_layout import column_heads, stacked
+from concept_fragmentation.components.figures.sankey_layout import (
+    MOST_THICK,
+    column_heads,
+    stacked,
+    thickness,
+)
 from concept_fragmentation.components.figures.theme import halo, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
@@ -129,7 +134,7 @@ def attention_flow_sankey(
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},
     }
     shown = layer_names(flow.layers).ticks
-    heads = ["input", *shown]
+    heads = ["input" if len(columns) <= MOST_THICK else "in", *shown]
     notes = column_heads(heads, theme)
     return new_figure(
         f"Attention flow into {_token(analysis, flow.token)}",
@@ -190,7 +195,7 @@ def _nodes(
         "customdata": customdata,
         "hovertemplate": "%{customdata[2]}<extra></extra>",
         "pad": where.gap * height,
-        "thickness": 10,
+        "thickness": thickness(len(columns), 10),
         "line": {"width": 0},
     }
 

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from concept_fragmentation.analysis import Analysis, AnalysisComparison
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.layers import layer_numbers
+from concept_fragmentation.components.figures.legends import legend_below_axis
 from concept_fragmentation.components.figures.matched_paths import (
     MatchedPaths,
     layers_moved,
@@ -97,7 +98,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
         "zmax": 1,
         "xgap": 2,
         "ygap": 2,
-        "colorscale": [[0, colours.scale[1]], [1, colours.accent]],
+        "colorscale": [[0, colours.scale[1]], [1, colours.scale[4]]],
         "showscale": False,
         "text": says,
         "hovertemplate": "%{text}<extra></extra>",
@@ -180,11 +181,11 @@ def metrics_side_by_side(
             )
     return new_figure(
         "Metrics side by side",
-        f'<span style="color:{lost}">■ before (dashed)</span>   '
-        f'<span style="color:{gained}">■ after</span>',
+        "of the clusters and the heads of each layer",
         theme,
         traces,
-        height=120 + 110 * len(names),
+        height=130 + 110 * len(names),
+        **legend_below_axis([("before (dashed)", lost), ("after", gained)], theme),
         **axes,
     )
 

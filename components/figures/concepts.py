@@ -18,7 +18,8 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import new_figure, steps_scale
+from concept_fragmentation.components.figures.legends import legend_below_axis
+from concept_fragmentation.components.figures.theme import halo, new_figure, steps_scale
 from concept_fragmentation.components.palette import cluster_colour, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
@@ -40,6 +41,9 @@ MOST_POINTS: Final = 5_000
 # Products of numbers that take about half a second.
 _MOST_WORK: Final = 10**10
 _HEIGHT: Final = 480
+_SIDES: Final = ("top center", "bottom center", "middle right", "middle left")
+# More colours than this can't be told apart, and their names would fill the map.
+_MOST_NAMED: Final = 20
 
 
 def similarity_of(analysis: Analysis, measure: Measure) -> tuple[tuple[str, ...], Floats] | None:
@@ -159,8 +163,9 @@ def state_map(
     ringed = _points(analysis, layer_index, projection, chosen) | {
         "mode": "markers+text",
         "text": [f"“{plotly_text(analysis.tokens[i], 20)}”" for i in chosen],
-        "textposition": "top center",
-        "textfont": {"size": 12, "color": ink(theme).text},
+        # Neighbours have their names on different sides.
+        "textposition": [_SIDES[i % len(_SIDES)] for i in range(len(chosen))],
+        "textfont": {"size": 12, "color": ink(theme).text, "shadow": halo(theme)},
         "marker": {
             "size": 13,
             "color": "rgba(0,0,0,0)",
@@ -170,6 +175,11 @@ def state_map(
     which = f"every {ordinal(step)} of " if step > 1 else ""
     across, up, caution = _said_of(projection)
     axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
+    names = {of: f"C{raw}" for raw, of in analysis.aligned.raw_to_aligned[layer_index].items()}
+    legend = [
+        (names.get(cluster, "no cluster"), colour)
+        for cluster, colour in zip(clusters.tolist(), colours, strict=True)
+    ]
     return new_figure(
         f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
         f"{which}{len(tokens):,} tokens; colour: aligned cluster{caution}",
@@ -177,6 +187,7 @@ def state_map(
         [everywhere, *([ringed] if len(chosen) else [])],
         height=_HEIGHT,
         hovermode="closest",
+        **(legend_below_axis(legend, theme) if len(legend) <= _MOST_NAMED else {}),
         xaxis=axis | {"title": {"text": across}},
         yaxis=axis
         | {

@@ -23,6 +23,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     column_heads,
     column_names,
     stacked,
+    thickness,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import change_colours, cluster_colour, faded, ink
@@ -193,7 +194,7 @@ def _nodes(
         "customdata": table_of(customdata),
         "hovertemplate": "%{customdata[3]}<extra></extra>",
         "pad": where.gap * height,
-        "thickness": 12,
+        "thickness": thickness(len(difference.layers), 12),
         "line": {"width": 0},
     }
 

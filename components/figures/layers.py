@@ -18,7 +18,12 @@ from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
 
-CONCEPT_METRICS: Final = ("purity", "silhouette", "stability")
+# Each with what it says of clusters where it is high.
+CONCEPT_METRICS: Final = {
+    "purity": "one category",
+    "silhouette": "apart",
+    "stability": "found again",
+}
 
 
 def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | None:
@@ -56,9 +61,7 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
     ]
     return _panels(
         "Attention by layer",
-        "line: mean of the heads; band: from the lowest to the highest head"
-        if spread
-        else "mean of the heads",
+        "line: mean of the heads; band: lowest to highest head" if spread else "mean of the heads",
         analysis,
         panels,
         theme,
@@ -77,7 +80,7 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         return None
     return _panels(
         "Concepts by layer",
-        "purity: one category; silhouette: apart; stability: found again",
+        "; ".join(f"{name}: {CONCEPT_METRICS[name]}" for name, _, _ in panels),
         analysis,
         panels,
         theme,
@@ -177,7 +180,7 @@ def _panels(
             "anchor": f"x{n}",
             "domain": [max(top - height, 0), top],
             "title": {"text": f"{name} ({unit})" if unit else name},
-            "nticks": 4,
+            "nticks": 3,
         }
         traces.append(
             {

@@ -11,17 +11,26 @@ from concept_fragmentation.components.palette import ink
 # The height of a line, in pixels.
 LEGEND_LINE: Final = 16
 
-_CHARACTERS: Final = 62
+_CHARACTERS: Final = 46
+# Below the names and the title of an axis, in pixels.
+_BELOW_AXIS: Final = 44
 
 
 def legend_lines(entries: Sequence[tuple[str, str]]) -> list[str]:
     """Return labels (Plotly text) after squares of their colours, in lines for a narrow page."""
-    if not entries:
-        return []
-    marked = [f'<span style="color:{colour}">■</span> {label}' for label, colour in entries]
-    longest = max(len(unescape(label)) for label, _ in entries) + 3
-    a_line = max(_CHARACTERS // longest, 1)
-    return ["   ".join(marked[i : i + a_line]) for i in range(0, len(marked), a_line)]
+    lines: list[str] = []
+    free = 0
+    for label, colour in entries:
+        marked = f'<span style="color:{colour}">■</span> {label}'
+        # With the square before it and the space between two.
+        length = len(unescape(label)) + 5
+        if length > free:
+            lines.append(marked)
+            free = _CHARACTERS + 3
+        else:
+            lines[-1] += f"   {marked}"
+        free -= length
+    return lines
 
 
 def legend_below(
@@ -41,4 +50,13 @@ def legend_below(
         "yanchor": "top",
         "align": "left",
         "font": {"size": 11, "color": ink(theme).text},
+    }
+
+
+def legend_below_axis(entries: Sequence[tuple[str, str]], theme: str) -> dict[str, Any]:
+    """Return what a layout needs to name colours below its axis: the annotation and its margin."""
+    lines = legend_lines(entries)
+    return {
+        "annotations": [legend_below(lines, theme, below=_BELOW_AXIS)],
+        "margin": {"b": _BELOW_AXIS + LEGEND_LINE * len(lines)},
     }

@@ -117,15 +117,17 @@ def _distributions(
     traces, shapes, notes, axes = [], [], [], {}
     for i, (name, unit, everyone) in enumerate(panels):
         values = everyone[counted]
+        bars = _histogram(values)
         left, n = i * (width + gap), "" if i == 0 else str(i + 1)
         axes[f"xaxis{n}"] = {
             "domain": [left, left + width],
             "anchor": f"y{n}",
             # A narrow page has no room for two words beside each other.
             "title": {"text": f"{name}{unit}" if unit else name.replace(" ", "<br>")},
+            "range": bars.reach,
             "showgrid": False,
             "zeroline": False,
-            "nticks": 4,
+            "nticks": 7 if values.dtype.kind == "i" else 4,
             "tickangle": 0,
             "tickformat": ",d" if values.dtype.kind == "i" else None,
         }
@@ -135,9 +137,9 @@ def _distributions(
             "showticklabels": i == 0,
             "title": {"text": "tokens" if i == 0 else ""},
             "rangemode": "tozero",
+            "tickformat": ",d",
             "nticks": 5,
         }
-        bars = _histogram(values)
         what = f"{name} %{{customdata[0]}}{unit.replace('<br>', ' ')}"
         traces.append(
             {
@@ -165,9 +167,8 @@ def _distributions(
                     "text": f"mean {mean:.2f}",
                     "x": mean,
                     "y": 1,
-                    "xanchor": "left",
+                    "xanchor": _anchor(mean, bars.reach),
                     "yanchor": "bottom",
-                    "xshift": -6,
                     "showarrow": False,
                     "font": {"size": 11, "color": colours.text},
                 }
@@ -182,6 +183,13 @@ def _distributions(
         margin={"t": 76},
         **axes,
     )
+
+
+def _anchor(value: float, reach: Sequence[float] | None) -> str:
+    """Where words stand at a value, so that a narrow panel, little wider than they, holds them."""
+    low, high = reach or (value, value)
+    place = (value - low) / (high - low) if high > low else 0.5
+    return "left" if place < 0.4 else "right" if place > 0.6 else "center"
 
 
 def cluster_sizes(
@@ -255,7 +263,7 @@ def cluster_sizes(
         bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},
         xaxis=layer_axis(window.layers),
-        yaxis={"title": {"text": "tokens"}, "nticks": 6},
+        yaxis={"title": {"text": "tokens"}, "tickformat": ",d", "nticks": 6},
     )
 
 
@@ -446,6 +454,13 @@ class _Bars:
     counts: npt.NDArray[np.int64]
     width: float
     said: list[str]
+
+    @property
+    def reach(self) -> list[float] | None:
+        """From the first bar to the last; None without any."""
+        if not len(self.middles):
+            return None
+        return [self.middles[0] - 0.6 * self.width, self.middles[-1] + 0.6 * self.width]
 
 
 def _histogram(values: npt.NDArray[Any]) -> _Bars:

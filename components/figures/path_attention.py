@@ -15,6 +15,7 @@ from concept_fragmentation.analysis import (
     query_path_correlations,
 )
 from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.legends import legend_below_axis
 from concept_fragmentation.components.figures.theme import colour_bar, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
@@ -83,7 +84,7 @@ def path_attention_by_layer(found: PathAttention, theme: str = "light") -> go.Fi
     colours, names = ink(theme), [[plotly_name(layer)] for layer in found.layers]
     lines = (
         ("correlation", found.correlation, colours.series, "solid", 2.5),
-        ("given the distance", found.partial_correlation, colours.accent, "dash", 1.5),
+        ("given the distance", found.partial_correlation, colours.accent, "dash", 2),
     )
     traces = [
         {
@@ -98,12 +99,17 @@ def path_attention_by_layer(found: PathAttention, theme: str = "light") -> go.Fi
         }
         for name, values, colour, dash, width in lines
     ]
+    legend = [
+        ("correlation", colours.series),
+        ("given the distance of tokens (dashed)", colours.accent),
+    ]
     largest = max(0.1, float(np.nanmax(np.abs([line[1] for line in lines]), initial=0.0)))
     return new_figure(
         "Attention and shared paths by layer",
-        "rank correlation; dashed: given the distance of tokens",
+        "rank correlation of attention and shared clusters",
         theme,
         traces,
+        **legend_below_axis(legend, theme),
         xaxis=layer_axis(found.layers),
         yaxis={
             "title": {"text": "correlation (ρ)"},

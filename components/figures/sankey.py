@@ -20,7 +20,11 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
-from concept_fragmentation.components.figures.sankey_layout import MOST_NAMES, column_names
+from concept_fragmentation.components.figures.sankey_layout import (
+    MOST_NAMES,
+    column_names,
+    thickness,
+)
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
@@ -128,9 +132,9 @@ def token_sankey(
     """
     if not any(flow.num_tokens.size for flow in window.transitions):
         sentence = (
-            "No token has a cluster in two neighbouring layers"
+            "No token has a cluster in two neighbouring layers."
             if window.transitions
-            else "A flow needs two layers: widen the window"
+            else "A flow needs two layers: widen the window."
         )
         return SankeyView(empty_figure(sentence, theme), 0, 0)
     routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
@@ -492,7 +496,7 @@ def _nodes(
         "customdata": table_of(customdata),
         "hovertemplate": "%{customdata[3]}<extra></extra>",
         "pad": pad,
-        "thickness": 14 if len(window.layers) <= 8 else 9,
+        "thickness": thickness(len(window.layers), 14),
         "line": {"width": 0},
     }
     return nodes, positions

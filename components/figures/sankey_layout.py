@@ -13,6 +13,10 @@ from concept_fragmentation.components.text import plotly_name
 # So many names, with so many characters in all, have room side by side on a narrow page.
 MOST_NAMES: Final = 6
 MOST_CHARACTERS: Final = 32
+# Of more columns bars are thin; by that, assets/dashboard.css knows those that have no room for
+# names between them on a narrow page.
+MOST_THICK: Final = 8
+THIN: Final = 9
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ def stacked(columns: Sequence[Sequence[float]], gap: float) -> Stacked:
             heights.append(size * scale)
             top += size * scale + between
     return Stacked(tuple(x), tuple(y), tuple(heights), between)
+
+
+def thickness(num_columns: int, usual: int) -> int:
+    """Return how thick bars are, in pixels: as `usual`, or `THIN` where there are many columns."""
+    return usual if num_columns <= MOST_THICK else THIN
 
 
 def column_names(layers: Sequence[str]) -> list[str]:

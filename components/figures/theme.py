@@ -49,7 +49,8 @@ def new_figure(
         "fixedrange": True,
     }
     base = {
-        "template": {"layout": {"xaxis": axis, "yaxis": axis}},
+        # Names beside a heat map would touch its cells.
+        "template": {"layout": {"xaxis": axis, "yaxis": axis | {"ticklabelstandoff": 4}}},
         "title": {
             "text": title,
             "subtitle": {"text": subtitle, "font": {"size": 12, "color": colours.soft}},

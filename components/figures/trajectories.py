@@ -99,12 +99,12 @@ def trajectory_lines(
     paths = (
         f"all {len(window.paths):,} paths"
         if drawn == len(window.paths)
-        else f"{drawn} of {len(window.paths):,} paths ({share:.0%} of the tokens)"
+        else f"{drawn} of {len(window.paths):,} paths ({share:.0%} of tokens)"
     )
     first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
     return new_figure(
         f"Trajectories, {first} to {last}",
-        paths if traced else f"{paths}; colour: where they begin",
+        paths if traced else f"{paths}; colour: first cluster",
         theme,
         traces,
         annotations=[legend_below(lines, theme, below=_MARGIN["b"])] if lines else [],
@@ -274,8 +274,8 @@ def _bars(
             "<b>C%{text}</b>, %{customdata[3]}<br>%{y:,} tokens (%{customdata[4]:.1%})"
             "<br>aligned cluster %{customdata[5]}<extra></extra>"
         ),
-        # Bars are drawn below lines otherwise.
-        "zorder": 1,
+        # Bars are drawn below lines otherwise, which would hide their numbers.
+        "zorder": 2,
     }
 
 
@@ -335,7 +335,7 @@ def _on_top(lanes: _Lanes, line: _Traced, scale: float, bar: float) -> dict[str,
         "hovertemplate": (
             "<b>%{customdata[3]}</b><br>%{customdata[4]}, C%{customdata[2]}<extra></extra>"
         ),
-        "zorder": 2,
+        "zorder": 1,
     }
 
 

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.legends import legend_below_axis
 from concept_fragmentation.components.figures.theme import new_figure, steps_scale, table_of
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
@@ -185,28 +186,16 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
         }
         for name, values, colour, dash, of in lines
     ]
-    notes = []
-    for name, values, colour, _, _ in lines:
-        if np.isfinite(values).any():
-            top = int(np.nanargmax(values))
-            notes.append(
-                {
-                    "text": name,
-                    "x": float(places[top]),
-                    "y": float(values[top]),
-                    "yanchor": "bottom",
-                    "yshift": 6,
-                    "xanchor": _anchor(top, len(values)),
-                    "showarrow": False,
-                    "font": {"size": 11, "color": colour},
-                }
-            )
+    legend = [
+        (name if dash == "solid" else f"{name} (dashed)", colour)
+        for name, _, colour, dash, _ in lines
+    ]
     return new_figure(
         "Where paths part and join",
         "share (%) of pairs of tokens, from each layer to the next",
         theme,
         traces,
-        annotations=notes,
+        **legend_below_axis(legend, theme),
         xaxis=layer_axis(analysis.labelled_layers) | {"showgrid": True},
         yaxis={
             "title": {"text": "pairs of tokens"},
@@ -226,7 +215,3 @@ def _frame(first: int, last: int, theme: str) -> dict[str, Any]:
         "y1": first + 0.5,
         "line": {"color": ink(theme).accent, "width": 2.5},
     }
-
-
-def _anchor(place: int, number: int) -> str:
-    return "left" if place == 0 else "right" if place == number - 1 else "center"

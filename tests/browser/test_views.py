@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page, expect
 
+from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.structure import TAB_NAMES
@@ -187,6 +189,43 @@ def test_hostile_words_are_words_and_nothing_is_a_barrier_in_any_view(
     page = open_page(f"{server.url}{address}&tab={tab}")
     settled(page)
     check_in_every_look(page, harmless=True)
+
+
+@pytest.mark.parametrize("tab", ["paths", "attention", "concepts", "path-attention"])
+def test_what_a_figure_says_above_and_below_is_not_cut_on_a_narrow_page(
+    server: Any, open_page: Open, tab: Tab
+) -> None:
+    page = open_page(f"{server.url}{View(tab=tab, tokens=(33, 110)).to_query()}", width=390)
+    settled(page)
+    # Figures follow the width a moment later.
+    page.wait_for_function("() => document.documentElement.scrollWidth <= window.innerWidth")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-graph")].flatMap(
+          (graph) => [...graph.querySelectorAll(".gtitle-subtitle, .annotation-text")]
+            .filter((text) => text.matches(".gtitle-subtitle") || text.textContent.includes("■"))
+            .filter((text) => text.getBoundingClientRect().right
+              > graph.getBoundingClientRect().right)
+            .map((text) => text.textContent))"""
+    )
+    assert cut == []
+
+
+def test_names_between_the_bars_of_many_layers_are_left_out_of_a_narrow_page(
+    server: Any, open_page: Open
+) -> None:
+    labels = np.random.default_rng(0).integers(4, size=(60, 12))
+    made = analysis_from_labels([f"t{i}" for i in range(60)], labels)
+    server.store.save_analysis_results(made, "gpt2", "", "twelve")
+    view = View(analysis_id="twelve", first=0, last=11)
+    page = open_page(f"{server.url}{view.to_query()}")
+    names = page.locator(f"#{ids.SANKEY} .sankey-node .node-label", has_text="C")
+    expect(names.first).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 1000})
+    expect(names.first).to_be_hidden()
+    # Those of the last layer have room beside it.
+    last = page.locator(f"#{ids.SANKEY} .annotation-text", has_text=re.compile("^C[0-3]$"))
+    expect(last).to_have_count(4)
+    expect(last.first).to_be_visible()
 
 
 def test_hostile_words_stay_words_in_what_opens_and_in_messages(

@@ -295,7 +295,10 @@ def test_correlations_are_drawn_by_layer_and_by_token() -> None:
     analysis = made(size=20)
     found = path_attention(analysis)
     assert found is not None
-    plain, partial = path_attention_by_layer(found).data
+    figure = path_attention_by_layer(found)
+    plain, partial = figure.data
+    (legend,) = figure.layout.annotations
+    assert f'{partial.line.color}">■</span> given the distance of tokens (dashed)' in legend.text
     assert np.allclose(plain.y, found.correlation)
     assert np.allclose(partial.y, found.partial_correlation)
     figure = path_attention_by_token(analysis, found, highlighted_tokens=[5])

@@ -118,6 +118,9 @@ def test_a_point_lies_where_its_token_does_in_the_colour_of_its_cluster() -> Non
     assert list(ringed.customdata) == [5]
     assert ringed.marker.line.color == ink("light").accent
     assert f"{plane.explained[0]:.0%}" in figure.layout.xaxis.title.text
+    (legend,) = figure.layout.annotations
+    for raw, aligned in analysis.aligned.raw_to_aligned[2].items():
+        assert f'{cluster_colour(aligned)}">■</span> C{raw}' in legend.text
 
 
 def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
@@ -133,6 +136,7 @@ def test_stability_is_a_panel_beside_purity_and_silhouette() -> None:
     figure = concept_metrics(made(cluster_metrics={"c": {"purity": 0.5, "stability": 0.7}}))
     assert figure is not None
     assert [list(line.y)[2] for line in figure.data] == [0.5, 0.7]
+    assert figure.layout.title.subtitle.text == "purity: one category; stability: found again"
 
 
 # --- Typical tokens ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from concept_fragmentation.components.figures.layers import (
     missing_attention,
     missing_concepts,
 )
+from concept_fragmentation.components.figures.legends import legend_lines
 from concept_fragmentation.components.figures.metrics import (
     MOST_CLUSTERS,
     cluster_entropy,
@@ -88,6 +90,18 @@ def test_every_counted_token_is_in_one_bar_of_each_panel(build: Build) -> None:
     changes = window_metrics(analysis, window).cluster_changes[window.path_of_token >= 0]
     assert list(figure.data[0].y) == np.bincount(changes).tolist()
     assert f"mean {changes.mean():.2f}" == figure.layout.annotations[0].text
+    # As wide as the bars: what is written at the mean must not widen the axis.
+    low, high = figure.layout.xaxis.range
+    assert low < 0 < changes.max() < high < changes.max() + 1
+
+
+def test_a_legend_has_as_many_names_in_a_line_as_a_narrow_page_holds() -> None:
+    lines = legend_lines([(f"“·token{i}” at {i}", "#123456") for i in range(8)])
+    plain = [re.sub("<.*?>", "", line) for line in lines]
+    assert "   ".join(plain).split("   ") == [f"■ “·token{i}” at {i}" for i in range(8)]
+    assert max(map(len, plain)) <= 46
+    assert len(plain[0]) + 3 + len(plain[1].split("   ")[0]) > 46
+    assert legend_lines([]) == []
 
 
 def test_each_path_length_is_a_panel_where_hidden_states_are_known() -> None:

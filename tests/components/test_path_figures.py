@@ -127,7 +127,9 @@ def test_highlighted_tokens_and_paths_are_on_top_in_their_colours(build: Build) 
     alone = trajectory_lines(analysis, window, highlighted_tokens=[11])
     assert alone.data[-1].line.color == ink("light").accent
     many = trajectory_lines(analysis, window, highlighted_tokens=range(12))
-    assert len([t for t in many.data if t.zorder == 2]) == MOST_TRACED
+    assert len([t for t in many.data if t.type == "scatter" and t.zorder == 1]) == MOST_TRACED
+    # Not over the numbers of clusters.
+    assert next(t for t in many.data if t.type == "bar").zorder == 2
 
 
 @pytest.mark.parametrize("labels", [[[0]], [[0, -1], [-1, 1]]])
@@ -186,11 +188,15 @@ def test_the_fragmentation_of_every_window_is_a_cell_and_the_shown_one_is_framed
 
 def test_parting_and_joining_stand_between_their_layers(build: Build) -> None:
     analysis, _ = build(LABELS)
-    apart, together = convergence_by_step(analysis).data
+    figure = convergence_by_step(analysis)
+    apart, together = figure.data
     frame = layer_steps_frame(analysis)
     assert list(apart.x) == [0.5, 1.5]
     assert np.allclose(apart.y, frame["divergence"])
     assert np.allclose(together.y, frame["convergence"])
+    (legend,) = figure.layout.annotations
+    assert f'{apart.line.color}">■</span> come apart' in legend.text
+    assert f'{together.line.color}">■</span> come together (dashed)' in legend.text
 
 
 # --- Tokens compared -----------------------------------------------------------------------------
