@@ -61,13 +61,16 @@ def analyze_panel(max_upload: int) -> html.Section:
 def _text(max_upload: int) -> html.Div:
     return card(
         [
-            html.Label("Text", htmlFor=ids.ANALYZE_TEXT, className="cf-label"),
-            dcc.Textarea(
-                id=ids.ANALYZE_TEXT,
-                value="",
-                placeholder="Paste a text here",
-                maxLength=MAX_TEXT_CHARACTERS,
-                className="form-control cf-text",
+            field(
+                "Text",
+                ids.ANALYZE_TEXT,
+                dcc.Textarea(
+                    id=ids.ANALYZE_TEXT,
+                    value="",
+                    placeholder="Paste a text here",
+                    maxLength=MAX_TEXT_CHARACTERS,
+                    className="form-control cf-text",
+                ),
             ),
             upload(
                 ids.ANALYZE_FILE,

@@ -31,11 +31,16 @@ def weights_section() -> html.Section:
         [
             grid(
                 figure_card(ids.ATTENTION_MATRIX, above=_layer_and_head()),
-                figure_card(ids.ROLLOUT_MATRIX, above=html.Span("After the same layer")),
+                figure_card(
+                    ids.ROLLOUT_MATRIX,
+                    above=html.Span("After the same layer", className="cf-label"),
+                ),
             ),
             grid(
                 figure_card(ids.ATTENTION_FLOW, above=_threshold()),
-                figure_card(ids.ROLLOUT_OF_TOKEN, above=html.Span("Of the same token")),
+                figure_card(
+                    ids.ROLLOUT_OF_TOKEN, above=html.Span("Of the same token", className="cf-label")
+                ),
             ),
         ],
     )

@@ -91,7 +91,8 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.PATH_TABLE: Place("token paths", ids.TABLE_SECTION, "window", is_image=False),
     ids.WINDOW_GRID: Place("path fragmentation", ids.WINDOWS_SECTION, "window", 420),
     ids.CONVERGENCE: Place("convergence", ids.WINDOWS_SECTION, "analysis", 420),
-    ids.PATH_METRICS: Place("path metrics", ids.MOVES_SECTION, "window", 380),
+    # As high as the one beside it with its controls.
+    ids.PATH_METRICS: Place("path metrics", ids.MOVES_SECTION, "window", 422),
     ids.PATH_LENGTHS: Place("path lengths", ids.MOVES_SECTION, "window", 320),
     ids.HEAT_MAP: Place("transitions between two layers", ids.MOVES_SECTION, "heat", 380),
     ids.ATTENTION: Place("attention by layer", ids.HEADS_SECTION, "analysis"),
