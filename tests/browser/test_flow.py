@@ -130,6 +130,7 @@ def test_a_cluster_is_chosen_by_keyboard_among_concepts(server: Any, open_page: 
     page.keyboard.press("Enter")
     expect(page.locator(".dash-dropdown-content")).to_be_visible()
     page.keyboard.type("block_2")
+    expect(page.locator(".dash-dropdown-option").first).to_contain_text("block_2")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"s=node\.2\."))
