@@ -15,47 +15,96 @@
     });
   }
 
-  // What a click on a point of a figure chooses, by the figure's id; of most, what its customdata
+  // What a click on a point of a figure chooses, by the figure's id; of many, what its customdata
   // begins with says it: ["node", layer, cluster], ["link", layer, source, target], ["token", i].
+  // Where nothing says more, it is the layer at which the point is.
   const choices = {
     "window-fragmentation": (point) => ["span", point.pointIndex],
     "state-map": (point) => ["token", point.customdata[0] ?? point.customdata],
     "head-entropy": (point) => ["head", [point.pointIndex[1], point.pointIndex[0]]],
   };
 
-  function chosen(id, point) {
+  function chosen(id, point, graph) {
     if (choices[id]) return choices[id](point);
-    const said = point.customdata;
-    if (!Array.isArray(said)) return null;
-    if (said[0] === "node") return ["select", said.slice(0, 3)];
-    if (said[0] === "link") return ["select", said.slice(0, 4)];
-    if (said[0] === "token") return ["token", said[1]];
-    return null;
+    const said = keyIn(point.customdata);
+    if (said) return said[0] === "token" ? said : ["select", said];
+    const layers = layersOf(graph);
+    const name = layers.x ? layers.x[point.x] : layers.y && layers.y[point.y];
+    return name === undefined ? null : ["layer", name];
   }
 
-  // What is selected, as the address has it, such as "node.2.5".
-  let selected = null;
+  // What customdata says of itself; text alone may read "node" as well.
+  function keyIn(customdata) {
+    if (!Array.isArray(customdata) || typeof customdata[1] !== "number") return null;
+    const length = { node: 3, link: 4, token: 2 }[customdata[0]];
+    return length === undefined ? null : customdata.slice(0, length);
+  }
 
-  // The token flow is not drawn anew when something in it is selected: its mark is set here.
+  // The names of the layers that stand at 0, 1, 2, ... of an axis, by axis.
+  function layersOf(graph) {
+    return (graph.layout.meta && graph.layout.meta.layers) || {};
+  }
+
+  // The selected cluster or band as the address has it, such as "node.2.5", and the selected layer.
+  let selected = null;
+  let layer = null;
+
+  // A figure is not drawn anew when something in it is selected: its mark is set here.
   function mark(graph) {
-    for (const part of graph.querySelectorAll(".sankey-node, .sankey-link")) {
-      const drawn = part.__data__ && (part.__data__.node || part.__data__.link);
-      const said = drawn && drawn.customdata;
-      const own = said && (said[0] === "node" ? said.slice(0, 3) : said.slice(0, 4)).join(".");
+    for (const part of graph.querySelectorAll(".sankey-node, .sankey-link, .bars .point")) {
+      const own = keyOf(part);
       part.classList.toggle("cf-selected", selected !== null && own === selected);
     }
+    frameLayer(graph);
+  }
+
+  function keyOf(part) {
+    const drawn = part.__data__;
+    if (!drawn) return null;
+    const flow = drawn.node || drawn.link;
+    if (flow) return (keyIn(flow.customdata) || []).join(".");
+    const [first] = part.closest(".trace").__data__;
+    return (keyIn((first.trace.customdata || [])[drawn.i]) || []).join(".");
+  }
+
+  const FRAME = "cf-layer";
+
+  function frameLayer(graph) {
+    const frames = Object.entries(layersOf(graph)).flatMap(([axis, names]) => {
+      const place = names.indexOf(layer);
+      return place < 0 ? [] : [frame(axis, place)];
+    });
+    const shapes = graph.layout.shapes || [];
+    const others = shapes.filter((shape) => shape.name !== FRAME);
+    const old = shapes.filter((shape) => shape.name === FRAME);
+    if (JSON.stringify(old) === JSON.stringify(frames)) return;
+    window.Plotly.relayout(graph, { shapes: others.concat(frames) });
+  }
+
+  function frame(axis, place) {
+    const style = getComputedStyle(document.documentElement);
+    const other = axis === "x" ? "y" : "x";
+    return {
+      name: FRAME,
+      type: "rect",
+      [`${axis}ref`]: axis,
+      [`${axis}0`]: place - 0.5,
+      [`${axis}1`]: place + 0.5,
+      [`${other}ref`]: "paper",
+      [`${other}0`]: 0,
+      [`${other}1`]: 1,
+      line: { color: style.getPropertyValue("--cf-accent").trim(), width: 1.5 },
+    };
   }
 
   function listen(id, graph) {
     if (graph.dataset.cfListens) return;
     graph.dataset.cfListens = "true";
-    if (graph.querySelector(".sankey")) {
-      graph.on("plotly_afterplot", () => mark(graph));
-      mark(graph);
-    }
+    graph.on("plotly_afterplot", () => mark(graph));
+    mark(graph);
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
-      const choice = point && chosen(id, point);
+      const choice = point && chosen(id, point, graph);
       if (choice) tell(choice[0], choice[1]);
     });
   }
@@ -84,8 +133,10 @@
 
     // Runs whenever the view has changed.
     mark: function (parts) {
-      selected = parts && new URLSearchParams(parts.queries.selection).get("s");
-      document.querySelectorAll(".js-plotly-plot:has(.sankey)").forEach(mark);
+      if (!parts) return;
+      selected = new URLSearchParams(parts.queries.selection).get("s");
+      layer = parts.layer;
+      document.querySelectorAll("[data-cf-listens]").forEach(mark);
     },
 
     // The rows that the table holds belong to the old columns, or to what the store held.

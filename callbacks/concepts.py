@@ -9,7 +9,13 @@ import pandas as pd
 from dash import Dash, Output
 from dash.development.base_component import Component
 
-from concept_fragmentation.analysis import Embedding, Projection, principal_plane, umap_plane
+from concept_fragmentation.analysis import (
+    Analysis,
+    Embedding,
+    Projection,
+    principal_plane,
+    umap_plane,
+)
 from concept_fragmentation.analysis.centred import States
 from concept_fragmentation.callbacks.browser import write_tokens
 from concept_fragmentation.callbacks.overview import NO_LABELS
@@ -87,7 +93,11 @@ def _of_cluster(workspace: Workspace, view: View) -> tuple[int, int, ClusterToke
     return layer, cluster, tokens
 
 
-def _layer(view: View) -> int:
+def _layer(analysis: Analysis, view: View) -> int:
+    """The selected layer if it has labels, else that of the selected cluster, else the first."""
+    name = None if view.layer is None else analysis.layers[view.layer]
+    if name in analysis.labelled_layers:
+        return analysis.labelled_layers.index(name)
     return view.first if view.selection is None else view.selection[1]
 
 
@@ -108,7 +118,7 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
     analysis = workspace.shown(view).analysis
     if not analysis.labelled_layers:
         return NO_LABELS
-    layer = _layer(view)
+    layer = _layer(analysis, view)
     states = analysis.hidden_states.get(analysis.labelled_layers[layer])
     if states is None:
         return missing_states(analysis, analysis.labelled_layers[layer])
@@ -125,7 +135,8 @@ def _plane(workspace: Workspace, view: View, layer: int, states: States) -> Proj
 
 
 def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
-    analysis, layer = workspace.shown(view).analysis, _layer(view)
+    analysis = workspace.shown(view).analysis
+    layer = _layer(analysis, view)
     names = analysis.labelled_layers
     states = analysis.hidden_states.get(names[layer]) if names else None
     if states is None:
@@ -138,7 +149,8 @@ def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:
 
 
 def _map_call(workspace: Workspace, view: View) -> Call:
-    layer = workspace.shown(view).analysis.labelled_layers[_layer(view)]
+    analysis = workspace.shown(view).analysis
+    layer = analysis.labelled_layers[_layer(analysis, view)]
     chosen: dict[str, object] = {"layer": layer, "highlighted_tokens": list(view.tokens)}
     if view.projection != "pca":
         chosen["projection"] = view.projection

@@ -34,13 +34,28 @@ SOURCES: Final[Mapping[str, Source]] = {
 # In these a click chooses something; see assets/figures.js.
 _CLICKED: Final = (
     ids.SANKEY,
+    ids.PATH_MAP,
     ids.WINDOW_GRID,
+    ids.ATTENTION,
     ids.HEAD_ENTROPY,
+    ids.HEAD_AGREEMENT,
+    ids.LAYER_AGREEMENT,
     ids.ATTENTION_FLOW,
+    ids.ROLLOUT_OF_TOKEN,
     ids.TRAJECTORIES,
+    ids.COMPARED_TOKENS,
+    ids.CONCEPTS,
     ids.CLUSTER_SIZES,
+    ids.CLUSTER_ENTROPY,
+    ids.SIMILARITY_AMI,
+    ids.SIMILARITY_CKA,
     ids.STATE_MAP,
+    ids.PATH_ATTENTION_LAYERS,
+    ids.PATH_ATTENTION_TOKENS,
     ids.DIFFERENCE_FLOW,
+    ids.COMPARED_METRICS,
+    ids.MOVED_BY_LAYER,
+    ids.MOVED_TOKENS,
 )
 
 

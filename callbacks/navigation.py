@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 
+from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.attention import matrix_choice
 from concept_fragmentation.callbacks.browser import in_browser
@@ -56,8 +57,12 @@ class Controls:
     threshold: int | None = None
     projection: str | None = None
 
-    def apply(self, view: View) -> View:
-        """Return the view as the controls have it; what a control can't say stays."""
+    def apply(self, view: View, weights: tuple[int, int | None] | None) -> View:
+        """Return the view as the controls have it; what a control can't say stays.
+
+        `weights` are the layer and head whose attention the view shows: the selected layer may be
+        one that has none.
+        """
         if self.window is not None and len(self.window) == 2:
             view = view.with_window(int(self.window[0]), int(self.window[1]))
         if self.colour_by is not None:
@@ -70,8 +75,9 @@ class Controls:
         if self.heat_source is not None and self.heat_target is not None:
             view = replace(view, heat=(int(self.heat_source), int(self.heat_target)))
         if self.layer is not None and self.head is not None:
-            head = None if self.head == ALL_HEADS else int(self.head)
-            view = replace(view, layer=int(self.layer), head=head)
+            chosen = int(self.layer), None if self.head == ALL_HEADS else int(self.head)
+            if chosen != weights:
+                view = replace(view, layer=chosen[0], head=chosen[1])
         if self.threshold is not None:
             view = replace(view, threshold=parse_threshold(int(self.threshold)))
         if self.projection is not None:
@@ -79,29 +85,40 @@ class Controls:
         return view
 
 
-def apply_gesture(view: View, gesture: Mapping[str, Any], num_layers: int) -> View:
+def apply_gesture(view: View, gesture: Mapping[str, Any], analysis: Analysis) -> View:
     """Return the view after a click; one that says nothing readable changes nothing.
 
-    "select": on a cluster or band; "path", "token": on one of these; "span": on a window, given by
-    its ends; "head": on a head of a layer; "window": on a quick choice; "tab"; "clear".
+    "select": on a cluster or band; "path", "token", "layer": on one of these, a layer by its name;
+    "span": on a window, given by its ends; "head": on a head of a layer; "window": on a quick
+    choice; "tab"; "clear".
     """
     kind, value = gesture.get("kind"), gesture.get("value")
     pair = _pair(value)
     path = parse_path(str(value))
-    quick = quick_windows(num_layers).get(str(value))
+    quick = quick_windows(len(analysis.labelled_layers)).get(str(value))
+    layer = analysis.layers.index(value) if value in analysis.layers else None
     token = value if type(value) is int and value >= 0 else None
     changes: dict[str, Callable[[], View]] = {
         "select": lambda: replace(view, selection=parse_selection(value)),
         "path": lambda: view.toggle_path(path) if path else view,
         "token": lambda: view if token is None else view.toggle_token(token),
+        "layer": lambda: view if layer is None else view.toggle_layer(layer),
         "span": lambda: view.with_window(min(pair), max(pair)) if pair else view,
         "head": lambda: replace(view, layer=pair[0], head=pair[1]) if pair else view,
         "window": lambda: view.with_window(*quick) if quick else view,
         "tab": lambda: replace(view, tab=parse_tab(value)),
-        "clear": lambda: replace(view, tokens=(), paths=(), selection=None),
+        "clear": lambda: replace(view, tokens=(), paths=(), selection=None, layer=None),
     }
     change = changes.get(str(kind))
     return change() if change else view
+
+
+def with_layer_of_cluster(view: View, old: View, analysis: Analysis) -> View:
+    """Return a settled view with the layer of its cluster or band selected, if that is new."""
+    if view.selection is None or view.selection == old.selection:
+        return view
+    name = analysis.labelled_layers[view.selection[1]]
+    return replace(view, layer=analysis.layers.index(name))
 
 
 def _pair(value: Any) -> tuple[int, int] | None:
@@ -197,10 +214,10 @@ def register(app: Dash, workspace: Workspace) -> None:
         if ids.DESTINATION in triggered and destination:
             view = View.from_query(destination["query"])
         else:
-            view = said.apply(old)
+            analysis = workspace.shown(old).analysis
+            view = said.apply(old, matrix_choice(analysis, old))
             if ids.GESTURE in triggered and gesture:
-                layers = len(workspace.shown(view).analysis.labelled_layers)
-                view = apply_gesture(view, gesture, layers)
+                view = apply_gesture(view, gesture, analysis)
             elif {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
                 node = cluster if ids.CLUSTER_CHOICE in triggered else concept
                 view = replace(view, selection=parse_selection((node or "").split(".")))
@@ -208,6 +225,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 view = replace(view, other=other, other_version=None)
             elif ids.OTHER_VERSION in triggered:
                 view = replace(view, other_version=other_version)
+            view = with_layer_of_cluster(workspace.settle(view), old, analysis)
         settled = workspace.settle(view)
         return page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
 
@@ -294,7 +312,8 @@ def page_state(
         "view": _changed(query, None if old is None else old.to_query()),
     }
     state["analysis"] = _changed(view.part("analysis"), old and old.part("analysis"))
-    state["parts"] = _changed(_parts(view), old and _parts(old))
+    layers = shown.analysis.layers
+    state["parts"] = _changed(_parts(view, layers), old and _parts(old, layers))
     same_analysis = old is not None and state["analysis"] is no_update
     same_window = old is not None and view.part("window") == old.part("window")
     return (
@@ -380,8 +399,12 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
     }
 
 
-def _parts(view: View) -> Parts:
-    return {"tab": view.tab, "queries": {part: view.part(part) for part in get_args(Part)}}
+def _parts(view: View, layers: Sequence[str]) -> Parts:
+    return {
+        "tab": view.tab,
+        "queries": {part: view.part(part) for part in get_args(Part)},
+        "layer": None if view.layer is None or view.layer >= len(layers) else layers[view.layer],
+    }
 
 
 def _node_text(view: View) -> str | None:

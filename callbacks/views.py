@@ -63,10 +63,13 @@ def needed(query: str | None) -> View:
 
 
 class Parts(TypedDict):
-    """The tab and the query of each part of the view, which the browser tells figures from."""
+    """The tab, the query of each part of the view, from which the browser tells figures what to
+    draw, and the name of the selected layer, which it marks in them.
+    """
 
     tab: str
     queries: dict[str, str]
+    layer: str | None
 
 
 class Order(TypedDict, total=False):

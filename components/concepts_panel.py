@@ -45,7 +45,7 @@ def map_section() -> html.Section:
     return section(
         ids.MAP_SECTION,
         "One layer",
-        "The layer and the cluster that you select; without a choice, the first of the window.",
+        "The layer and the cluster that you select; before that, the first layer of the window.",
         [html.Div([figure_card(ids.STATE_MAP, above=_projection()), typical], className="cf-flow")],
     )
 

@@ -14,7 +14,7 @@ The query is short, readable and versioned::
     r    its version (revision)          s  selected node.layer.cluster or
     d    an analysis not saved yet, by      link.layer.source.target
          the hash of its content         h  the two layers of the transition heat map
-    w    layer window, first-last        l  layer of the attention, and head: 3 or 3.5
+    w    layer window, first-last        l  selected layer, and head of the attention: 3 or 3.5
     b    analysis to compare with        f  least share of the attention flow, in percent
     rb   its version                    y  how a layer is mapped: umap; absent for
                                            its principal components
@@ -86,7 +86,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
-    "map": ("selection", "first", "tokens", "projection"),
+    "map": ("selection", "first", "layer", "tokens", "projection"),
     "sizes": ("first", "last", "selection"),
     "nothing": (),
 }
@@ -96,8 +96,8 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
 class View:
     """What is shown: the analysis, the window of its layers, and every choice on the page.
 
-    Layers count from 0 in the analysis's labelled layers; `last` is inclusive; `layer`, that of
-    the attention, counts in all declared layers, and `head` None is the mean of all heads.
+    Layers count from 0 in the analysis's labelled layers; `last` is inclusive; the selected `layer`
+    counts in all declared layers, and `head` None is the mean of all heads.
     `analysis_id` None is the demo, `version` None the newest, `last` None the default window.
     `draft` is the hash of an analysis that is not saved yet, which has no id.
     """
@@ -313,6 +313,10 @@ class View:
         if (first, last) == (self.first, self.last):
             return self
         return replace(self, first=first, last=last, paths=(), heat=None)
+
+    def toggle_layer(self, layer: int) -> View:
+        """Return the view with that declared layer selected, or with none if it was."""
+        return replace(self, layer=None if layer == self.layer else layer)
 
     def toggle_token(self, token: int) -> View:
         """Return the view with that token highlighted, first of all, or no longer."""

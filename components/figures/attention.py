@@ -132,6 +132,7 @@ def token_rollout(analysis: Analysis, token: int, theme: str = "light") -> go.Fi
         "attention rollout: share of each input token, by layer",
         theme,
         [cells],
+        layers={"y": layers},
         xaxis=token_axis(names) | {"title": {"text": "input token"}, "tickangle": -90},
         yaxis=axis | {"title": {"text": f"after {axis['title']['text']}"}},
     )

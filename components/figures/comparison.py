@@ -61,6 +61,7 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
         theme,
         [bars],
         bargap=0.25,
+        layers={"x": layers},
         xaxis=layer_axis(layers),
         yaxis={
             "title": {"text": "tokens moved"},
@@ -109,6 +110,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
         theme,
         [cells],
         height=110 + _ROW * max(len(order), 4),
+        layers={"x": paths.layers},
         xaxis=layer_axis(paths.layers),
         yaxis={
             "tickmode": "array",
@@ -186,6 +188,7 @@ def metrics_side_by_side(
         traces,
         height=130 + 110 * len(names),
         **legend_below_axis([("before (dashed)", lost), ("after", gained)], theme),
+        layers={"x": layers},
         **axes,
     )
 

@@ -93,6 +93,7 @@ def layer_similarity(
         f"{MEASURES[measure]}; 1: same, 0: chance",
         theme,
         [cells, *cell_numbers(similarity, theme)],
+        layers={"x": layers, "y": layers},
         xaxis=axis,
         yaxis=axis | {"range": axis["range"][::-1]},
     )

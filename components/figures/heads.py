@@ -53,6 +53,7 @@ def head_entropy(
         else "nats; 0: all weight on one key",
         theme,
         [cells, *cell_numbers(values.T, theme, largest=top)],
+        layers={"x": attention_layers(analysis)},
         xaxis=layer_axis(attention_layers(analysis)),
         yaxis={
             "title": {"text": "head"},
@@ -104,6 +105,7 @@ def head_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | None
         else "of the weights of a layer's heads",
         theme,
         traces,
+        layers={"x": attention_layers(analysis)},
         xaxis=layer_axis(attention_layers(analysis)),
         yaxis={"title": {"text": "agreement"}, "range": [0, 1.03], "nticks": 6},
     )
@@ -130,6 +132,7 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
         "1: a head of the one attends like a head of the other",
         theme,
         [cells, *cell_numbers(values, theme)],
+        layers={"x": attention_layers(analysis), "y": attention_layers(analysis)},
         xaxis=axis,
         yaxis=axis | {"range": axis["range"][::-1]},
     )

@@ -197,4 +197,4 @@ def _panels(
                 "hovertemplate": f"%{{customdata[0]}}: {name} %{{y:.3f}} {unit}<extra></extra>",
             }
         )
-    return new_figure(title, subtitle, theme, traces, **axes)
+    return new_figure(title, subtitle, theme, traces, layers={"x": analysis.layers}, **axes)

@@ -114,7 +114,8 @@ def _distributions(
     counted = window.path_of_token >= 0
     colours, gap = ink(theme), 0.045
     width = (1 - gap * (len(panels) - 1)) / len(panels)
-    traces, shapes, notes, axes = [], [], [], {}
+    traces, shapes, notes = [], [], []
+    axes: dict[str, Any] = {}
     for i, (name, unit, everyone) in enumerate(panels):
         values = everyone[counted]
         bars = _histogram(values)
@@ -262,6 +263,7 @@ def cluster_sizes(
         barmode="overlay",
         bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},
+        layers={"x": window.layers},
         xaxis=layer_axis(window.layers),
         yaxis={"title": {"text": "tokens"}, "tickformat": ",d", "nticks": 6},
     )
@@ -331,6 +333,7 @@ def cluster_entropy(
         theme,
         [evenly, entropy],
         annotations=[evenly_said],
+        layers={"x": window.layers},
         xaxis=layer_axis(window.layers),
         yaxis={
             "title": {"text": "entropy (nats)"},

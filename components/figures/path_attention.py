@@ -110,6 +110,7 @@ def path_attention_by_layer(found: PathAttention, theme: str = "light") -> go.Fi
         theme,
         traces,
         **legend_below_axis(legend, theme),
+        layers={"x": found.layers},
         xaxis=layer_axis(found.layers),
         yaxis={
             "title": {"text": "correlation (ρ)"},
@@ -165,6 +166,7 @@ def path_attention_by_token(
             }
             for place in places
         ],
+        layers={"y": found.layers},
         xaxis=token_axis(names) | {"title": {"text": "query"}, "tickangle": -90},
         yaxis=layer_axis(found.layers),
     )

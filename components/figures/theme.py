@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,18 @@ def new_figure(
     subtitle: str,
     theme: str,
     data: Sequence[Mapping[str, Any]] = (),
+    *,
+    layers: Mapping[Literal["x", "y"], Sequence[str]] | None = None,
     **layout: Any,
 ) -> go.Figure:
     """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
 
     Both are Plotly text: user text in them must have been through `plotly_text`. `data` are traces,
-    `layout` is what differs from all other figures.
+    `layers` the layers that stand at 0, 1, 2, ... of an axis, by which the page finds the one that
+    is selected (assets/figures.js); `layout` is what differs from all other figures.
     """
+    if layers is not None:
+        layout["meta"] = {"layers": {axis: list(names) for axis, names in layers.items()}}
     colours = ink(theme)
     margin = {"l": 8, "r": 12, "t": 64, "b": 40} | layout.pop("margin", {})
     axis = {

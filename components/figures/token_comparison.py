@@ -101,6 +101,7 @@ def compared_tokens(
         margin=_MARGIN | {"b": bottom},
         height=_MARGIN["t"] + bottom + _ROW * max(len(rows), 4),
         hovermode="closest",
+        layers={"x": window.layers},
         xaxis=layer_axis(window.layers),
         yaxis={
             "title": {"text": "aligned cluster"},

@@ -85,6 +85,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         theme,
         [cells, moved],
         margin={"l": 12},
+        layers={"x": layers},
         xaxis=layer_axis(layers) | {"anchor": "y2"},
         yaxis={
             "domain": [0.27, 1],

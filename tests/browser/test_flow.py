@@ -161,7 +161,9 @@ def test_a_cluster_is_selected_by_its_bar_in_the_sizes_and_is_framed_there(
     # The second bar of the second layer, in the order of what the clusters are aligned to.
     page.wait_for_url(re.compile(r"s=node\.1\.0"))
     expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text("Typical of cluster 0 of layer_1")
-    expect(page.locator(f"#{ids.CLUSTER_SIZES} .shapelayer path")).to_have_count(1)
+    # One frame is its own, the other that of its layer.
+    expect(page.locator(f"#{ids.CLUSTER_SIZES} .shapelayer path")).to_have_count(2)
+    assert frames_of_layers(page, ids.CLUSTER_SIZES) == [1]
 
 
 def test_a_cluster_is_selected_by_its_bar_in_the_trajectories(
@@ -394,3 +396,51 @@ def test_the_data_of_a_figure_is_downloaded_as_csv(
     text = download.value.path().read_text(encoding="utf-8")
     assert text.count("<b>x</b>") == 5
     assert not re.search(r"(^|,)=1\+1", text, flags=re.MULTILINE)
+
+
+def frames_of_layers(page: Page, figure_id: str) -> list[float]:
+    """Return where a figure frames a layer: the middles on the axis of layers."""
+    return page.locator(f"#{figure_id} .js-plotly-plot").evaluate(
+        """graph => (graph.layout.shapes || []).filter(shape => shape.name === "cf-layer")
+            .map(shape => (shape.x0 + shape.x1) / 2)"""
+    )
+
+
+def test_a_layer_that_is_selected_in_one_figure_is_framed_in_all(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="concepts"))
+    expect(page.locator(f"#{ids.STATE_MAP} .gtitle")).to_contain_text("Tokens in embedding")
+    assert frames_of_layers(page, ids.CLUSTER_ENTROPY) == []
+    point = page.locator(f"#{ids.CLUSTER_ENTROPY} .scatterlayer .point").nth(2)
+    box = point.bounding_box()
+    assert box is not None
+    click_at(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url(re.compile(r"l=2"))
+    expect(page.locator(f"#{ids.STATE_MAP} .gtitle")).to_contain_text("Tokens in block_2")
+    for figure_id in (ids.CLUSTER_ENTROPY, ids.CLUSTER_SIZES, ids.CONCEPTS):
+        assert frames_of_layers(page, figure_id) == [2]
+    # The matrices have rows of layers too, whose frames are no columns.
+    assert len(frames_of_layers(page, ids.SIMILARITY_AMI)) == 2
+    # The attention of that layer is shown, and it stays selected when something else changes.
+    page.get_by_role("button", name="Attention", exact=True).click()
+    expect(page.locator(f"#{ids.ATTENTION_MATRIX} .gtitle")).to_contain_text("block_2")
+    assert frames_of_layers(page, ids.ATTENTION) == [2]
+    # Layers that have no attention leave the matrix where it was, and stay selected.
+    page.goto(address(server, tab="attention", layer=0))
+    expect(page.locator(f"#{ids.ATTENTION_MATRIX} .gtitle")).to_contain_text("block_1")
+    page.get_by_role("button", name="Show the early layers").click()
+    page.wait_for_url(re.compile(r"w=0-1.*l=0"))
+    page.get_by_role("button", name="Clear highlights").click()
+    page.wait_for_url(lambda url: "l=" not in url)
+    assert frames_of_layers(page, ids.ATTENTION) == []
+
+
+def test_a_cluster_selects_its_layer_and_is_marked_in_the_trajectories(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="paths", analysis_id=awkward, tokens=(0, 1)))
+    click_node(page, 0)
+    page.wait_for_url(re.compile(r"s=node\.0\..*l=0"))
+    expect(page.locator(f"#{ids.TRAJECTORIES} .cf-selected")).to_have_count(1)
+    assert frames_of_layers(page, ids.COMPARED_TOKENS) == [0]
