@@ -53,9 +53,10 @@ _TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Highlights",
-        "Find tokens, or click an archetypal path: they are drawn on top in the token flow. Click a "
-        "cluster, or a layer in any figure: it is framed in all that show it, and a second click on "
-        "a layer ends that. The address of the page is the view, so copying it is sharing what you see.",
+        "Find tokens, or click an archetypal path: they are drawn on top in the token flow. Click "
+        "a cluster, or a layer in any figure: it is framed in all that show it, and a second click "
+        "on a layer ends that. The address of the page is the view, so copying it is sharing what "
+        "you see.",
     ),
 )
 

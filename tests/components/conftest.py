@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import plotly.graph_objects as go
 import pytest
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, analysis_from_labels, layer_window
@@ -25,3 +26,15 @@ def build() -> Build:
         return analysis, layer_window(analysis, 0, len(analysis.labelled_layers) - 1)
 
     return from_labels
+
+
+@pytest.fixture
+def text_of() -> Callable[[go.Figure], str]:
+    """Return all that a figure may show as JSON: without `meta`, which is for programs."""
+
+    def without_meta(figure: go.Figure) -> str:
+        shown = go.Figure(figure)
+        shown.layout.meta = None
+        return str(shown.to_json()).replace("\\u003c", "<").replace("\\u003e", ">")
+
+    return without_meta

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from concept_fragmentation.analysis import (
@@ -189,7 +191,9 @@ def test_the_tables_hold_what_the_figures_show() -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: str) -> None:
+def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(
+    theme: str, text_of: Callable[[go.Figure], str]
+) -> None:
     analysis = made()
     found = similarity_of(analysis, "cka")
     assert found is not None
@@ -201,7 +205,7 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(theme: st
         templates = "".join(trace.hovertemplate or "" for trace in figure.data)
         for part in ("</i>", "&lt;", "&amp;", ".%{x}"):
             assert part not in templates
-        text = figure.to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+        text = text_of(figure)
         assert "<i>" not in text
         assert "<b>x</b>" not in text
         assert "\u202e" not in text
