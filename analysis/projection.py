@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +31,7 @@ LEAST_DISTANCE: Final = 0.1
 
 _LEAST_TOKENS: Final = 5
 _SEED: Final = 0
-# Numba's threads, which look for neighbours, must not be started twice at once.
+# Numba's threads must not be started twice at once.
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
@@ -97,7 +98,7 @@ def umap_plane(states: States, *, fitted: npt.ArrayLike | None = None) -> Embedd
     their density mean little, and groups can be there where the hidden space has none: compare with
     `principal_plane`. The seed is fixed, so the same states give the same plane.
 
-    Needs the extra `umap`. The first call of a process takes some ten seconds more, to compile.
+    Needs the extra `umap`. The first call of a process takes a few seconds more, to compile.
 
     Args:
         states: float (T, d); two dimensions and five tokens at least.
@@ -113,17 +114,23 @@ def umap_plane(states: States, *, fitted: npt.ArrayLike | None = None) -> Embedd
         raise InvalidDataError(
             [f"hidden_states: {len(tokens)} tokens; UMAP needs {_LEAST_TOKENS} or more"]
         )
-    umap = need("umap", "umap")
+    umap, neighbors = need("umap", "umap"), need("sklearn.neighbors", "umap")
     reduced = _principal(states, kept, min(UMAP_DIMENSIONS, states.shape[1])).coordinates[tokens]
+    near = min(NEIGHBOURS, len(tokens) - 1)
+    # Found exactly in a second; UMAP's own search would be compiled for a minute first.
+    found = neighbors.NearestNeighbors(n_neighbors=near).fit(reduced).kneighbors(reduced)
     method = umap.UMAP(
         n_components=2,
-        n_neighbors=min(NEIGHBOURS, len(tokens) - 1),
+        n_neighbors=near,
         min_dist=LEAST_DISTANCE,
         random_state=_SEED,
         n_jobs=1,
+        precomputed_knn=found[::-1],
     )
     coordinates: Floats = np.full((len(states), 2), np.nan)
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        # It says that no other states can be put on this plane later.
+        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
         coordinates[tokens] = method.fit_transform(reduced)
     return Embedding(coordinates)
 
