@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
-from dash import Dash, Input, Output
+from dash import Dash, Input, Output, set_props
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -60,24 +60,23 @@ NO_OTHER: Final = "Choose a saved analysis above, and what changed from it to th
 def register(app: Dash, workspace: Workspace) -> None:
     """Offer what can be compared with, and list the clusters of both."""
 
+    # Its values decide the view, which decides what is offered: as outputs they would close a
+    # circle, and in a circle Dash holds each callback back until no other runs.
     @app.callback(
-        Output(ids.OTHER, "options"),
-        Output(ids.OTHER, "value"),
-        Output(ids.OTHER_VERSION, "options"),
-        Output(ids.OTHER_VERSION, "value"),
         Input(ids.OTHER, "search_value"),
         Input(ids.LIBRARY, "data"),
         order_for(ids.COMPARE_CHOICE),
         prevent_initial_call=True,
     )
-    def offer(typed: str | None, _library: str | None, order: Order | None) -> tuple[Any, ...]:
+    def offer(typed: str | None, _library: str | None, order: Order | None) -> None:
         if order is None:
             raise PreventUpdate
         view = View.from_query(order.get("query"))
         options = analysis_options(workspace, typed or "", view.other, with_demo=False)
         known = any(option["value"] == view.other for option in options)
         versions = version_options(workspace, view.other)
-        return options, view.other if known else None, versions, view.other_version
+        set_props(ids.OTHER, {"options": options, "value": view.other if known else None})
+        set_props(ids.OTHER_VERSION, {"options": versions, "value": view.other_version})
 
     @app.callback(
         Output(ids.MATCHED_CLUSTERS, "children"),
