@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,35 @@ def test_no_callback_takes_the_place_of_another(page: FlaskClient) -> None:
     names = [callback["output"] for callback in page.get("/_dash-dependencies").json or ()]
     assert len(names) > 90
     assert len(set(names)) == len(names)
+
+
+def test_no_callbacks_wait_for_each_other_in_a_circle(page: FlaskClient) -> None:
+    # In a circle Dash holds each back until no other runs, such as one in the background.
+    callbacks = page.get("/_dash-dependencies").json or ()
+    outputs = [
+        [output.partition("@")[0] for output in callback["output"].strip(".").split("...")]
+        for callback in callbacks
+    ]
+    inputs = [[f"{one['id']}.{one['property']}" for one in each["inputs"]] for each in callbacks]
+    waits_for = {
+        number: {
+            other
+            for other, made in enumerate(outputs)
+            if other != number and any(same(one, its) for one in wanted for its in made)
+        }
+        for number, wanted in enumerate(inputs)
+    }
+    assert sum(map(len, waits_for.values())) > 100
+    TopologicalSorter(waits_for).prepare()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two properties are one, or one is among those that the other stands for."""
+    if not one[0] == other[0] == "{":
+        return one == other
+    (id_, property_), (other_id, other_property) = one.rsplit(".", 1), other.rsplit(".", 1)
+    parts, others = json.loads(id_), json.loads(other_id)
+    return (property_, parts.keys()) == (other_property, others.keys()) and all(
+        parts[key] == others[key] or isinstance(parts[key], list) or isinstance(others[key], list)
+        for key in parts
+    )
