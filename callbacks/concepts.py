@@ -93,8 +93,11 @@ def _of_cluster(workspace: Workspace, view: View) -> tuple[int, int, ClusterToke
     return layer, cluster, tokens
 
 
-def _layer(analysis: Analysis, view: View) -> int:
-    """The selected layer if it has labels, else that of the selected cluster, else the first."""
+def mapped_layer(analysis: Analysis, view: View) -> int:
+    """Return which labelled layer of a settled view is mapped.
+
+    The selected layer if it has labels, else that of the selected cluster, else the first.
+    """
     name = None if view.layer is None else analysis.layers[view.layer]
     if name in analysis.labelled_layers:
         return analysis.labelled_layers.index(name)
@@ -118,7 +121,7 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
     analysis = workspace.shown(view).analysis
     if not analysis.labelled_layers:
         return NO_LABELS
-    layer = _layer(analysis, view)
+    layer = mapped_layer(analysis, view)
     states = analysis.hidden_states.get(analysis.labelled_layers[layer])
     if states is None:
         return missing_states(analysis, analysis.labelled_layers[layer])
@@ -136,7 +139,7 @@ def _plane(workspace: Workspace, view: View, layer: int, states: States) -> Proj
 
 def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
     analysis = workspace.shown(view).analysis
-    layer = _layer(analysis, view)
+    layer = mapped_layer(analysis, view)
     names = analysis.labelled_layers
     states = analysis.hidden_states.get(names[layer]) if names else None
     if states is None:
@@ -150,7 +153,7 @@ def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:
 
 def _map_call(workspace: Workspace, view: View) -> Call:
     analysis = workspace.shown(view).analysis
-    layer = analysis.labelled_layers[_layer(analysis, view)]
+    layer = analysis.labelled_layers[mapped_layer(analysis, view)]
     chosen: dict[str, object] = {"layer": layer, "highlighted_tokens": list(view.tokens)}
     if view.projection != "pca":
         chosen["projection"] = view.projection

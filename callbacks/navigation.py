@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.attention import matrix_choice
 from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.concepts import mapped_layer
 from concept_fragmentation.callbacks.library import Destination
 from concept_fragmentation.callbacks.views import Parts
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
@@ -55,13 +56,14 @@ class Controls:
     layer: int | None = None
     head: int | None = None
     threshold: int | None = None
+    map_layer: int | None = None
     projection: str | None = None
 
-    def apply(self, view: View, weights: tuple[int, int | None] | None) -> View:
+    def apply(self, view: View, weights: tuple[int, int | None] | None, mapped: int | None) -> View:
         """Return the view as the controls have it; what a control can't say stays.
 
-        `weights` are the layer and head whose attention the view shows: the selected layer may be
-        one that has none.
+        `weights` are the layer and head whose attention the view shows, `mapped` is the layer whose
+        hidden states it maps: the selected layer may be one that has none.
         """
         if self.window is not None and len(self.window) == 2:
             view = view.with_window(int(self.window[0]), int(self.window[1]))
@@ -78,6 +80,8 @@ class Controls:
             chosen = int(self.layer), None if self.head == ALL_HEADS else int(self.head)
             if chosen != weights:
                 view = replace(view, layer=chosen[0], head=chosen[1])
+        if self.map_layer is not None and self.map_layer != mapped:
+            view = replace(view, layer=int(self.map_layer))
         if self.threshold is not None:
             view = replace(view, threshold=parse_threshold(int(self.threshold)))
         if self.projection is not None:
@@ -156,6 +160,8 @@ def register(app: Dash, workspace: Workspace) -> None:
             "layer": Output(ids.ATTENTION_LAYER, "value"),
             "head": Output(ids.ATTENTION_HEAD, "value"),
             "threshold": Output(ids.ATTENTION_THRESHOLD, "value"),
+            "map_layers": Output(ids.MAP_LAYER, "options"),
+            "map_layer": Output(ids.MAP_LAYER, "value"),
             "projection": Output(ids.MAP_PROJECTION, "value"),
             "cluster_options": Output(ids.CLUSTER_CHOICE, "options"),
             "cluster_value": Output(ids.CLUSTER_CHOICE, "value"),
@@ -180,6 +186,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 "layer": Input(ids.ATTENTION_LAYER, "value"),
                 "head": Input(ids.ATTENTION_HEAD, "value"),
                 "threshold": Input(ids.ATTENTION_THRESHOLD, "value"),
+                "map_layer": Input(ids.MAP_LAYER, "value"),
                 "projection": Input(ids.MAP_PROJECTION, "value"),
             },
         },
@@ -215,7 +222,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             view = View.from_query(destination["query"])
         else:
             analysis = workspace.shown(old).analysis
-            view = said.apply(old, matrix_choice(analysis, old))
+            view = said.apply(old, matrix_choice(analysis, old), _mapped(analysis, old))
             if ids.GESTURE in triggered and gesture:
                 view = apply_gesture(view, gesture, analysis)
             elif {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
@@ -318,7 +325,7 @@ def page_state(
     same_window = old is not None and view.part("window") == old.part("window")
     return (
         state
-        | _control_values(view, said, matrix_choice(shown.analysis, view))
+        | _control_values(view, said, shown.analysis)
         | _control_choices(shown, same_analysis)
         | {
             "window_text": no_update
@@ -346,12 +353,10 @@ def _cluster_choices(
     }
 
 
-def _control_values(
-    view: View, said: Controls, matrix: tuple[int, int | None] | None
-) -> dict[str, Any]:
+def _control_values(view: View, said: Controls, analysis: Analysis) -> dict[str, Any]:
     window = [view.first, view.last or 0]
     source, target = view.heat or (None, None)
-    layer, head = matrix or (None, None)
+    layer, head = matrix_choice(analysis, view) or (None, None)
     return {
         "window_value": no_update if _same(said.window, window) else window,
         "colour_by": _changed(view.colour_by, said.colour_by),
@@ -362,6 +367,7 @@ def _control_values(
         "layer": _changed(layer, said.layer),
         "head": _changed(ALL_HEADS if head is None else head, said.head),
         "threshold": _changed(view.threshold, said.threshold),
+        "map_layer": _changed(_mapped(analysis, view), said.map_layer),
         "projection": _changed(view.projection, said.projection),
     }
 
@@ -375,6 +381,7 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
         "heat_target_options",
         "colour_options",
         "layer_options",
+        "map_layers",
         "head_options",
     )
     if same_analysis:
@@ -382,7 +389,11 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
     analysis = shown.analysis
     layers = analysis.labelled_layers
     options = layer_options(layers)
-    weights = weight_layers(analysis)
+
+    def declared(names: Collection[str]) -> list[dict[str, Any]]:
+        every = zip(analysis.layers, layer_options(analysis.layers), strict=True)
+        return [option for name, option in every if name in names]
+
     return {
         "window_max": max(len(layers) - 1, 1),
         "window_marks": layer_marks(layers),
@@ -390,11 +401,8 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
         "heat_options": options,
         "heat_target_options": options,
         "colour_options": colour_options(analysis),
-        "layer_options": [
-            option
-            for option in layer_options(analysis.layers)
-            if analysis.layers[option["value"]] in weights
-        ],
+        "layer_options": declared(weight_layers(analysis)),
+        "map_layers": declared(layers),
         "head_options": head_options(num_heads(analysis)),
     }
 
@@ -405,6 +413,12 @@ def _parts(view: View, layers: Sequence[str]) -> Parts:
         "queries": {part: view.part(part) for part in get_args(Part)},
         "layer": None if view.layer is None or view.layer >= len(layers) else layers[view.layer],
     }
+
+
+def _mapped(analysis: Analysis, view: View) -> int | None:
+    """The layer that is mapped, among all declared ones; None where no layer has labels."""
+    names = analysis.labelled_layers
+    return analysis.layers.index(names[mapped_layer(analysis, view)]) if names else None
 
 
 def _node_text(view: View) -> str | None:

@@ -70,11 +70,13 @@ def _cluster() -> html.Div:
 def _projection() -> html.Div:
     return html.Div(
         [
-            html.Span("Map by", className="cf-label"),
+            html.Span("Map", className="cf-label"),
+            dcc.Dropdown(id=ids.MAP_LAYER, options=[], clearable=False, searchable=False),
+            html.Span("by", className="cf-label"),
             segmented(ids.MAP_PROJECTION, PROJECTIONS, "pca"),
             html.Span("UMAP takes a while", className="cf-hint"),
         ],
-        className="cf-inline-field",
+        className="cf-inline-field cf-layer-pair",
         role="group",
-        **aria(label="How the layer is mapped"),
+        **aria(label="Which layer is mapped, and how"),
     )

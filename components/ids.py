@@ -80,6 +80,7 @@ SANKEY_NOTE: Final = "token-sankey-note"
 COLOUR_BY: Final = "colour-by"
 MIN_COUNT: Final = "min-count"
 CLUSTER_CHOICE: Final = "cluster-choice"
+MAP_LAYER: Final = "map-layer"
 CONCEPT_CHOICE: Final = "concept-choice"
 PATHS: Final = "archetypal-paths"
 PATH_ROW: Final = "archetypal-path"  # pattern: {"type": PATH_ROW, "index": "5.5.8.3"}

@@ -436,6 +436,21 @@ def test_a_layer_that_is_selected_in_one_figure_is_framed_in_all(
     assert frames_of_layers(page, ids.ATTENTION) == []
 
 
+def test_a_layer_is_selected_by_keyboard(server: Any, open_page: Open) -> None:
+    page = open_page(address(server, tab="concepts"))
+    page.locator(f"#{ids.MAP_LAYER}").focus()
+    page.keyboard.press("Enter")
+    # It opens at the layer that is mapped.
+    focused = page.locator(".dash-dropdown-content input:focus")
+    expect(focused).to_have_value("0")
+    page.keyboard.press("ArrowDown")
+    expect(focused).to_have_value("1")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"l=1"))
+    expect(page.locator(f"#{ids.STATE_MAP} .gtitle")).to_contain_text("Tokens in block_1")
+    assert frames_of_layers(page, ids.CLUSTER_ENTROPY) == [1]
+
+
 def test_a_cluster_selects_its_layer_and_is_marked_in_the_trajectories(
     server: Any, awkward: str, open_page: Open
 ) -> None:

@@ -61,9 +61,10 @@ def test_clearing_leaves_nothing_selected(made: Analysis) -> None:
     assert clicked(view, "clear", None, made) == View(min_count=4)
 
 
-def test_controls_of_the_attention_change_the_layer_only_when_they_are_used() -> None:
-    # The selected layer has no attention; the controls say which one is shown instead.
-    view = View(layer=0)
-    assert Controls(layer=1, head=ALL_HEADS).apply(view, (1, None)) == view
-    assert Controls(layer=1, head=5).apply(view, (1, None)) == View(layer=1, head=5)
-    assert Controls(layer=2, head=ALL_HEADS).apply(view, (1, None)) == View(layer=2)
+def test_a_control_of_one_layer_changes_it_only_when_it_is_used() -> None:
+    # The selected layer has no attention and no labels; the controls say what is shown instead.
+    view, shown = View(layer=0), ((1, None), 2)
+    assert Controls(layer=1, head=ALL_HEADS, map_layer=2).apply(view, *shown) == view
+    assert Controls(layer=1, head=5).apply(view, *shown) == View(layer=1, head=5)
+    assert Controls(layer=2, head=ALL_HEADS).apply(view, *shown) == View(layer=2)
+    assert Controls(map_layer=1).apply(view, *shown) == View(layer=1)
