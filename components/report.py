@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -31,6 +32,7 @@ EXAMPLES: Final = 8
 # Of one value, such as the text that was analysed.
 MOST_CHARACTERS: Final = 2000
 
+_NUMBER: Final = re.compile(r"-?[\d,]+(\.\d+)?%?")
 _WITH_UNIT: Final = {
     "entropy_nats": "cluster entropy (nats)",
     "attention_entropy": "attention entropy (nats)",
@@ -44,6 +46,15 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_number(self) -> list[bool]:
+        """Whether a column holds nothing but numbers, which are read below each other."""
+        return [
+            any(map(_NUMBER.fullmatch, cells))
+            and all(cell == NOT_KNOWN or _NUMBER.fullmatch(cell) for cell in cells)
+            for cells in zip(*self.rows, strict=True)
+        ] or [False] * len(self.columns)
 
 
 @dataclass(frozen=True)

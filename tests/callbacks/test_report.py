@@ -104,6 +104,15 @@ def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -
     assert "side by side" not in text
 
 
+def test_numbers_are_read_below_each_other_and_words_from_the_left(library: Workspace) -> None:
+    page = report_of(library, library.settle(View(analysis_id="before")))
+    heads = re.findall(r'<th scope="col"( class="number")?>([^<]*)</th>', page)
+    right = {name for number, name in heads if number}
+    assert right >= {"tokens", "share", "value", "mean", "purity", "cluster entropy (nats)"}
+    assert right.isdisjoint({"path", "such as", "metric", "meaning", "layer"})
+    assert '<td class="number">7</td>' in page
+
+
 def test_what_an_analysis_lacks_is_named_once(library: Workspace) -> None:
     bare = {"model_type": "gpt2", "layers": ["a", "b"], "token_metadata": {"tokens": ["x"]}}
     library.store.save_analysis_results(bare, "gpt2", "", "bare")
