@@ -312,3 +312,13 @@ def test_an_export_outside_the_exports_folder_is_not_handed_out(
         assert answer.status in {404, 200}
         assert b"SQLite" not in answer.body()
         assert b"root:" not in answer.body()
+
+
+def test_long_names_of_a_session_stay_within_the_page(server: Any, open_page: Open) -> None:
+    long = save_small(server, "the runs of a long week " * 8)
+    server.store.create_session("long names", [long])
+    page = open_page(f"{server.url}?v=1&tab=persistence", width=390)
+    choose(page, ids.SESSION_CHOICE, "long names")
+    page.get_by_role("button", name="Open session").click()
+    expect(page.locator(".cf-session-list button")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
