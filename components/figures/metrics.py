@@ -24,7 +24,7 @@ from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
 from concept_fragmentation.components.palette import cluster_colour, ink, text_on
 from concept_fragmentation.components.text import plotly_name
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.words import plural, title
 
 # More rows or columns than this can't be read; the largest clusters are shown.
 MOST_CLUSTERS: Final = 60
@@ -151,8 +151,11 @@ def _distributions(
                 "xaxis": f"x{n}",
                 "yaxis": f"y{n}",
                 "marker": {"color": colours.series, "line": {"width": 0}},
-                "customdata": [[said] for said in bars.said],
-                "hovertemplate": f"{what}<br>%{{y:,}} tokens<extra></extra>",
+                "customdata": [
+                    [said, plural(count, "token")]
+                    for said, count in zip(bars.said, bars.counts.tolist(), strict=True)
+                ],
+                "hovertemplate": f"{what}<br>%{{customdata[1]}}<extra></extra>",
             }
         )
         if len(values):
@@ -165,7 +168,7 @@ def _distributions(
             notes.append(
                 place
                 | {
-                    "text": f"mean {mean:.2f}",
+                    "text": f"mean {mean:.3g}",
                     "x": mean,
                     "y": 1,
                     "xanchor": _anchor(mean, bars.reach),
@@ -233,7 +236,9 @@ def cluster_sizes(
             base.append(top)
             colours.append(colour)
             labels.append(label)
-            customdata.append([*key, size / total, meaning, name])
+            # A stacked bar's own number is where it ends.
+            said = f"{plural(size, 'token')} ({size / total:.1%})"
+            customdata.append([*key, said, meaning, name])
             if (key[1], key[2]) in selected:
                 frames.append(_frame(i, top, size, theme))
             top += size
@@ -250,7 +255,7 @@ def cluster_sizes(
         "textfont": {"color": [text_on(colour) for colour in colours], "size": 10},
         "marker": {"color": colours, "line": {"color": ink(theme).surface, "width": 1}},
         "hovertemplate": (
-            "<b>%{text}</b>, %{customdata[5]}<br>%{y:,} tokens (%{customdata[3]:.1%})"
+            "<b>%{text}</b>, %{customdata[5]}<br>%{customdata[3]}"
             "<br>aligned cluster %{customdata[4]}<extra></extra>"
         ),
     }

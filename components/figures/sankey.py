@@ -28,6 +28,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import plural
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -367,7 +368,7 @@ class _Bands:
         listed = _listed(self._analysis, examples, count)
         return (
             f"<b>C{source} → C{target}</b>, {self._layers}"
-            f"<br>{count:,} tokens ({100 * count / self._total:.1f}%)<br>{listed}"
+            f"<br>{plural(count, 'token')} ({100 * count / self._total:.1f}%)<br>{listed}"
         )
 
     def _clusters(self, band: int) -> tuple[int, int]:
@@ -483,7 +484,8 @@ def _nodes(
             start = int(starts[place])
             examples = by_cluster[start : start + min(tokens, _EXAMPLES)].tolist()
             text = (
-                f"<b>C{cluster}</b>, {name}<br>{tokens:,} tokens ({100 * tokens / total:.1f}%)"
+                f"<b>C{cluster}</b>, {name}"
+                f"<br>{plural(tokens, 'token')} ({100 * tokens / total:.1f}%)"
                 f"<br>aligned cluster {aligned}<br>{_listed(analysis, examples, tokens)}"
             )
             customdata.append(["node", layer, cluster, text])

@@ -27,6 +27,7 @@ from concept_fragmentation.components.palette import (
     text_on,
 )
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import plural
 
 IntArray = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -205,7 +206,7 @@ def _lines(
             examples = ", ".join(_named(analysis, index) for index in found)
             more = ", …" if count > len(found) else ""
             said = (
-                f"<b>{_path(window.paths[rank].tolist())}</b><br>{count:,} tokens "
+                f"<b>{_path(window.paths[rank].tolist())}</b><br>{plural(count, 'token')} "
                 f"({100 * count / window.num_counted:.1f}%)<br>{examples}{more}"
             )
             says += [[*key, said] for key in _corners(window, rank)]
@@ -256,7 +257,9 @@ def _bars(
                 colours.append(cluster_colour(mapping[cluster], theme))
                 labels.append(str(cluster))
                 key = ["node", window.first + i, cluster]
-                customdata.append([*key, name, size / window.num_counted, mapping[cluster]])
+                # A stacked bar's own number is where it ends.
+                said = f"{plural(size, 'token')} ({size / window.num_counted:.1%})"
+                customdata.append([*key, name, said, mapping[cluster]])
     return {
         "type": "bar",
         "x": x,
@@ -271,7 +274,7 @@ def _bars(
         "textfont": {"size": 10, "color": [text_on(colour) for colour in colours]},
         "customdata": customdata,
         "hovertemplate": (
-            "<b>C%{text}</b>, %{customdata[3]}<br>%{y:,} tokens (%{customdata[4]:.1%})"
+            "<b>C%{text}</b>, %{customdata[3]}<br>%{customdata[4]}"
             "<br>aligned cluster %{customdata[5]}<extra></extra>"
         ),
         # Bars are drawn below lines otherwise, which would hide their numbers.
@@ -305,7 +308,7 @@ def _traced(
     for path in dict.fromkeys(tuple(map(int, path)) for path in paths):
         found = tokens_on_path(window, path)
         if len(found):
-            label = f"path {_path(path)}, {len(found):,} tokens"
+            label = f"path {_path(path)}, {plural(len(found), 'token')}"
             members.append((int(window.path_of_token[found[0]]), label, len(found)))
     chosen = members[:MOST_TRACED]
     names = [plotly_name(name) for name in window.layers]

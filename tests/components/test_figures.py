@@ -36,6 +36,7 @@ from concept_fragmentation.components.figures.metrics import (
     window_metrics,
 )
 from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.words import plural
 
 Build = Callable[..., tuple[Analysis, LayerWindow]]
 LABELS = [[0, 1, 0]] * 6 + [[0, 0, 2]] * 3 + [[1, 1, 0]] * 2 + [[2, 0, 2]]
@@ -89,7 +90,7 @@ def test_every_counted_token_is_in_one_bar_of_each_panel(build: Build) -> None:
     assert [sum(bars.y) for bars in figure.data] == [len(LABELS)] * 3
     changes = window_metrics(analysis, window).cluster_changes[window.path_of_token >= 0]
     assert list(figure.data[0].y) == np.bincount(changes).tolist()
-    assert f"mean {changes.mean():.2f}" == figure.layout.annotations[0].text
+    assert f"mean {changes.mean():.3g}" == figure.layout.annotations[0].text
     # As wide as the bars: what is written at the mean must not widen the axis.
     low, high = figure.layout.xaxis.range
     assert low < 0 < changes.max() < high < changes.max() + 1
@@ -119,7 +120,7 @@ def test_each_path_length_is_a_panel_where_hidden_states_are_known() -> None:
         assert values is not None
         assert sum(figure.data[panel].y) == 200
         assert len(figure.data[panel].y) == 24
-        assert figure.layout.annotations[panel].text == f"mean {values.mean():.2f}"
+        assert figure.layout.annotations[panel].text == f"mean {values.mean():.3g}"
     assert figure.layout.xaxis3.title.text.startswith("angular")
 
 
@@ -169,8 +170,11 @@ def test_each_bar_says_its_cluster_and_the_selected_ones_are_framed(build: Build
     window = layer_window(analysis, 1, 2)
     figure = cluster_sizes(analysis, window, selected=[(1, 0), (2, 99)])
     (bars,) = figure.data
-    for says, place, label in zip(bars.customdata, bars.x, bars.text, strict=True):
+    # A stacked bar's y would be where it ends.
+    assert "%{y" not in bars.hovertemplate
+    for says, place, label, size in zip(bars.customdata, bars.x, bars.text, bars.y, strict=True):
         assert says[:3] == ["node", 1 + place, int(label[1:])]
+        assert says[3] == f"{plural(size, 'token')} ({size / 12:.1%})"
     (frame,) = figure.layout.shapes
     (framed,) = [i for i, says in enumerate(bars.customdata) if says[1:3] == [1, 0]]
     assert frame.x0 < bars.x[framed] < frame.x1

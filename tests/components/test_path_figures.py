@@ -44,6 +44,7 @@ from concept_fragmentation.components.figures.windows import (
     window_fragmentation,
 )
 from concept_fragmentation.components.palette import cluster_colour, ink, path_colour
+from concept_fragmentation.components.words import plural
 
 Build = Callable[..., tuple[Analysis, LayerWindow]]
 LABELS = [[0, 1, 0]] * 6 + [[0, 0, 2]] * 3 + [[1, 1, 0]] * 2 + [[2, 0, 2]]
@@ -73,11 +74,14 @@ def solid(figure: go.Figure) -> list[Any]:
 def test_bars_are_as_high_as_their_clusters_have_counted_tokens(build: Build) -> None:
     analysis, window = build([*LABELS, [0, -1, 0]])
     bars = bars_of(trajectory_lines(analysis, window))
+    # A stacked bar's y would be where it ends.
+    assert "%{y" not in bars.hovertemplate
     counted = analysis.labels[window.path_of_token >= 0]
     for layer, cluster, size, colour, says in zip(
         bars.x, bars.text, bars.y, bars.marker.color, bars.customdata, strict=True
     ):
         assert says[:3] == ["node", layer, int(cluster)]
+        assert says[4] == f"{plural(size, 'token')} ({size / len(counted):.1%})"
         assert size == (counted[:, layer] == int(cluster)).sum()
         mapping = analysis.aligned.raw_to_aligned[layer]
         assert colour == cluster_colour(mapping[int(cluster)])
