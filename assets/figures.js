@@ -6,15 +6,6 @@
 
   // Dash passes on neither whether a click hit a cluster or a band, nor their customdata; Plotly
   // knows both. A figure's element stays the same when the figure changes, so one listener does.
-  let gestures = 0;
-
-  function tell(kind, value) {
-    gestures += 1;
-    window.dash_clientside.set_props("gesture", {
-      data: { kind: kind, value: value, n: `click-${gestures}` },
-    });
-  }
-
   // What a click on a point of a figure chooses, by the figure's id; of many, what its customdata
   // begins with says it: ["node", layer, cluster], ["link", layer, source, target], ["token", i].
   // Where nothing says more, it is the layer at which the point is.
@@ -45,15 +36,11 @@
     return (graph.layout.meta && graph.layout.meta.layers) || {};
   }
 
-  // The selected cluster or band as the address has it, such as "node.2.5", and the selected layer.
-  let selected = null;
-  let layer = null;
-
   // A figure is not drawn anew when something in it is selected: its mark is set here.
   function mark(graph) {
     for (const part of graph.querySelectorAll(".sankey-node, .sankey-link, .bars .point")) {
-      const own = keyOf(part);
-      part.classList.toggle("cf-selected", selected !== null && own === selected);
+      const { cluster } = window.cfSelection;
+      part.classList.toggle("cf-selected", cluster !== null && keyOf(part) === cluster);
     }
     frameLayer(graph);
   }
@@ -71,7 +58,7 @@
 
   function frameLayer(graph) {
     const frames = Object.entries(layersOf(graph)).flatMap(([axis, names]) => {
-      const place = names.indexOf(layer);
+      const place = names.indexOf(window.cfSelection.layer);
       return place < 0 ? [] : [frame(axis, place)];
     });
     const shapes = graph.layout.shapes || [];
@@ -105,9 +92,13 @@
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
       const choice = point && chosen(id, point, graph);
-      if (choice) tell(choice[0], choice[1]);
+      if (choice) window.dash_clientside.gestures.tell(choice[0], choice[1]);
     });
   }
+
+  document.addEventListener("cf-selection", () => {
+    document.querySelectorAll("[data-cf-listens]").forEach(mark);
+  });
 
   // A table that is not on the page yet, or not ready, will ask for its rows anyway.
   function purge(id) {
@@ -129,14 +120,6 @@
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);
-    },
-
-    // Runs whenever the view has changed.
-    mark: function (parts) {
-      if (!parts) return;
-      selected = new URLSearchParams(parts.queries.selection).get("s");
-      layer = parts.layer;
-      document.querySelectorAll("[data-cf-listens]").forEach(mark);
     },
 
     // The rows that the table holds belong to the old columns, or to what the store held.

@@ -26,6 +26,10 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.gestures = {
+    // For what is no component, such as a point of a figure or a token in a list.
+    tell: function (kind, value) {
+      window.dash_clientside.set_props("gesture", { data: gesture(kind, value) });
+    },
     quick_window: choose("window"),
     open_tab: choose("tab"),
     toggle_path: choose("path"),

@@ -1,18 +1,67 @@
-// Writes tokens and the steps of paths into what holds them as data; see components/token_chips.py.
+// Tokens to click: those in lists and the steps of paths, written into what holds them as data (see
+// components/token_chips.py), and the rows of the table of token paths.
 
 (function () {
   "use strict";
 
-  function chip([text, position, said]) {
-    const chip = document.createElement("span");
+  function chip([index, text, position, said], i) {
+    const chip = document.createElement("button");
+    chip.type = "button";
     chip.className = "cf-token";
-    chip.setAttribute("role", "listitem");
+    chip.dataset.token = index;
     chip.title = said;
+    // Of hundreds only one is in the order of the keyboard; arrows go on from there.
+    chip.tabIndex = i ? -1 : 0;
     const place = document.createElement("small");
     place.textContent = ` ${position}`;
     chip.append(text, place);
     return chip;
   }
+
+  // Which tokens are highlighted, in lists and in the table.
+  function mark(lists) {
+    for (const list of lists) {
+      for (const chip of list.children) {
+        const chosen = window.cfSelection.tokens.has(Number(chip.dataset.token));
+        chip.setAttribute("aria-pressed", String(chosen));
+      }
+    }
+  }
+
+  document.addEventListener("cf-selection", () => {
+    mark(document.querySelectorAll("[data-tokens]"));
+    const table = document.getElementById("token-paths-grid");
+    if (table && table.querySelector(".ag-row")) {
+      window.dash_ag_grid.getApi(table.id).redrawRows();
+    }
+  });
+
+  function toggle(element) {
+    const row = element.closest("#token-paths-grid .ag-row[row-id]");
+    const token = row ? row.getAttribute("row-id") : element.closest(".cf-token")?.dataset.token;
+    if (token !== undefined) window.dash_clientside.gestures.tell("token", Number(token));
+  }
+
+  document.addEventListener("click", (event) => {
+    // Who marks text to copy it has not clicked.
+    if (String(window.getSelection())) return;
+    if (event.target.closest(".cf-token, #token-paths-grid .ag-row")) toggle(event.target);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target.closest && event.target.closest("#token-paths-grid .ag-cell");
+    if (cell && event.key === "Enter") toggle(cell);
+    const chip = event.target.closest && event.target.closest(".cf-token");
+    if (!chip) return;
+    const all = [...chip.parentElement.children];
+    const here = all.indexOf(chip);
+    const next = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (next === undefined || !all[next]) return;
+    event.preventDefault();
+    chip.tabIndex = -1;
+    all[next].tabIndex = 0;
+    all[next].focus();
+  });
 
   function step([text, background, colour]) {
     const step = document.createElement("span");
@@ -32,11 +81,16 @@
   function writeAll(holder) {
     for (const list of holder.querySelectorAll("[data-tokens]")) {
       write(list, list.dataset.tokens, chip);
+      mark([list]);
     }
     for (const list of holder.querySelectorAll("[data-steps]")) {
       write(list, list.dataset.steps, step);
     }
   }
+
+  window.dashAgGridFunctions = window.dashAgGridFunctions || {};
+  window.dashAgGridFunctions.cfHighlighted = (row) =>
+    Boolean(row) && window.cfSelection.tokens.has(Number(row.token));
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.tokens = {

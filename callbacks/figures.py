@@ -82,7 +82,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             view, theme = ordered(workspace, order)
             return placed(figure_id, lambda: source.draw(workspace, view, theme))
 
-    in_browser(app, "figures", "mark", Input(ids.PARTS, "data"), prevent_initial_call=True)
+    in_browser(app, "selection", "follow", Input(ids.PARTS, "data"), prevent_initial_call=True)
     for figure_id in _CLICKED:
         in_browser(
             app,

@@ -212,7 +212,7 @@ def _dashboard(max_upload: int) -> html.Div:
                 section(
                     ids.TABLE_SECTION,
                     "Every token",
-                    "Each token's own path through the window, and how far it travels.",
+                    "Each token's own path, and how far it travels. Click one to highlight it.",
                     [_table()],
                 ),
             ),

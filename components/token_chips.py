@@ -17,18 +17,18 @@ MOST_CHARACTERS = 40
 MOST_IN_TOOLTIP = 500
 
 
-def token_chips(tokens: Iterable[tuple[str, int, str]], label: str) -> html.Div:
-    """Return a list of tokens, each given by its text, its position, and what its tooltip says.
+def token_chips(tokens: Iterable[tuple[int, str, int, str]], label: str) -> html.Div:
+    """Return a list of tokens, each given by its index, text, position, and what its tooltip says.
 
     The tooltip of a token that is cut says more of it; the CSV has all of it.
     """
     chips = [
-        (visible(text, MOST_CHARACTERS), at, _tooltip(text, said)) for text, at, said in tokens
+        (index, visible(text, MOST_CHARACTERS), at, _tooltip(text, said))
+        for index, text, at, said in tokens
     ]
     return html.Div(
         className="cf-tokens",
-        tabIndex=0,
-        role="list",
+        role="toolbar",
         **aria(label=label),
         **data(tokens=json.dumps(chips)),
     )

@@ -51,6 +51,8 @@ def token_grid(columns: list[dict[str, Any]]) -> dag.AgGrid:
         columnDefs=columns,
         defaultColDef={"sortable": True, "resizable": True, "minWidth": 76},
         rowModelType="infinite",
+        getRowId="params.data.token",
+        rowClassRules={"cf-highlighted": "cfHighlighted(params.data)"},
         dashGridOptions=options,
         columnSize=None,
         style={"height": "400px", "width": "100%"},
@@ -66,13 +68,15 @@ def column_definitions(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def rows(frame: pd.DataFrame, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return `{"rowData", "rowCount"}` for AG Grid's request; unreadable parts of it are ignored.
 
-    Text is made visible here, so that nothing in a token is ever more than text.
+    A row's `token` is its index in the frame, by which it is highlighted (assets/tokens.js). Text
+    is made visible here, so that nothing in a token is ever more than text.
     """
     found = _sorted(_filtered(frame, request.get("filterModel")), request.get("sortModel"))
     start = max(0, _integer(request.get("startRow"), 0))
     end = min(max(start, _integer(request.get("endRow"), start + 100)), start + MAX_BLOCK)
     block = found.iloc[start:end]
     data = {f"c{number}": _cells(block.iloc[:, number]) for number in range(block.shape[1])}
+    data["token"] = list(map(str, block.index))
     return {
         "rowData": [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)],
         "rowCount": len(found),

@@ -69,6 +69,7 @@ def cluster_token_list(
         token_chips(
             (
                 (
+                    index,
                     analysis.tokens[index],
                     int(analysis.positions[index]),
                     f"position {analysis.positions[index]}, {found.measure} {score:.3g}{unit}",

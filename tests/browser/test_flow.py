@@ -459,3 +459,33 @@ def test_a_cluster_selects_its_layer_and_is_marked_in_the_trajectories(
     page.wait_for_url(re.compile(r"s=node\.0\..*l=0"))
     expect(page.locator(f"#{ids.TRAJECTORIES} .cf-selected")).to_have_count(1)
     assert frames_of_layers(page, ids.COMPARED_TOKENS) == [0]
+
+
+def test_a_token_is_highlighted_from_any_list_and_in_all(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
+    chips = page.locator(f"#{ids.SELECTION} .cf-token")
+    rows = page.locator(f"#{ids.PATH_GRID} .ag-center-cols-container .ag-row")
+    highlighted = page.locator(f"#{ids.PATH_GRID} .ag-center-cols-container .cf-highlighted")
+    legend = page.locator(f"#{ids.SANKEY} .annotation").filter(has_text="■")
+    expect(rows).not_to_have_count(0)
+    expect(highlighted).to_have_count(0)
+    # By the mouse in a list, by the keyboard in the same list: arrows go on, Enter chooses.
+    chips.nth(0).click()
+    page.wait_for_url(re.compile(r"[?&]t=0(&|$)"))
+    expect(chips.nth(0)).to_have_attribute("aria-pressed", "true")
+    expect(highlighted).to_have_count(1)
+    expect(legend).to_have_count(1)
+    chips.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"[?&]t=\d+\.0(&|$)"))
+    expect(highlighted).to_have_count(2)
+    # In the table, likewise; a second time is once too many.
+    highlighted.nth(0).locator(".ag-cell").first.click()
+    page.wait_for_url(lambda url: re.search(r"[?&]t=\d+(&|$)", url) is not None)
+    expect(highlighted).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"[?&]t=\d+\.\d+(&|$)"))
+    expect(highlighted).to_have_count(2)

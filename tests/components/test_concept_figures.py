@@ -56,7 +56,7 @@ def words(component: Any) -> str:
         return str(component or "")
     chips = getattr(component, "data-tokens", None)
     if chips is not None:
-        return " ".join(text for text, *_ in json.loads(chips))
+        return " ".join(text for _, text, *_ in json.loads(chips))
     return words(getattr(component, "children", None))
 
 
