@@ -86,7 +86,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
-    "map": ("selection", "first", "layer", "tokens", "projection"),
+    "map": ("selection", "first", "last", "layer", "tokens", "projection"),
     "sizes": ("first", "last", "selection"),
     "nothing": (),
 }

@@ -150,6 +150,10 @@ def test_how_a_layer_is_mapped_is_in_the_address_and_in_a_saved_state() -> None:
     assert view.part("map") != View().part("map")
 
 
+def test_the_map_knows_where_the_window_begins() -> None:
+    assert View.from_query(View(first=2, last=4).part("map")).first == 2
+
+
 def test_a_selected_band_selects_the_clusters_that_it_connects() -> None:
     assert View().selected_clusters == ()
     assert View(selection=("node", 3, 5)).selected_clusters == ((3, 5),)
