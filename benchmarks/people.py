@@ -7,29 +7,18 @@ takes to answer says more than how long it takes until everything is drawn.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 from playwright.async_api import Browser, Page, Request, async_playwright
 
-from benchmarks.browser import (
-    DRAWN,
-    await_server,
-    chromium_path,
-    free_port,
-    store_of_real_tokens,
-)
+from benchmarks.browser import DRAWN, chromium_path, store_of_real_tokens
 from benchmarks.timing import Row
+from benchmarks.workers import gunicorn
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
-from concept_fragmentation.persistence.store import DIR_VARIABLE
 
 PEOPLE, SECONDS = 10, 90
 # How long a person looks at what was drawn, in seconds.
@@ -41,7 +30,7 @@ _WINDOWS = ("early", "middle", "late", "all")
 
 def run() -> list[Row]:
     """What an interaction takes for one person, then for each of ten."""
-    with gunicorn() as (url, analysis_id):
+    with store_of_real_tokens() as (folder, analysis_id), gunicorn(folder) as url:
         address = url + View(analysis_id=analysis_id, version=1).to_query()
         alone = asyncio.run(_people(address, 1))
         crowd = asyncio.run(_people(address, PEOPLE))
@@ -57,27 +46,6 @@ def run() -> list[Row]:
             )
         )
     return rows
-
-
-@contextlib.contextmanager
-def gunicorn() -> Iterator[tuple[str, str]]:
-    """Serve a store that holds the real tokens by two workers."""
-    with store_of_real_tokens() as (folder, analysis_id):
-        port = free_port()
-        server = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("gunicorn"),
-                *("-w", "2", "-b", f"127.0.0.1:{port}", "--log-level", "warning"),
-                "concept_fragmentation.app:create_server()",
-            ],
-            env=os.environ | {DIR_VARIABLE: str(folder)},
-        )
-        try:
-            await_server(port)
-            yield f"http://127.0.0.1:{port}/", analysis_id
-        finally:
-            server.terminate()
-            server.wait()
 
 
 async def _people(address: str, number: int) -> list[tuple[float, float]]:

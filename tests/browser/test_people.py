@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.workers import gunicorn
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
 from concept_fragmentation.components.view import View
-from concept_fragmentation.persistence.store import DIR_VARIABLE
 
 TEXT = "The girl lost a golden key near the old bridge. "
 
@@ -25,27 +19,8 @@ TEXT = "The girl lost a golden key near the old bridge. "
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """Return the address of a dashboard that two processes serve."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("gunicorn"),
-                *("--no-control-socket", "--workers", "2", "--bind", f"127.0.0.1:{port}"),
-                "concept_fragmentation.app:create_server()",
-            ],
-            cwd=tmp_path,
-            env=os.environ | {DIR_VARIABLE: str(tmp_path / "store")},
-            stdout=log,
-            stderr=log,
-        )
-    for _ in range(600):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}/"
-    server.terminate()
-    server.wait(timeout=20)
+    with gunicorn(tmp_path / "store") as address:
+        yield address
 
 
 def open_as(browser: Browser, address: str) -> Page:
