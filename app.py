@@ -162,7 +162,8 @@ def create_app(settings: Settings | None = None) -> Dash:
         attempts = Attempts(store.base_dir / "cache" / "sign-in", users.secret_key)
         require_sign_in(app, users, attempts)
     check_requests(app)
-    callbacks.register(app, Workspace(store, demo_analysis(), max_upload=settings.max_upload))
+    workspace = Workspace(store, demo_analysis(), max_upload=settings.max_upload, patient=False)
+    callbacks.register(app, workspace)
     security.send_headers(server, app.csp_hashes)
     return app
 

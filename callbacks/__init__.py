@@ -17,6 +17,7 @@ from concept_fragmentation.callbacks import (
     navigation,
     overview,
     python,
+    report,
     sessions,
     states,
     thumbnails,
@@ -45,6 +46,7 @@ _PANELS = (
     states,
     sessions,
     downloads,
+    report,
     python,
     thumbnails,
 )

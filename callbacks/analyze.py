@@ -7,17 +7,18 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import Any, Final, Literal, cast
 
 import pandas as pd
-from dash import Dash, Input, Output, State, no_update, set_props
+from dash import Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
-from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks import runs
 from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.library import ChoiceMissingError, destination
 from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.runs import Outcome, told_ahead
 from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -30,9 +31,9 @@ from concept_fragmentation.components.analyze_panel import (
     OTHER_MODEL,
     READINGS,
 )
-from concept_fragmentation.components.messages import failure
+from concept_fragmentation.components.runs import Progress
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.words import title
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
@@ -48,8 +49,6 @@ _STAGE_NAMES: Final = {
 # Names on the hub only: a page that others may reach does not open folders of this machine.
 _MODEL_NAME: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
-Progress = Callable[[tuple[float, str]], None]
-
 
 @dataclass(frozen=True)
 class Form:
@@ -64,14 +63,6 @@ class Form:
     layers: str | None
     attention: str | None
     seed: float | None
-
-
-class Outcome(TypedDict, total=False):
-    """What came of a run: where the analysis is kept, or why there is none."""
-
-    draft: str
-    failure: str
-    key: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +127,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     turns = workspace.turns("analyze")
 
     @app.callback(
-        Output(ids.ANALYZE_OUTCOME, "data"),
+        Output(ids.ANALYZE_DONE, "data"),
         inputs={
             "clicks": Input(ids.ANALYZE, "n_clicks"),
             "form": {
@@ -153,7 +144,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         },
         background=True,
         progress=[Output(ids.ANALYZE_PROGRESS, "value"), Output(ids.ANALYZE_STAGE, "children")],
-        progress_default=[0, ""],
+        progress_default=["0", ""],
         running=[
             (Output(ids.ANALYZE, "disabled"), True, False),
             (Output(ids.ANALYZE_CANCEL, "disabled"), False, True),
@@ -163,8 +154,10 @@ def register(app: Dash, workspace: Workspace) -> None:
         interval=300,
         prevent_initial_call=True,
     )
-    def run(set_progress: Progress, *, clicks: Any, form: Any) -> Outcome:
-        return outcome(unsaved, turns, form, set_progress, key=str(clicks))
+    def run(set_progress: Progress, *, clicks: Any, form: Any) -> dict[str, Any]:  # noqa: ARG001
+        return outcome(unsaved, turns, form, set_progress)
+
+    runs.deliver(app, ids.ANALYZE_DONE, ids.ANALYZE_OUTCOME)
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -175,7 +168,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         if outcome is None:
             raise PreventUpdate
         if "draft" not in outcome:
-            set_props(ids.MESSAGES, {"children": [failure(outcome.get("failure", ""))]})
+            runs.tell(outcome.get("failure", ""))
             return no_update
         view = workspace.settle(View(draft=outcome["draft"]))
         say(f"Analyzed '{title(workspace.shown(view).name)}'. Save it to keep it.")
@@ -220,15 +213,16 @@ def _register_file(app: Dash, max_upload: int) -> None:
 
 
 def outcome(
-    unsaved: UnsavedAnalyses, turns: Turns, form: Any, set_progress: Progress, *, key: str
-) -> Outcome:
+    unsaved: UnsavedAnalyses, turns: Turns, form: Any, set_progress: Progress
+) -> dict[str, Any]:
     """Analyze what the form says, in turn; return the hash it is kept under, or why it failed.
 
-    The form is as the browser sent it. The key makes the same outcome twice two outcomes.
+    The form is as the browser sent it.
     """
-    try:
+
+    def work() -> dict[str, str]:
         request = Request.from_form(read(form, Form, "form"))
-        with turns.taken(lambda ahead: set_progress((0, waiting(ahead)))):
+        with turns.taken(told_ahead(set_progress)):
             made = analyze(
                 request.text, request.model, progress=_stages(set_progress), **request.options
             )
@@ -236,17 +230,9 @@ def outcome(
         kept = unsaved.keep(
             made, saving["model_name"], saving["input_text"], saving["metadata"], request.name
         )
-    except ConceptFragmentationError as error:
-        return {"failure": str(error), "key": key}
-    except (MemoryError, RuntimeError, OSError) as error:
-        # What torch or the machine says: the run ends, the page goes on.
-        return {"failure": f"The analysis stopped: {error or type(error).__name__}.", "key": key}
-    return {"draft": kept, "key": key}
+        return {"draft": kept}
 
-
-def waiting(ahead: int) -> str:
-    """Say that a turn is waited for; `ahead` others are before."""
-    return f"Waiting: {plural(ahead, 'other')} came before"
+    return runs.outcome("The analysis", work)
 
 
 def read_text(filename: str, content: bytes) -> str:
@@ -302,7 +288,7 @@ def _stages(set_progress: Progress) -> Callable[[str, float], None]:
         told = now
         number = STAGES.index(cast(Literal["load", "extract", "cluster", "measure"], stage))
         said = f"{number + 1} of {len(STAGES)}: {_STAGE_NAMES[stage]}"
-        set_progress((round(100 * (number + share) / len(STAGES), 1), said))
+        set_progress((str(round(100 * (number + share) / len(STAGES), 1)), said))
 
     return report
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
-from dash import Dash, Output
+from dash import Dash, Input, Output, State, set_props
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import (
@@ -16,10 +18,12 @@ from concept_fragmentation.analysis import (
     principal_plane,
     umap_plane,
 )
-from concept_fragmentation.analysis.centred import States
-from concept_fragmentation.callbacks.browser import write_tokens
+from concept_fragmentation.callbacks import runs
+from concept_fragmentation.callbacks.browser import in_browser, write_tokens
+from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.overview import NO_LABELS
-from concept_fragmentation.callbacks.views import Drawing, Order, Source, order_for, ordered
+from concept_fragmentation.callbacks.runs import Outcome, told_ahead
+from concept_fragmentation.callbacks.views import Drawing, Order, Source, Wanted, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.concept_data import (
@@ -36,6 +40,7 @@ from concept_fragmentation.components.figures.concepts import (
     state_map,
 )
 from concept_fragmentation.components.parts import empty_state
+from concept_fragmentation.components.runs import MAP, Progress
 from concept_fragmentation.components.snippet import Call
 from concept_fragmentation.components.typical import (
     ClusterTokens,
@@ -43,6 +48,7 @@ from concept_fragmentation.components.typical import (
     cluster_tokens,
 )
 from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence.turns import Turns
 
 NOTHING_SELECTED: Final = (
     "Click a bar in the cluster sizes, or choose a cluster here: what is typical of it is listed."
@@ -59,6 +65,54 @@ def register(app: Dash, workspace: Workspace) -> None:
         return typical(workspace, ordered(workspace, order)[0])
 
     write_tokens(app, ids.TYPICAL)
+    _register_map(app, workspace)
+
+
+def _register_map(app: Dash, workspace: Workspace) -> None:
+    """Map a layer by UMAP in the background, when a figure asks for what is not made yet."""
+    turns = workspace.turns("map")
+
+    @app.callback(Output(ids.MAP_DONE, "data"), Input(ids.MAP_ASKED, "data"), **MAP.options())
+    def make(set_progress: Progress, wanted: Any) -> dict[str, Any]:
+        return outcome(workspace.reopened(), turns, wanted, set_progress)
+
+    in_browser(
+        app,
+        "runs",
+        "ask",
+        Output(ids.MAP_ASKED, "data"),
+        Input(ids.MAP_WANTED, "data"),
+        State(ids.MAP_ASKED, "data"),
+        State(ids.MAP_RUN, "hidden"),
+        prevent_initial_call=True,
+    )
+
+    runs.deliver(app, ids.MAP_DONE, ids.MAP_READY)
+    order = {"type": ids.FIGURE_VIEW, "index": ids.STATE_MAP}
+    in_browser(
+        app,
+        "runs",
+        "draw",
+        Output(order, "data", allow_duplicate=True),
+        Input(ids.MAP_READY, "data"),
+        State(ids.MAP_WANTED, "data"),
+        State(order, "data"),
+        prevent_initial_call=True,
+    )
+    in_browser(
+        app,
+        "runs",
+        "leave",
+        Output(ids.MAP_PROJECTION, "value", allow_duplicate=True),
+        Input(ids.MAP_CANCEL, "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(Input(ids.MAP_READY, "data"), prevent_initial_call=True)
+    def tell(ready: Outcome | None) -> None:
+        if ready is not None and "failure" in ready:
+            runs.tell(ready["failure"])
+            set_props(ids.MAP_PROJECTION, {"value": "pca"})
 
 
 def typical(workspace: Workspace, view: View) -> list[Component]:
@@ -121,30 +175,68 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
     analysis = workspace.shown(view).analysis
     if not analysis.labelled_layers:
         return NO_LABELS
-    layer = mapped_layer(analysis, view)
-    states = analysis.hidden_states.get(analysis.labelled_layers[layer])
-    if states is None:
+    layer, plane = mapped_layer(analysis, view), plane_of(workspace, view)
+    if plane is None:
         return missing_states(analysis, analysis.labelled_layers[layer])
-    plane = _plane(workspace, view, layer, states)
     return state_map(analysis, layer, plane, highlighted_tokens=view.tokens, theme=theme)
 
 
-def _plane(workspace: Workspace, view: View, layer: int, states: States) -> Projection | Embedding:
-    plane = umap_plane if view.projection == "umap" else principal_plane
-    fitted = ~workspace.shown(view).analysis.padding
-    return workspace.computed(
-        view, ("plane", view.projection, layer), lambda: plane(states, fitted=fitted)
-    )
+def plane_of(
+    workspace: Workspace, view: View, turn: AbstractContextManager[object] | None = None
+) -> Projection | Embedding | None:
+    """Return the plane of a settled view's map; None of a layer without hidden states.
 
-
-def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    By UMAP it takes long, and comes as from `Workspace.made`, which makes it within `turn`.
+    """
     analysis = workspace.shown(view).analysis
     layer = mapped_layer(analysis, view)
     names = analysis.labelled_layers
     states = analysis.hidden_states.get(names[layer]) if names else None
     if states is None:
+        return None
+    fitted = ~analysis.padding
+    if view.projection == "pca":
+        return workspace.computed(
+            view, ("plane", layer), lambda: principal_plane(states, fitted=fitted)
+        )
+
+    def make() -> bytes:
+        return umap_plane(states, fitted=fitted).coordinates.tobytes()
+
+    kept = workspace.made(view, f"umap {layer}", make, turn)
+    return Embedding(np.frombuffer(kept).reshape(-1, 2))
+
+
+def _map_frame(workspace: Workspace, view: View) -> pd.DataFrame:
+    plane = plane_of(workspace, view)
+    if plane is None:
         return pd.DataFrame()
-    return state_map_frame(analysis, layer, _plane(workspace, view, layer, states))
+    analysis = workspace.shown(view).analysis
+    return state_map_frame(analysis, mapped_layer(analysis, view), plane)
+
+
+def outcome(
+    workspace: Workspace, turns: Turns, wanted: Any, set_progress: Progress
+) -> dict[str, Any]:
+    """Map the layer that a view shows by UMAP, in turn; return its name, or why it failed.
+
+    What is wanted is as the browser sent it.
+    """
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        with turns.taken(told_ahead(set_progress, MAP.waiting)):
+            # How far it is, UMAP does not say.
+            set_progress((None, MAP.said))
+            yield
+
+    def work() -> dict[str, str]:
+        asked = read(wanted, Wanted, "wanted")
+        view, _ = ordered(workspace, asked["order"])
+        plane_of(workspace, view, turn())
+        return {"what": asked["what"]}
+
+    return runs.outcome("The map", work)
 
 
 def _similarity_call(measure: Measure) -> Callable[[Workspace, View], Call]:

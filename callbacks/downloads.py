@@ -12,9 +12,9 @@ from dash import Dash
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import compare, concepts, flow
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
-from concept_fragmentation.callbacks.report import report_of
+from concept_fragmentation.callbacks.report import made_report, report_of
 from concept_fragmentation.callbacks.views import known_theme
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.offline import figure_page
@@ -62,11 +62,14 @@ def register(app: Dash, workspace: Workspace) -> None:
     def send_report() -> flask.Response:
         try:
             view = _view(workspace)
-            page = report_of(workspace, view)
+            try:
+                page = made_report(workspace, view)
+            except NotMadeError:
+                page = report_of(workspace, view).encode()
         except ConceptFragmentationError as error:
             return refusal(error)
         name = f"report-{view.analysis_id or ('unsaved' if view.draft else 'demo')}.html"
-        return _attachment(page.encode(), name, "text/html; charset=utf-8")
+        return _attachment(page, name, "text/html; charset=utf-8")
 
 
 def _view(workspace: Workspace) -> View:

@@ -14,12 +14,13 @@ from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.views import (
     Order,
     Source,
+    being_made,
     figure_or_reason,
     order_for,
     ordered,
     placed,
 )
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 
@@ -80,7 +81,10 @@ def register(app: Dash, workspace: Workspace) -> None:
         )
         def draw(order: Order | None, figure_id: str = figure_id, source: Source = source) -> Any:
             view, theme = ordered(workspace, order)
-            return placed(figure_id, lambda: source.draw(workspace, view, theme))
+            try:
+                return placed(figure_id, lambda: source.draw(workspace, view, theme))
+            except NotMadeError as missing:
+                return being_made(figure_id, order, missing)
 
     in_browser(app, "selection", "follow", Input(ids.PARTS, "data"), prevent_initial_call=True)
     for figure_id in _CLICKED:

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias, TypedDict
 
 import pandas as pd
 import plotly.graph_objects as go
-from dash import Input
+from dash import Input, set_props
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis.errors import InvalidDataError, MissingExtraError
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import sentence_of
 from concept_fragmentation.components.parts import empty_state, graph
@@ -73,11 +73,22 @@ class Parts(TypedDict):
 
 
 class Order(TypedDict, total=False):
-    """What the browser tells a figure's callback to draw (see assets/view.js)."""
+    """What the browser tells a figure's callback to draw (see assets/view.js).
+
+    `made` says that what takes long was made for it just now (see assets/runs.js).
+    """
 
     query: str | None
     theme: str | None
     first: bool
+    made: str
+
+
+class Wanted(TypedDict):
+    """What a figure's order needs that takes long, by name."""
+
+    order: Order
+    what: str
 
 
 class Sorting(TypedDict):
@@ -121,6 +132,16 @@ def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[
     if isinstance(drawn, str):
         return empty_state(drawn, FIGURES[figure_id].name)
     return graph(drawn, height=height_of(figure_id, drawn))
+
+
+def being_made(figure_id: str, order: Order | None, missing: NotMadeError) -> Component:
+    """Have made what a figure's order needs; return what stands in its place until then."""
+    said = str(missing)
+    if order and order.get("made"):
+        said = "The store's cache could not keep what was made for this, so it can't be drawn."
+    else:
+        set_props(ids.MAP_WANTED, {"data": {"order": order, "what": missing.what}})
+    return empty_state(said, FIGURES[figure_id].name)
 
 
 def figure_or_reason(draw: Callable[[], Drawing]) -> Drawing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ from concept_fragmentation.analysis import (
     tokens_in_cluster,
     tokens_in_transition,
 )
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import Selection, View
@@ -69,6 +71,15 @@ class Shown:
         return str(self.metadata.get("name") or self.metadata.get("analysis_id") or "Unnamed")
 
 
+class NotMadeError(ConceptFragmentationError):
+    """What takes long has not been made in the background yet; `.what` names it."""
+
+    def __init__(self, what: str) -> None:
+        """Keep the name."""
+        self.what = what
+        super().__init__("This takes a while. It is shown when it is ready.")
+
+
 class Workspace:
     """What the callbacks work with: the store, the demo, and the analyses in use.
 
@@ -82,13 +93,16 @@ class Workspace:
         demo: Mapping[str, Any],
         *,
         max_upload: int = MAX_UPLOAD,
+        patient: bool = True,
     ) -> None:
         """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`.
 
-        `max_upload` is the largest file that the page takes, in bytes.
+        `max_upload` is the largest file that the page takes, in bytes. One that is not `patient`
+        leaves what takes long to a process in the background.
         """
         self.store = store
         self.max_upload = max_upload
+        self.patient = patient
         self.unsaved = UnsavedAnalyses(store.base_dir / "cache" / "unsaved")
         self.demo = demo
         self._demo = Shown(
@@ -113,6 +127,15 @@ class Workspace:
         """
         if flask.has_request_context():
             flask.g.held = {}
+
+    def reopened(self) -> Workspace:
+        """Return a patient one of the same store, with no connection and no lock of this one.
+
+        For a process of its own, which must not share these.
+        """
+        return Workspace(
+            GPT2AnalysisPersistence(self.store.base_dir), self.demo, max_upload=self.max_upload
+        )
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
@@ -212,6 +235,36 @@ class Workspace:
     def computed(self, view: View, what: tuple[Hashable, ...], compute: Callable[[], T]) -> T:
         """Return what `compute` makes of the analysis of a settled view, made once and kept."""
         return self._computed.get((self.shown(view).key, what), compute)
+
+    def made(
+        self,
+        view: View,
+        what: str,
+        make: Callable[[], bytes],
+        turn: AbstractContextManager[object] | None = None,
+    ) -> bytes:
+        """Return what takes long to make of the analysis of a settled view, from the store's cache.
+
+        What is not there yet is made by a patient workspace, within a turn if one is given, and
+        kept for all processes.
+
+        Raises:
+            NotMadeError: it is not there, and this workspace is not patient.
+        """
+        key = f"made {self.shown(view).key} {what}"
+        cache = self.store.cache
+        kept = cache.get(key)
+        if kept is not None:
+            return kept
+        if not self.patient:
+            raise NotMadeError(key)
+        with turn or nullcontext():
+            # Whoever was before may have made just that.
+            kept = cache.get(key)
+            if kept is None:
+                kept = make()
+                cache.set(key, kept)
+        return kept
 
 
 def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:

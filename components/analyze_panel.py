@@ -13,6 +13,7 @@ from concept_fragmentation.components.parts import (
     card,
     field,
     labelled,
+    progress_bar,
     section,
     segmented,
     upload,
@@ -149,10 +150,11 @@ def _settings() -> html.Div:
             html.Div(
                 [
                     html.Span(id=ids.ANALYZE_STAGE, className="cf-hint", role="status"),
-                    dbc.Progress(id=ids.ANALYZE_PROGRESS, value=0, class_name="cf-progress"),
+                    progress_bar(ids.ANALYZE_PROGRESS, "Analyzing", "cf-progress"),
                 ],
                 className="cf-run",
             ),
+            dcc.Store(id=ids.ANALYZE_DONE),
             dcc.Store(id=ids.ANALYZE_OUTCOME),
         ],
         label="Settings of the analysis",

@@ -17,10 +17,8 @@ from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.hints import hints
 from concept_fragmentation.components.library_panel import library_section
 from concept_fragmentation.components.parts import (
-    REPORT_ADDRESS,
     aria,
     card,
-    data,
     downloads,
     figure,
     figure_card,
@@ -29,6 +27,7 @@ from concept_fragmentation.components.parts import (
 )
 from concept_fragmentation.components.persistence_panel import persistence_panel
 from concept_fragmentation.components.python_dialog import python_dialog
+from concept_fragmentation.components.runs import MAP, REPORT, run_panel
 from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, structure
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
@@ -57,6 +56,11 @@ def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
                     ids.UPLOAD_REFUSED,
                     ids.PYTHON_ASKED,
                     ids.LIBRARY,
+                    ids.REPORT_READY,
+                    ids.MAP_WANTED,
+                    ids.MAP_ASKED,
+                    ids.MAP_DONE,
+                    ids.MAP_READY,
                 )
             ),
             *(dcc.Store(id={"type": ids.FIGURE_VIEW, "index": figure_id}) for figure_id in FIGURES),
@@ -78,7 +82,14 @@ def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
                 className="cf-main",
             ),
             python_dialog(),
-            html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
+            html.Div(
+                [
+                    run_panel(REPORT),
+                    run_panel(MAP),
+                    html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
+                ],
+                className="cf-corner",
+            ),
             hints(),
         ],
         className="cf-page",
@@ -122,14 +133,12 @@ def _bar(*, signed_in: bool) -> html.Header:
                 ),
                 html.Div(
                     [
-                        html.A(
+                        html.Button(
                             "Report",
-                            id=ids.REPORT_LINK,
-                            href=REPORT_ADDRESS,
-                            download="report.html",
-                            className="cf-link-button cf-bar-link",
+                            id=ids.REPORT,
+                            type="button",
+                            className="cf-link-button",
                             title="Download all figures and tables of this analysis in one file",
-                            **data(file=REPORT_ADDRESS),
                         ),
                         html.Button(
                             "Copy link",

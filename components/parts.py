@@ -179,6 +179,13 @@ def empty_state(sentence: str, name: str = "") -> html.Div:
     return html.Div([heading, html.P(sentence)], className="cf-empty")
 
 
+def progress_bar(component_id: str, label: str, class_name: str) -> html.Progress:
+    """Return a bar whose `value` says how far something is, in hundredths."""
+    return html.Progress(
+        id=component_id, value="0", max="100", className=class_name, **aria(label=label)
+    )
+
+
 def as_list(children: Children) -> list[Component | str | None]:
     """Return children as a list, whatever they came as."""
     if children is None:

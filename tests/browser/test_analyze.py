@@ -101,4 +101,7 @@ def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_pag
         expect(stage).to_have_text("")
         run(page)
         expect(stage).to_have_text("Waiting: 2 others came before")
+        # Meanwhile everything else is there as ever.
+        page.locator(".cf-view-tab", has_text="Overview").click()
+        expect(page.locator(f"#{ids.SANKEY} .sankey-node").first).to_be_visible()
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)

@@ -180,7 +180,7 @@ def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_print
 ) -> None:
     page = open_page(address(server, tab="concepts", tokens=(1, 8)))
     with page.expect_download() as download:
-        page.get_by_role("link", name="Report").click()
+        page.get_by_role("button", name="Report", exact=True).click()
     assert download.value.suggested_filename == "report-demo.html"
     open_file(alone, Path(download.value.path()))
     places = alone.locator("[data-figure]")

@@ -54,10 +54,8 @@ def test_lines_are_texts_or_words() -> None:
 
 
 def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None:
-    told: list[tuple[float, str]] = []
-    made = analyze.outcome(
-        workspace.unsaved, workspace.turns("analyze"), FORM, told.append, key="1"
-    )
+    told: list[tuple[str | None, str]] = []
+    made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), FORM, told.append)
     assert told[0][1].startswith("1 of 4")
     view = workspace.settle(View(draft=made["draft"]))
     assert not workspace.shown(view).is_saved
@@ -70,9 +68,7 @@ def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None
 
 def test_a_failed_run_says_why_and_keeps_nothing(workspace: Workspace) -> None:
     form = FORM | {"layers": "block_99"}
-    made = analyze.outcome(
-        workspace.unsaved, workspace.turns("analyze"), form, lambda _: None, key="1"
-    )
+    made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), form, lambda _: None)
     assert "block_99" in made["failure"]
     assert not (workspace.store.base_dir / "cache" / "unsaved").exists()
 
@@ -90,20 +86,20 @@ def test_a_file_that_is_no_text_is_refused() -> None:
 
 
 def test_a_run_waits_for_its_turn_and_is_refused_where_too_many_wait(workspace: Workspace) -> None:
-    told: list[tuple[float, str]] = []
+    told: list[tuple[str | None, str]] = []
     folder = workspace.store.base_dir / "cache" / "turns" / "test"
     ahead = ExitStack()
     ahead.enter_context(Turns(folder, at_once=1).taken(lambda _: None))
 
-    def tell(said: tuple[float, str]) -> None:
+    def tell(said: tuple[str | None, str]) -> None:
         told.append(said)
         ahead.close()
 
     one_at_once = Turns(folder, at_once=1, most_waiting=1)
-    assert "draft" in analyze.outcome(workspace.unsaved, one_at_once, FORM, tell, key="1")
-    assert told[0] == (0, "Waiting: 1 other came before")
+    assert "draft" in analyze.outcome(workspace.unsaved, one_at_once, FORM, tell)
+    assert told[0] == ("0", "Waiting: 1 other came before")
     assert told[1][1].startswith("1 of 4")
     with Turns(folder).taken(lambda _: None):
         none = Turns(folder, at_once=1, most_waiting=0)
-        made = analyze.outcome(workspace.unsaved, none, FORM, tell, key="2")
+        made = analyze.outcome(workspace.unsaved, none, FORM, tell)
     assert made["failure"].startswith("Too many others wait")

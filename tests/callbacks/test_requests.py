@@ -350,6 +350,6 @@ def test_a_form_that_no_page_sends_is_refused_in_words(
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "unsaved"
     turns = Turns(folder.with_name("turns"))
-    made = outcome(UnsavedAnalyses(folder), turns, form, lambda _: None, key="1")
+    made = outcome(UnsavedAnalyses(folder), turns, form, lambda _: None)
     assert made.get("failure", "").endswith(".")
     assert not folder.exists()
