@@ -14,6 +14,8 @@ from concept_fragmentation.address import url
 
 # A view asks for a dozen figures at once.
 THREADS: Final = 12
+# Each browser keeps up to six open while its page is; beyond so many, new ones wait.
+CONNECTIONS: Final = 1000
 
 
 def listen(server: flask.Flask, host: str, port: int) -> None:
@@ -43,6 +45,9 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
         host=host,
         port=port,
         threads=THREADS,
+        connection_limit=CONNECTIONS,
+        # select() can't watch as many.
+        asyncore_use_poll=True,
         ident=None,
         # They are for ProxyFix, where the settings name proxies; else nothing reads them.
         clear_untrusted_proxy_headers=False,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def get(port: int, path: str) -> str:
     """Read a page, once a server answers."""
     deadline = time.monotonic() + 60
     while True:
-        with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             try:
                 connection.request("GET", path)
             except ConnectionRefusedError:
@@ -135,7 +135,7 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_sent(
             CONCEPT_FRAGMENTATION_MAX_UPLOAD="1",
         )
     get(port, "/")
-    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.putrequest("POST", "/_dash-update-component")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(20 * 2**20))
@@ -171,6 +171,16 @@ def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_pa
     assert folders(tmp_path / "chosen") == FOLDERS
 
 
+def test_many_browsers_keep_their_connections(start: Callable[..., None], tmp_path: Path) -> None:
+    port = free_port()
+    start(COMMAND, "serve", "--port", str(port), "--dir", tmp_path / "store")
+    get(port, "/")
+    with ExitStack() as kept:
+        for _ in range(40 * 6):
+            kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
+        get(port, "/")
+
+
 def test_what_was_loaded_is_not_searched_for_garbage_again(tmp_path: Path) -> None:
     count = (
         "import gc; from concept_fragmentation.app import create_server; create_server(); "
@@ -201,7 +211,7 @@ def test_beyond_this_machine_it_warns_and_on_it_no_other_name_is_answered(
     port = free_port()
     start(COMMAND, "serve", "--port", str(port))
     get(port, "/")
-    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("GET", "/", headers={"Host": "evil.example"})
         assert connection.getresponse().status == 403
 
