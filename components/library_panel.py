@@ -16,6 +16,7 @@ from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import short_date, title
 
 BLOCK_ROWS: Final = 100
+_HEIGHT: Final = "520px"
 # What of an analysis can be changed in the table.
 EDITABLE: Final = ("name", "tags", "notes")
 
@@ -97,7 +98,14 @@ def library_section() -> html.Section:
                         className="cf-card-head",
                     ),
                     html.Div(
-                        [html.Div(id=ids.LIBRARY_TABLE, className="cf-table-place"), _nothing()],
+                        [
+                            html.Div(
+                                id=ids.LIBRARY_TABLE,
+                                className="cf-table-place",
+                                style={"minHeight": _HEIGHT},
+                            ),
+                            _nothing(),
+                        ],
                         className="cf-library-place",
                     ),
                     html.Div(
@@ -172,7 +180,7 @@ def library_grid() -> dag.AgGrid:
         getRowId="params.data.id",
         dashGridOptions=options,
         columnSize=None,
-        style={"height": "520px", "width": "100%"},
+        style={"height": _HEIGHT, "width": "100%"},
         className="cf-table",
     )
 

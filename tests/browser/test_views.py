@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page, expect
 
+from benchmarks.browser import DRAWN
 from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
@@ -297,3 +298,25 @@ def test_a_script_that_got_into_the_page_would_not_run(
     assert page.evaluate("window.ran") is None
     assert sum("Content Security Policy" in text for text in refused) >= 3
     page.close()
+
+
+# The cumulative layout shift of Web Vitals, of which up to 0.1 is "good".
+_SHIFTS = """
+window.cfShift = 0;
+new PerformanceObserver(list => {
+  for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.cfShift += shift.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("tab", ["overview", "attention", "library"])
+def test_nothing_jumps_while_a_view_is_loaded(
+    server: Any, open_page: Open, tab: Tab, width: int
+) -> None:
+    page = open_page(server.url, width=width, height=900)
+    page.add_init_script(_SHIFTS)
+    page.goto(server.url + View(tab=tab).to_query())
+    page.wait_for_function(DRAWN)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.cfShift") < 0.1
