@@ -160,7 +160,7 @@ def path_lengths(handle: Source, window: Window = None, theme: str = "light") ->
     """How far the tokens travel: Euclidean, scaled and angular lengths; reads hidden states."""
     analysis, chosen = _window(_analysis(handle), window)
     drawn = metrics.path_length_distributions(analysis, chosen, theme)
-    return _need(drawn, metrics.missing_lengths(analysis, chosen))
+    return _need(drawn, lambda: metrics.missing_lengths(analysis, chosen))
 
 
 def transitions(handle: Source, source: int, target: int, theme: str = "light") -> go.Figure:
@@ -206,7 +206,7 @@ def layer_similarity(
     _among("measure", measure, tuple(concepts.MEASURES))
     analysis = _analysis(handle)
     found = concepts.similarity_of(analysis, measure)
-    layers_, matrix = _need(found, concepts.missing_similarity(analysis, measure))
+    layers_, matrix = _need(found, lambda: concepts.missing_similarity(analysis, measure))
     return concepts.layer_similarity(layers_, matrix, measure, theme)
 
 
@@ -227,7 +227,8 @@ def state_map(
     states = analysis.hidden_states.get(layer)
     known = states if layer in analysis.labelled_layers else None
     plane = umap_plane if projection == "umap" else principal_plane
-    mapped = plane(_need(known, concepts.missing_states(analysis, layer)), fitted=~analysis.padding)
+    states = _need(known, lambda: concepts.missing_states(analysis, layer))
+    mapped = plane(states, fitted=~analysis.padding)
     return concepts.state_map(
         analysis,
         analysis.labelled_layers.index(layer),
@@ -359,7 +360,7 @@ def compared_metrics(handle: Source, before: Source, theme: str = "light") -> go
     """The metrics of layers beside those of another analysis, `before`."""
     both = _both(before, handle)
     drawn = comparison.metrics_side_by_side(both.before, both.after, theme)
-    return _need(drawn, comparison.missing_layer_metrics())
+    return _need(drawn, comparison.missing_layer_metrics)
 
 
 def moved_by_layer(handle: Source, before: Source, theme: str = "light") -> go.Figure:
@@ -377,9 +378,11 @@ def _analysis(source: Source) -> Analysis:
     return source.analysis if isinstance(source, AnalysisHandle) else Analysis.from_dict(source)
 
 
-def _need(found: T | None, missing: str) -> T:
+def _need(found: T | None, missing: str | Callable[[], str]) -> T:
+    """Refuse what there is not; the sentence is made where it is needed."""
     if found is None:
-        raise InvalidDataError([missing.rstrip(".")])
+        said = missing if isinstance(missing, str) else missing()
+        raise InvalidDataError([said.rstrip(".")])
     return found
 
 
@@ -416,7 +419,7 @@ def _optional(
     theme: str,
 ) -> go.Figure:
     analysis = _analysis(source)
-    return _need(draw(analysis, theme), missing(analysis))
+    return _need(draw(analysis, theme), lambda: missing(analysis))
 
 
 def _with_weights(source: Source, layer: str | None = None) -> Analysis:
@@ -449,7 +452,7 @@ def _sequences(analysis: Analysis) -> range:
 def _correlated(analysis: Analysis, sequence: int) -> shared.PathAttention:
     _among("sequence", sequence, _sequences(analysis))
     found = shared.path_attention(analysis, sequence)
-    return _need(found, shared.missing_path_attention(analysis))
+    return _need(found, lambda: shared.missing_path_attention(analysis))
 
 
 def _both(before: Source, after: Source) -> Compared:
