@@ -95,7 +95,9 @@ def _column(frame: pd.DataFrame, number: int, name: str) -> dict[str, Any]:
     # As wide as the heading with its filter and sort marks.
     width = 64 + 8 * len(column["headerName"])
     if text:
-        column |= {"cellClass": "cf-cell-token", "flex": 2, "minWidth": max(width, 130)}
+        column |= {"cellClass": "cf-cell-token", "minWidth": max(width, 130)}
+        # The first names the row, however far the others are scrolled.
+        column |= {"pinned": "left", "width": 150} if number == 0 else {"flex": 2}
     else:
         column |= {"type": "rightAligned", "flex": 1, "minWidth": width}
     if pd.api.types.is_float_dtype(values):

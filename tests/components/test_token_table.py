@@ -141,6 +141,10 @@ def test_a_layer_may_have_any_name(frame: pd.DataFrame) -> None:
     assert [column["headerName"] for column in columns] == ["token", "layer.0", "mobility score"]
 
 
+def test_the_token_stays_in_sight_however_far_the_others_are_scrolled(frame: pd.DataFrame) -> None:
+    assert [column.get("pinned") for column in column_definitions(frame)] == ["left", None, None]
+
+
 def test_an_analysis_without_paths_has_an_empty_table() -> None:
     assert column_definitions(pd.DataFrame()) == []
     assert rows(pd.DataFrame(), {"startRow": 0, "endRow": 100}) == {"rowData": [], "rowCount": 0}
