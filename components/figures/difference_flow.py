@@ -38,6 +38,9 @@ _HEIGHT: Final = 500
 _MARGIN: Final = {"l": 18, "r": 34, "t": 84, "b": 14}
 _GAP: Final = 0.018
 _LEAST_LABEL: Final = 10
+# How opaque what was gained or lost is.
+_CHANGED: Final = 0.8
+_CHANGED_LITTLE: Final = 0.22
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +242,8 @@ def _links(
         name: [] for name in ("source", "target", "value", "color", "customdata")
     }
     lost, gained, kept = change_colours(theme)
+    # Plotly draws whatever is narrower as wide as a pixel: many such would hide the wide ones.
+    pixel = len(paths.tokens) / _HEIGHT
     names = [plotly_name(layer) for layer in difference.layers]
     columns = (difference.step, difference.source, difference.target)
     ends = zip(*(column[drawn].tolist() for column in columns), strict=True)
@@ -249,10 +254,11 @@ def _links(
             f"{names[step + 1]}<br>{old:,} tokens before, {new:,} after ({new - old:+,})"
         )
         layer = _layer_of(after, difference, step)
+        change = _CHANGED if abs(new - old) >= pixel else _CHANGED_LITTLE
         for value, colour, opacity in (
             (min(old, new), kept, 0.35),
-            (new - old, gained, 0.8),
-            (old - new, lost, 0.8),
+            (new - old, gained, change),
+            (old - new, lost, change),
         ):
             if value > 0:
                 links["source"].append(place[step, source])

@@ -147,6 +147,21 @@ def test_what_is_gained_lost_and_kept_has_a_colour_each_and_its_width(theme: str
     assert list(figure.data[0].node.color[:2]) == colours
 
 
+def test_what_a_few_of_very_many_tokens_changed_hides_nothing_else() -> None:
+    before = [[0, 0]] * 2000 + [[1, 1]] * 2000
+    # One token and three hundred go another way than before.
+    after = [[0, 1], *before[1:1700], *[[0, 2]] * 300, *before[2000:]]
+    _, second, _, paths = pair(before, after)
+    link = difference_sankey(second, paths, flow_difference(paths, 0, 1)).data[0].link
+    lost, gained, _ = change_colours()
+    opacity = {
+        value: int(colour[7:], 16)
+        for value, colour in zip(link.value, link.color, strict=True)
+        if colour[:7] in {lost, gained}
+    }
+    assert opacity[300] > 2 * opacity[1]
+
+
 def test_equal_flows_have_no_difference_and_one_layer_has_no_flow() -> None:
     _, after, _, paths = pair(BEFORE, BEFORE)
     figure = difference_sankey(after, paths, flow_difference(paths, 0, 1))
