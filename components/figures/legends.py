@@ -11,7 +11,7 @@ from concept_fragmentation.components.palette import ink
 # The height of a line, in pixels.
 LEGEND_LINE: Final = 16
 
-_CHARACTERS: Final = 46
+_CHARACTERS: Final = 48
 # Below the names and the title of an axis, in pixels.
 _BELOW_AXIS: Final = 44
 

@@ -48,7 +48,8 @@ def compared_tokens(
     if not rows:
         return empty_figure("None of these tokens has a cluster in this window.", theme)
     names = [plotly_name(name) for name in window.layers]
-    shift = 0.5 / MOST_COMPARED
+    # Between the lines of a box, which is two thirds of a row high.
+    shift = 0.5 / len(chosen)
     traces, shapes = [], []
     for i in range(len(window.layers)):
         for cluster, row in rows.items():

@@ -100,8 +100,8 @@ def test_a_legend_has_as_many_names_in_a_line_as_a_narrow_page_holds() -> None:
     lines = legend_lines([(f"“·token{i}” at {i}", "#123456") for i in range(8)])
     plain = [re.sub("<.*?>", "", line) for line in lines]
     assert "   ".join(plain).split("   ") == [f"■ “·token{i}” at {i}" for i in range(8)]
-    assert max(map(len, plain)) <= 46
-    assert len(plain[0]) + 3 + len(plain[1].split("   ")[0]) > 46
+    assert max(map(len, plain)) <= 48
+    assert len(plain[0]) + 3 + len(plain[1].split("   ")[0]) > 48
     assert legend_lines([]) == []
 
 
