@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from concept_fragmentation.analysis import Analysis, analysis_from_labels
-from concept_fragmentation.callbacks.navigation import (
+from concept_fragmentation.callbacks.gestures import (
     Controls,
     apply_gesture,
     with_layer_of_cluster,
