@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import shutil
 import sqlite3
 import threading
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 MAX_ENTRY_BYTES: Final = 8 * 2**20
 _MAX_MEMORY_BYTES: Final = 256 * 2**20
 _MAX_DISK_BYTES: Final = 2**30
+# In which diskcache keeps large values.
+_DISKCACHE_FOLDER: Final = re.compile("[0-9a-f]{2}")
 
 Answer = TypeVar("Answer")
 
@@ -251,5 +254,14 @@ class DiskCache:
                 # Its lock would keep everyone else waiting.
                 with contextlib.suppress(sqlite3.Error):
                     opened.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._drop()
             return default
+
+    def _drop(self) -> None:
+        """Remove what is diskcache's, and nothing else that lies in the folder."""
+        for path in self._folder.glob("*"):
+            if path.name.startswith("cache.db"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            elif _DISKCACHE_FOLDER.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 Store = GPT2AnalysisPersistence
 Analysis = dict[str, Any]
@@ -110,6 +111,22 @@ def test_cleanup_removes_only_what_is_older_and_counts_it(
     assert store.cleanup_cache(max_age_hours=24) == 0
     assert store.cache.get_stats()["size"] == 2
     assert store.cleanup_cache(0) == 2
+
+
+def test_what_lies_beside_a_corrupt_cache_stays(store: Store, analysis: Analysis) -> None:
+    store.save_analysis_results(analysis | {"large": "x" * 100_000}, "gpt2", "", "mine")
+    store.load_analysis_results("mine")
+    folder = store.base_dir / "cache"
+    assert [path for path in folder.iterdir() if path.is_dir()]
+    unsaved = UnsavedAnalyses(folder / "unsaved")
+    kept = unsaved.keep(analysis, "gpt2", "", {}, "theirs")
+    store.close()
+    (folder / "cache.db").write_bytes(b"x" * 5000)
+    store.load_analysis_results("mine")
+    store.close()
+    assert unsaved.load(kept)["metadata"]["name"] == "theirs"
+    store.load_analysis_results("mine")
+    assert store.cache.get_stats()["size"] == 1
 
 
 def test_a_corrupt_cache_is_dropped_with_a_warning(
