@@ -5,10 +5,14 @@
   "use strict";
 
   let gestures = 0;
+  let pending = [];
 
+  // All that the server has not answered yet: Dash drops an answer when the next question is asked
+  // before it is there, and nothing that a person did may be lost with it.
   function gesture(kind, value) {
     gestures += 1;
-    return { kind: kind, value: value, n: `${kind}-${gestures}` };
+    pending = [...pending, { kind: kind, value: value, n: gestures }];
+    return pending;
   }
 
   function clicked() {
@@ -28,7 +32,10 @@
   window.dash_clientside.gestures = {
     // For what is no component, such as a point of a figure or a token in a list.
     tell: function (kind, value) {
-      window.dash_clientside.set_props("gesture", { data: gesture(kind, value) });
+      window.dash_clientside.set_props("gestures", { data: gesture(kind, value) });
+    },
+    done: function (last) {
+      pending = pending.filter((one) => one.n > last);
     },
     quick_window: choose("window"),
     open_tab: choose("tab"),

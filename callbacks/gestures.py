@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.components.controls import ALL_HEADS
@@ -67,14 +67,22 @@ class Controls:
         return view
 
 
-def apply_gesture(view: View, gesture: Mapping[str, Any], analysis: Analysis) -> View:
+class Gesture(TypedDict):
+    """A click as assets/gestures.js tells it: on what, and its number since the page loaded."""
+
+    kind: str
+    value: Any
+    n: int
+
+
+def apply_gesture(view: View, gesture: Gesture, analysis: Analysis) -> View:
     """Return the view after a click; one that says nothing readable changes nothing.
 
     "select": on a cluster or band; "path", "token", "layer": on one of these, a layer by its name;
     "span": on a window, given by its ends; "head": on a head of a layer; "window": on a quick
     choice; "tab"; "clear".
     """
-    kind, value = gesture.get("kind"), gesture.get("value")
+    kind, value = gesture["kind"], gesture["value"]
     pair = _pair(value)
     path = parse_path(str(value))
     quick = quick_windows(len(analysis.labelled_layers)).get(str(value))
@@ -91,7 +99,7 @@ def apply_gesture(view: View, gesture: Mapping[str, Any], analysis: Analysis) ->
         "tab": lambda: replace(view, tab=parse_tab(value)),
         "clear": lambda: replace(view, tokens=(), paths=(), selection=None, layer=None),
     }
-    change = changes.get(str(kind))
+    change = changes.get(kind)
     return change() if change else view
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
 
@@ -15,6 +15,7 @@ from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.concepts import mapped_layer
 from concept_fragmentation.callbacks.gestures import (
     Controls,
+    Gesture,
     apply_gesture,
     with_layer_of_cluster,
 )
@@ -40,6 +41,9 @@ from concept_fragmentation.components.view import (
     parse_selection,
 )
 
+# A page that works has one or two.
+_MOST_PENDING: Final = 100
+
 
 def register(app: Dash, workspace: Workspace) -> None:
     """Keep the address, the view and the controls in step."""
@@ -50,6 +54,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             "view": Output(ids.VIEW, "data"),
             "analysis": Output(ids.ANALYSIS_VIEW, "data"),
             "parts": Output(ids.PARTS, "data"),
+            "done": Output(ids.GESTURES_DONE, "data"),
             "window_value": Output(ids.LAYER_WINDOW, "value"),
             "window_max": Output(ids.LAYER_WINDOW, "max"),
             "window_marks": Output(ids.LAYER_WINDOW, "marks"),
@@ -80,7 +85,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         inputs={
             "search": Input(ids.LOCATION, "search"),
             "destination": Input(ids.DESTINATION, "data"),
-            "gesture": Input(ids.GESTURE, "data"),
+            "gestures": Input(ids.GESTURES, "data"),
             "cluster": Input(ids.CLUSTER_CHOICE, "value"),
             "concept": Input(ids.CONCEPT_CHOICE, "value"),
             "other": Input(ids.OTHER, "value"),
@@ -99,22 +104,26 @@ def register(app: Dash, workspace: Workspace) -> None:
                 "projection": Input(ids.MAP_PROJECTION, "value"),
             },
         },
-        state={"query": State(ids.VIEW, "data")},
+        state={"query": State(ids.VIEW, "data"), "done": State(ids.GESTURES_DONE, "data")},
     )
     def navigate(
         *,
         search: str | None,
         destination: Destination | None,
-        gesture: Mapping[str, Any] | None,
+        gestures: Sequence[Gesture] | None,
         cluster: str | None,
         concept: str | None,
         other: str | None,
         other_version: int | None,
         controls: Controls,
         query: str | None,
+        done: int | None,
     ) -> dict[str, Any]:
         workspace.hold()
         said = controls
+        # Whether it triggered this or not: the answer to an earlier question may have been dropped.
+        pending = [one for one in gestures or () if one["n"] > (done or 0)][-_MOST_PENDING:]
+        last = {"done": pending[-1]["n"] if pending else no_update}
         triggered = set(ctx.triggered_prop_ids.values())
         if ids.LOCATION in triggered or query is None:
             try:
@@ -125,16 +134,16 @@ def register(app: Dash, workspace: Workspace) -> None:
             # Never written back: a new entry in the history would cut off "forward".
             old = None if query is None else View.from_query(query)
             state = page_state(workspace, view, old, said, cluster=cluster, concept=concept)
-            return state | {"search": no_update}
+            return state | last | {"search": no_update}
         old = View.from_query(query)
         if ids.DESTINATION in triggered and destination:
             view = View.from_query(destination["query"])
         else:
             analysis = workspace.shown(old).analysis
             view = said.apply(old, matrix_choice(analysis, old), _mapped(analysis, old))
-            if ids.GESTURE in triggered and gesture:
+            for gesture in pending:
                 view = apply_gesture(view, gesture, analysis)
-            elif {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
+            if {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
                 node = cluster if ids.CLUSTER_CHOICE in triggered else concept
                 view = replace(view, selection=parse_selection((node or "").split(".")))
             elif ids.OTHER in triggered and other is not None and other != view.other:
@@ -143,7 +152,8 @@ def register(app: Dash, workspace: Workspace) -> None:
                 view = replace(view, other_version=other_version)
             view = with_layer_of_cluster(workspace.settle(view), old, analysis)
         settled = workspace.settle(view)
-        return page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
+        state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
+        return state | last
 
     @app.callback(
         Output(ids.FIND_TOKENS, "options", allow_duplicate=True),
@@ -169,11 +179,12 @@ def register(app: Dash, workspace: Workspace) -> None:
             app,
             "gestures",
             name,
-            Output(ids.GESTURE, "data", allow_duplicate=True),
+            Output(ids.GESTURES, "data", allow_duplicate=True),
             source,
             prevent_initial_call=True,
         )
 
+    in_browser(app, "gestures", "done", Input(ids.GESTURES_DONE, "data"), prevent_initial_call=True)
     figure_views = {"type": ids.FIGURE_VIEW, "index": ALL}
     in_browser(
         app,

@@ -29,7 +29,8 @@ MESSAGES: Final = "messages"
 
 # What a person did (a click in a figure, on a path, on a quick choice), and where a callback
 # of the persistence section wants to go.
-GESTURE: Final = "gesture"
+GESTURES_DONE: Final = "gestures-done"
+GESTURES: Final = "gestures"
 DESTINATION: Final = "destination"
 UPLOAD_REFUSED: Final = "upload-refused"  # the name of a file that is too large
 

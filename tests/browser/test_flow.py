@@ -489,3 +489,20 @@ def test_a_token_is_highlighted_from_any_list_and_in_all(
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"[?&]t=\d+\.\d+(&|$)"))
     expect(highlighted).to_have_count(2)
+
+
+def test_nothing_is_lost_of_what_is_clicked_faster_than_the_server_answers(
+    server: Any, awkward: str, open_page: Open
+) -> None:
+    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
+    page.evaluate(
+        """() => {
+        for (const chip of [...document.querySelectorAll(".cf-token")].slice(0, 3)) chip.click();
+        const tabs = [...document.querySelectorAll(".cf-view-tab")];
+        tabs.find(tab => tab.innerText === "Concepts").click();
+    }"""
+    )
+    page.wait_for_url(re.compile(r"tab=concepts.*[?&]t=\d+\.\d+\.\d+(&|$)"))
+    # What was done once is not done again with the next.
+    page.get_by_role("button", name="Attention", exact=True).click()
+    page.wait_for_url(re.compile(r"tab=attention.*[?&]t=\d+\.\d+\.\d+(&|$)"))

@@ -10,6 +10,7 @@ import pytest
 from concept_fragmentation.analysis import Analysis, analysis_from_labels
 from concept_fragmentation.callbacks.gestures import (
     Controls,
+    Gesture,
     apply_gesture,
     with_layer_of_cluster,
 )
@@ -30,7 +31,7 @@ def made() -> Analysis:
 
 
 def clicked(view: View, kind: str, value: Any, analysis: Analysis) -> View:
-    return apply_gesture(view, {"kind": kind, "value": value}, analysis)
+    return apply_gesture(view, Gesture(kind=kind, value=value, n=1), analysis)
 
 
 def test_a_layer_is_selected_by_its_name_and_no_more_by_a_second_click(made: Analysis) -> None:

@@ -142,16 +142,22 @@ NEARLY: dict[str, st.SearchStrategy[Any]] = {
     f"{ids.VIEW}.data": queries,
     f"{ids.ANALYSIS_VIEW}.data": queries,
     f"{ids.DESTINATION}.data": st.fixed_dictionaries({"query": queries, "key": texts}),
-    f"{ids.PARTS}.data": st.fixed_dictionaries({"tab": st.just("compare"), "queries": st.just({})}),
+    f"{ids.PARTS}.data": st.fixed_dictionaries(
+        {"tab": st.just("compare"), "queries": st.just({}), "layer": st.none() | texts}
+    ),
     f"{ids.LIBRARY_DELETED}.data": st.lists(texts, max_size=3),
     f"{ids.ANALYZE_OUTCOME}.data": st.fixed_dictionaries({"draft": texts}),
-    f"{ids.GESTURE}.data": st.fixed_dictionaries(
-        {
-            "kind": st.sampled_from(
-                ["select", "path", "token", "span", "head", "window", "tab", "clear"]
-            ),
-            "value": st.lists(st.one_of(numbers, texts), max_size=4) | garbage,
-        }
+    f"{ids.GESTURES}.data": st.lists(
+        st.fixed_dictionaries(
+            {
+                "kind": st.sampled_from(
+                    ["select", "path", "token", "layer", "span", "head", "window", "tab", "clear"]
+                ),
+                "value": st.lists(st.one_of(numbers, texts), max_size=4) | garbage,
+                "n": st.integers(-1, 9),
+            }
+        ),
+        max_size=3,
     ),
     f"{ids.LAYER_WINDOW}.value": st.lists(integers, min_size=2, max_size=2),
     f"{ids.FIND_TOKENS}.value": st.lists(st.integers(-3, 9), max_size=3),
