@@ -18,6 +18,7 @@ from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.persistence import NotFoundError
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
+from concept_fragmentation.persistence.trash import RETENTION
 
 ANALYSES_OFFERED: Final = 50
 DEMO_VALUE: Final = DEMO_KEY[0]
@@ -285,11 +286,12 @@ def deletion_question(
     _, versions = _stored(workspace, chosen)
     name = title(str(versions[0]["name"]))
     count = plural(len(versions), "version")
+    kept = f"It stays in the trash for {RETENTION.days} days."
     if version is None or len(versions) == 1:
-        return f"Delete '{name}' with its {count} and its saved views? This can't be undone.", None
+        return f"Delete '{name}' with its {count} and its saved views? {kept}", None
     return (
         f"Delete version {version} of '{name}', or the whole analysis with its {count} and its "
-        "saved views? This can't be undone.",
+        f"saved views? {kept}",
         version,
     )
 

@@ -51,7 +51,7 @@ from concept_fragmentation.components.view import View
 
 ONE_LAYER: Final = "Transitions need two layers with cluster labels; this analysis has fewer."
 TOO_FEW_TOKENS: Final = (
-    f"Find two to {MOST_COMPARED} tokens above, and their paths are drawn beside each other."
+    f"Find 2 to {MOST_COMPARED} tokens above, and their paths are drawn beside each other."
 )
 
 

@@ -648,7 +648,7 @@ class AnalysisFiles:
         near = self._catalog.newest_ids(_NEAR_NAMES)
         return AnalysisNotFoundError(
             not_found_sentence("Analysis", analysis_id, near)
-            + " list_analyses() shows what is stored."
+            + " The Library and list_analyses() show what is stored."
         )
 
 

@@ -292,7 +292,7 @@ def test_deleting_asks_first(server: Any, open_page: Open) -> None:
     expect(bar(page)).to_contain_text("to be deleted")
     page.get_by_role("button", name="Delete…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("This can't be undone.")
+    expect(dialog).to_contain_text("It stays in the trash for 30 days.")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert any(a["analysis_id"] == analysis_id for a in server.store.list_analyses())
