@@ -131,7 +131,9 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
         options = version_options(workspace, chosen)
         stays = chosen == DEMO_VALUE
         another = ids.LOAD_ANALYSIS in ctx.triggered_prop_ids.values()
-        kept = not another and any(option["value"] == version for option in options)
+        # A version that is chosen while this is on its way stays chosen.
+        known = version is None or any(option["value"] == version for option in options)
+        kept = known and not another
         hint = "The demo ships with the dashboard and stays." if stays else ""
         return options, no_update if kept else None, stays, hint
 
