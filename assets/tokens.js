@@ -15,21 +15,20 @@
     const place = document.createElement("small");
     place.textContent = ` ${position}`;
     chip.append(text, place);
+    mark(chip);
     return chip;
   }
 
-  // Which tokens are highlighted, in lists and in the table.
-  function mark(lists) {
-    for (const list of lists) {
-      for (const chip of list.children) {
-        const chosen = window.cfSelection.tokens.has(Number(chip.dataset.token));
-        chip.setAttribute("aria-pressed", String(chosen));
-      }
-    }
+  function highlighted(token) {
+    return window.cfSelection.tokens.has(Number(token));
+  }
+
+  function mark(chip) {
+    chip.setAttribute("aria-pressed", String(highlighted(chip.dataset.token)));
   }
 
   document.addEventListener("cf-selection", () => {
-    mark(document.querySelectorAll("[data-tokens]"));
+    document.querySelectorAll("[data-tokens] > .cf-token").forEach(mark);
     const table = document.getElementById("token-paths-grid");
     if (table && table.querySelector(".ag-row")) {
       window.dash_ag_grid.getApi(table.id).redrawRows();
@@ -44,8 +43,7 @@
 
   document.addEventListener("click", (event) => {
     // Who marks text to copy it has not clicked.
-    if (String(window.getSelection())) return;
-    if (event.target.closest(".cf-token, #token-paths-grid .ag-row")) toggle(event.target);
+    if (!String(window.getSelection())) toggle(event.target);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -81,7 +79,6 @@
   function writeAll(holder) {
     for (const list of holder.querySelectorAll("[data-tokens]")) {
       write(list, list.dataset.tokens, chip);
-      mark([list]);
     }
     for (const list of holder.querySelectorAll("[data-steps]")) {
       write(list, list.dataset.steps, step);
@@ -90,7 +87,7 @@
 
   window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   window.dashAgGridFunctions.cfHighlighted = (row) =>
-    Boolean(row) && window.cfSelection.tokens.has(Number(row.token));
+    Boolean(row) && highlighted(row.token);
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.tokens = {
