@@ -17,7 +17,7 @@ from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
 from concept_fragmentation.callbacks import runs
 from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.library import ChoiceMissingError, destination
-from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.messages import say, say_failed
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
 from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -168,7 +168,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         if outcome is None:
             raise PreventUpdate
         if "draft" not in outcome:
-            runs.tell(outcome.get("failure", ""))
+            say_failed(outcome.get("failure", ""))
             return no_update
         view = workspace.settle(View(draft=outcome["draft"]))
         say(f"Analyzed '{title(workspace.shown(view).name)}'. Save it to keep it.")

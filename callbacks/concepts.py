@@ -21,6 +21,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.callbacks import runs
 from concept_fragmentation.callbacks.browser import in_browser, write_tokens
 from concept_fragmentation.callbacks.checks import read
+from concept_fragmentation.callbacks.messages import say_failed
 from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
 from concept_fragmentation.callbacks.views import Drawing, Order, Source, Wanted, order_for, ordered
@@ -111,7 +112,7 @@ def _register_map(app: Dash, workspace: Workspace) -> None:
     @app.callback(Input(ids.MAP_READY, "data"), prevent_initial_call=True)
     def tell(ready: Outcome | None) -> None:
         if ready is not None and "failure" in ready:
-            runs.tell(ready["failure"])
+            say_failed(ready["failure"])
             set_props(ids.MAP_PROJECTION, {"value": "pca"})
 
 

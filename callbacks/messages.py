@@ -14,6 +14,11 @@ def say(sentence: str) -> None:
     set_props(ids.MESSAGES, {"children": [success(sentence)]})
 
 
+def say_failed(sentence: str) -> None:
+    """Show why something was not done."""
+    set_props(ids.MESSAGES, {"children": [failure(sentence)]})
+
+
 def tell_failure(error: Exception) -> None:
     """Show why something was not done; every output of the failed callback stays as it is.
 
@@ -22,4 +27,4 @@ def tell_failure(error: Exception) -> None:
     """
     if not isinstance(error, ConceptFragmentationError):
         raise error
-    set_props(ids.MESSAGES, {"children": [failure(str(error))]})
+    say_failed(str(error))

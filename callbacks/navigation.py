@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final, get_args
 
-from dash import ALL, Dash, Input, Output, State, ctx, no_update, set_props
+from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
@@ -20,6 +20,7 @@ from concept_fragmentation.callbacks.gestures import (
     with_layer_of_cluster,
 )
 from concept_fragmentation.callbacks.library import Destination
+from concept_fragmentation.callbacks.messages import say_failed
 from concept_fragmentation.callbacks.views import Parts
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -34,7 +35,6 @@ from concept_fragmentation.components.controls import (
     window_text,
 )
 from concept_fragmentation.components.figures.weights import num_heads, weight_layers
-from concept_fragmentation.components.messages import failure
 from concept_fragmentation.components.view import (
     Part,
     View,
@@ -129,7 +129,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             try:
                 view = workspace.settle(View.from_query(search))
             except ConceptFragmentationError as error:
-                set_props(ids.MESSAGES, {"children": [failure(f"{error} The demo is shown.")]})
+                say_failed(f"{error} The demo is shown.")
                 view = workspace.settle(View())
             # Never written back: a new entry in the history would cut off "forward".
             old = None if query is None else View.from_query(query)
@@ -137,7 +137,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             return state | last | {"search": no_update}
         old = View.from_query(query)
         if ids.DESTINATION in triggered and destination:
-            view = View.from_query(destination["query"])
+            settled = workspace.settle(View.from_query(destination["query"]))
         else:
             analysis = workspace.shown(old).analysis
             view = said.apply(old, matrix_choice(analysis, old), _mapped(analysis, old))
@@ -150,8 +150,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 view = replace(view, other=other, other_version=None)
             elif ids.OTHER_VERSION in triggered:
                 view = replace(view, other_version=other_version)
-            view = with_layer_of_cluster(workspace.settle(view), old, analysis)
-        settled = workspace.settle(view)
+            settled = with_layer_of_cluster(workspace.settle(view), old, analysis)
         state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
         return state | last
 

@@ -1,4 +1,4 @@
-"""What comes of work in a process of its own, and how the page says that it failed."""
+"""What comes of work in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 from uuid import uuid4
 
-from dash import Dash, Input, State, set_props
+from dash import Dash, Input, State
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.browser import in_browser
-from concept_fragmentation.components import ids
-from concept_fragmentation.components.messages import failure
 from concept_fragmentation.components.runs import Progress
 from concept_fragmentation.components.words import plural
 
@@ -64,8 +62,3 @@ def outcome(subject: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, An
 def told_ahead(set_progress: Progress, said: str = "Waiting") -> Callable[[int], None]:
     """Return what tells the page how many others came before, until it is this run's turn."""
     return lambda ahead: set_progress(("0", f"{said}: {plural(ahead, 'other')} came before"))
-
-
-def tell(failed: str) -> None:
-    """Show why work did not end well."""
-    set_props(ids.MESSAGES, {"children": [failure(failed)]})
