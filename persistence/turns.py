@@ -60,21 +60,15 @@ class Turns:
                 time.sleep(LOOK_SECONDS)
             yield
         finally:
+            # While it is held: once it is free, somebody else may draw the same number.
+            _remove(ticket)
             lock.release()
-            # Where a file that somebody looks at can't be deleted, the next to draw does it.
-            with contextlib.suppress(OSError):
-                ticket.unlink()
 
     def _draw(self) -> tuple[Path, FileLock]:
         self._folder.mkdir(parents=True, exist_ok=True)
         # One at a time: else two could draw the same number, or delete each other's.
         with FileLock(self._folder / _GATE):
-            held = []
-            for ticket in self._tickets():
-                if _is_held(ticket):
-                    held.append(ticket)
-                else:
-                    ticket.unlink(missing_ok=True)
+            held = [ticket for ticket in self._tickets() if _is_held(ticket)]
             if len(held) >= self._most:
                 raise BusyError("Too many others wait for the server already; try again later.")
             number = int(held[-1].stem) + 1 if held else 1
@@ -89,8 +83,22 @@ class Turns:
 
 
 def _is_held(ticket: Path) -> bool:
+    """Whether a process holds the ticket; where none does, it is removed.
+
+    Who looks just after the ticket was given back makes its file again, so must remove it. No
+    number up to the one that the looking process holds is drawn meanwhile: what is removed is
+    nobody's.
+    """
+    lock = FileLock(ticket)
     try:
-        FileLock(ticket).acquire(timeout=0).lock.release()
+        with lock.acquire(timeout=0):
+            _remove(ticket)
     except Timeout:
         return True
     return False
+
+
+def _remove(ticket: Path) -> None:
+    # Where a file in use can't be deleted (Windows), the lock does it when it is released.
+    with contextlib.suppress(OSError):
+        ticket.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from concept_fragmentation.persistence import StorageError
+from concept_fragmentation.persistence import turns as turns_module
 from concept_fragmentation.persistence.turns import BusyError, Turns
 
 pytestmark = pytest.mark.slow
@@ -146,6 +147,29 @@ print(most)
     ]
     assert max(int(worker.communicate()[0]) for worker in workers) <= 2
     assert list((tmp_path / "turns").glob("*.ticket")) == []
+
+
+def test_looking_at_a_ticket_that_is_just_given_back_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns(tmp_path, at_once=1, most_waiting=1)
+    first = contextlib.ExitStack()
+    first.enter_context(turns.taken(lambda _: None))
+    is_held = turns_module._is_held
+    looks = []
+
+    def look_too_late(ticket: Path) -> bool:
+        looks.append(ticket)
+        # The first look is for the number to draw; the second finds out who is ahead.
+        if len(looks) == 2:
+            first.close()
+        return is_held(ticket)
+
+    monkeypatch.setattr(turns_module, "_is_held", look_too_late)
+    with turns.taken(lambda _: None):
+        pass
+    assert len(looks) == 2
+    assert list(tmp_path.glob("*.ticket")) == []
 
 
 def test_a_turn_ends_when_its_work_fails(tmp_path: Path) -> None:
