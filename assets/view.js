@@ -1,4 +1,4 @@
-// What of the page is shown: the sections of the tab, and what each of their figures must draw.
+// What of the page is shown: the sections of the tab.
 
 (function () {
   "use strict";
@@ -18,21 +18,6 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.view = {
-    // Tells every figure that is shown what to draw, unless it has drawn just that.
-    dispatch: function (parts, theme, structure, ids, drawn) {
-      const unchanged = window.dash_clientside.no_update;
-      if (!parts || !theme) return ids.map(() => unchanged);
-      const shown = new Set(structure.tabs[parts.tab]);
-      return ids.map((id, i) => {
-        const place = structure.figures[id.index];
-        if (!shown.has(place.section)) return unchanged;
-        const query = parts.queries[place.part];
-        const old = drawn[i];
-        if (old && old.query === query && old.theme === theme) return unchanged;
-        return { query: query, theme: theme, first: !old };
-      });
-    },
-
     show: function (parts, structure, sections, tabs) {
       const unchanged = window.dash_clientside.no_update;
       if (!parts) return [sections.map(() => unchanged), tabs.map(() => unchanged)];

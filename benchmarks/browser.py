@@ -48,7 +48,7 @@ new PerformanceObserver(list => {
 """
 # Every figure of the shown sections has been drawn, or says why there is none.
 DRAWN = """() => document.querySelector(".cf-view-tab[aria-current=page]")
-    && !document.querySelector("[data-dash-is-loading=true]")
+    && !document.querySelector("[data-dash-is-loading=true], .cf-computed[aria-busy=true]")
     && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
         figure => figure.querySelector(".main-svg, .cf-empty"))"""
 

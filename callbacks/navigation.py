@@ -184,17 +184,13 @@ def register(app: Dash, workspace: Workspace) -> None:
         )
 
     in_browser(app, "gestures", "done", Input(ids.GESTURES_DONE, "data"), prevent_initial_call=True)
-    figure_views = {"type": ids.FIGURE_VIEW, "index": ALL}
     in_browser(
         app,
-        "view",
+        "orders",
         "dispatch",
-        Output(figure_views, "data"),
         Input(ids.PARTS, "data"),
         Input(ids.THEME, "data"),
         State(ids.STRUCTURE, "data"),
-        State(figure_views, "id"),
-        State(figure_views, "data"),
     )
     in_browser(
         app,

@@ -73,7 +73,7 @@ class Parts(TypedDict):
 
 
 class Order(TypedDict, total=False):
-    """What the browser tells a figure's callback to draw (see assets/view.js).
+    """What the browser tells a figure's callback to draw (see assets/orders.js).
 
     `made` says that what takes long was made for it just now (see assets/runs.js).
     """

@@ -138,7 +138,7 @@ def height_of(figure_id: str, drawn: go.Figure) -> int:
 
 
 def structure() -> dict[str, Any]:
-    """Return the same for the browser, which decides what has to be drawn (assets/view.js)."""
+    """Return the same for the browser, which decides what has to be drawn (assets/orders.js)."""
     return {
         "tabs": {tab: list(sections) for tab, sections in SECTIONS.items()},
         "figures": {

@@ -174,7 +174,8 @@ def check_in_every_look(page: Page, *, harmless: bool) -> None:
 def settled(page: Page) -> None:
     """Wait until every figure of the view is drawn, and tables have their rows."""
     page.wait_for_function(
-        """() => !document.querySelector("[data-dash-is-loading=true]")
+        """() => !document.querySelector(
+              "[data-dash-is-loading=true], .cf-computed[aria-busy=true]")
           && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-figure")].every(
               (figure) => figure.querySelector(".main-svg, .cf-empty"))
           && [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-table-place")].every(
