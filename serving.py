@@ -8,6 +8,13 @@ from typing import Final
 
 import click
 import flask
+
+# The analysis loads these when it first needs them, so that a command starts at once; a server has
+# them before anyone asks.
+import scipy.linalg
+import scipy.sparse.csgraph
+import scipy.special
+import scipy.stats  # noqa: F401
 import waitress
 
 from concept_fragmentation.address import url

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
+import scipy
 
 from concept_fragmentation.analysis.counting import (
     Floats,
@@ -204,7 +204,7 @@ def _expected_information(sizes_a: IntArray, sizes_b: IntArray, total: int) -> f
 @lru_cache(maxsize=1)
 def _log_factorials(largest: int) -> Floats:
     """float64 (largest + 1,): ln n! of all n. The layers of an analysis have as many tokens."""
-    found: Floats = gammaln(np.arange(largest + 1) + 1.0)
+    found: Floats = scipy.special.gammaln(np.arange(largest + 1) + 1.0)
     return found
 
 

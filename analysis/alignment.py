@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+import scipy
 
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray, compact, count_pairs
 
@@ -88,13 +87,13 @@ def best_assignment(
     # SciPy matches every row. A column of its own for each row, worth nothing, lets a row stay
     # alone; one is added to every weight because a sparse zero is no edge.
     alone = np.arange(num_before)
-    graph = csr_array(
+    graph = scipy.sparse.csr_array(
         (
             np.concatenate([shared + 1, np.ones(num_before)]),
             (np.concatenate([rows, alone]), np.concatenate([columns, num_after + alone])),
         ),
         shape=(num_before, num_after + num_before),
     )
-    matched, partner = min_weight_full_bipartite_matching(graph, maximize=True)
+    matched, partner = scipy.sparse.csgraph.min_weight_full_bipartite_matching(graph, maximize=True)
     real = partner < num_after
     return matched[real].astype(np.int64), partner[real].astype(np.int64)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import csr_array
+import scipy
 
 from concept_fragmentation.analysis.centred import check_states
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact, count_pairs
@@ -187,7 +187,7 @@ def _distances_to_clusters(
         itself = place[chunk]
         distances[np.flatnonzero(itself >= 0), itself[itself >= 0]] = 0
         np.sqrt(np.maximum(distances, 0, out=distances), out=distances)
-        member = csr_array(
+        member = scipy.sparse.csr_array(
             (np.ones(len(chunk), dtype=np.float32), (codes[chunk], np.arange(len(chunk)))),
             shape=(clusters, len(chunk)),
         )

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
+import scipy
 
 from concept_fragmentation.analysis.centred import (
     States,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+import scipy
 
 from concept_fragmentation.analysis.attention import mean_of_heads
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
@@ -224,7 +224,7 @@ def _correlations(
 
 def _ranks(values: npt.NDArray[Any], pairs: Bools) -> Floats:
     """The ranks of each row's pairs, less their mean and of length 1; 0 for what is no pair."""
-    ranks = np.where(pairs, rankdata(np.where(pairs, values, np.inf), axis=1), 0.0)
+    ranks = np.where(pairs, scipy.stats.rankdata(np.where(pairs, values, np.inf), axis=1), 0.0)
     number = pairs.sum(axis=1, keepdims=True)
     ranks -= np.where(pairs, ranks.sum(axis=1, keepdims=True) / np.maximum(number, 1), 0.0)
     length = np.sqrt(np.einsum("qk,qk->q", ranks, ranks))[:, np.newaxis]

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2_contingency
+import scipy
 
 from concept_fragmentation.analysis.cluster_quality import category_codes_of
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray, compact
@@ -223,7 +223,7 @@ def category_association(
     is_sparse, degrees = False, (max(shape[0], 1) - 1) * (max(shape[1], 1) - 1)
     statistic = p_asymptotic = p_permutation = v = corrected = np.nan
     if degrees:
-        result = chi2_contingency(table, correction=False)
+        result = scipy.stats.chi2_contingency(table, correction=False)
         statistic, p_asymptotic = float(result.statistic), float(result.pvalue)
         expected = result.expected_freq
         is_sparse = bool(expected.min() < 1 or (expected < 5).mean() > 0.2)

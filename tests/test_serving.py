@@ -262,3 +262,14 @@ def test_the_command_says_its_version_and_its_commands() -> None:
     assert re.fullmatch(r".*, version \d+\.\d+\.\d+\n", version)
     shown = CliRunner().invoke(main, ["--help"]).output
     assert "Serve the dashboard." in shown
+
+
+def test_a_command_starts_without_what_only_some_need_and_a_server_loads_it_at_once() -> None:
+    heavy = "{'scipy.stats', 'scipy.special', 'sklearn', 'torch', 'plotly', 'dash'}"
+    loaded = f"import sys; print(sorted({heavy} & set(sys.modules)))"
+    for module, expected in (
+        ("concept_fragmentation.cli", "[]"),
+        ("concept_fragmentation.app", "['dash', 'plotly', 'scipy.special', 'scipy.stats']"),
+    ):
+        asked = [sys.executable, "-c", f"import {module}; {loaded}"]
+        assert subprocess.check_output(asked, text=True).strip() == expected
