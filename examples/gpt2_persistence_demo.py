@@ -32,7 +32,7 @@ from concept_fragmentation.persistence import (
 def demo() -> tuple[dict[str, Any], str, str]:
     """Return the analysis that ships, its model's name and its text.
 
-    The hidden states become arrays, as a model gives them.
+    Hidden states and attention weights become arrays, as a model gives them.
     """
     file = resources.files("concept_fragmentation").joinpath("data", "demo_analysis.json")
     loaded = json.loads(file.read_text(encoding="utf-8"))
@@ -41,6 +41,8 @@ def demo() -> tuple[dict[str, Any], str, str]:
         layer: np.array(state, dtype=np.float32)
         for layer, state in analysis["hidden_states"].items()
     }
+    for of_layer in analysis["attention_data"].values():
+        of_layer["attention_probs"] = np.array(of_layer["attention_probs"], dtype=np.float32)
     metadata = loaded["metadata"]
     return analysis, metadata["model_name"], metadata["input_text"]
 

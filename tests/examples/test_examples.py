@@ -35,8 +35,18 @@ def run(*arguments: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_persistence_demo_walks_through_everything_and_leaves_nothing(tmp_path: Path) -> None:
-    said = run(EXAMPLES / "gpt2_persistence_demo.py", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    """Return what the persistence demo says, and what lies where it was started when it is done."""
+    folder = tmp_path_factory.mktemp("walk")
+    said = run(EXAMPLES / "gpt2_persistence_demo.py", cwd=folder)
+    return said, [path.name for path in folder.iterdir()]
+
+
+def test_the_persistence_demo_walks_through_everything_and_leaves_nothing(
+    walk: tuple[str, list[str]],
+) -> None:
+    said, left = walk
     assert [line for line in said.splitlines() if line and not line.startswith(" ")][1:] == [
         "Save and load",
         "Versions",
@@ -48,11 +58,11 @@ def test_the_persistence_demo_walks_through_everything_and_leaves_nothing(tmp_pa
         "Errors",
         "Delete",
     ]
-    assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
+    assert left == ["temporary"]
 
 
-def test_the_persistence_demo_shows_what_the_store_promises(tmp_path: Path) -> None:
-    said = run(EXAMPLES / "gpt2_persistence_demo.py", cwd=tmp_path)
+def test_the_persistence_demo_shows_what_the_store_promises(walk: tuple[str, list[str]]) -> None:
+    said, _ = walk
     assert "False" not in said
     for promise in (
         "loaded 117 tokens, 5 layers",
