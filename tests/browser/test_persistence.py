@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.messages import SUCCESS_MS
 
 Open = Callable[..., Page]
 
@@ -137,18 +138,23 @@ def test_an_old_version_is_loaded_and_a_success_goes_away(fresh: Any, open_page:
     expect(options).to_have_count(2)
     options.filter(has_text=re.compile(r"^1 · ")).click()
     expect(options).to_have_count(0)
+    page.clock.install()
     page.get_by_role("button", name="Load Analysis", exact=True).click()
     expect(bar(page)).to_contain_text("version 1")
-    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0)
+    said = page.get_by_text("Loaded 'run', version 1.")
+    expect(said).to_be_visible()
+    page.clock.fast_forward(SUCCESS_MS)
+    expect(said).to_have_count(0)
 
 
 def test_a_failure_stays_and_changes_nothing(fresh: Any, open_page: Open) -> None:
     page = open_page(fresh.url)
+    page.clock.install()
     before = page.url
     page.get_by_role("button", name="Export", exact=True).click()
     alert = page.get_by_role("alert").first
     expect(alert).to_contain_text("save it under a name, then export it")
-    page.wait_for_timeout(7000)
+    page.clock.fast_forward(10 * SUCCESS_MS)
     expect(alert).to_be_visible()
     assert page.url == before
     page.locator(f"#{ids.MESSAGES} .btn-close").click()
