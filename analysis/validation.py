@@ -5,10 +5,12 @@ Every problem begins with its path, such as `cluster_labels.layer_3: 41 labels f
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 import numpy as np
 
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
@@ -19,6 +21,11 @@ _MOST_PROBLEMS: Final = 100
 _SHOWN_CHARACTERS: Final = 60
 # The largest number that a column holds.
 _MOST: Final = 2**63 - 1
+# By the least number: long lists are looked through in C.
+_WHOLE_NUMBERS: Final = {
+    None: list[Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]],
+    -1: list[Annotated[int, msgspec.Meta(ge=-1, le=_MOST)]],
+}
 
 
 def check_analysis(data: object) -> None:
@@ -64,6 +71,12 @@ def sequence_lengths(tokens: Any) -> list[int] | None:
     return None
 
 
+def count_tokens(tokens: Any) -> int:
+    """How many tokens there are, nested by sequence or not."""
+    lengths = sequence_lengths(tokens)
+    return len(tokens) if lengths is None else sum(lengths)
+
+
 def _problems(data: object) -> Iterator[str]:
     if not isinstance(data, Mapping):
         yield f"analysis: a dict is needed, not {type(data).__name__}"
@@ -84,7 +97,7 @@ def _problems(data: object) -> Iterator[str]:
     if token_problems:
         return
     lengths = sequence_lengths(metadata["tokens"])
-    num_tokens = len(metadata["tokens"]) if lengths is None else sum(lengths)
+    num_tokens = count_tokens(metadata["tokens"])
     for name in ("positions", "token_ids", "attention_mask", "sequence_ids"):
         if metadata.get(name) is not None:
             yield from _number_problems(
@@ -174,14 +187,15 @@ def _whole_number_problems(path: str, items: Any, least: int | None) -> Iterator
         elif least is not None and items.size and items.min() < least:
             yield f"{path}: {items.min()} is less than {least}"
         return
+    with contextlib.suppress(msgspec.ValidationError):
+        msgspec.convert(items, _WHOLE_NUMBERS[least])
+        return
+    # Something is wrong, or there are NumPy's numbers among them.
     if set(map(type, items)) <= {int}:
-        # There are few clusters: the different numbers are quicker to look through than all.
-        numbers = set(items)
-        lowest = min(numbers, default=0)
-        if lowest < -_MOST or max(numbers, default=0) > _MOST:
+        if min(items) < -_MOST or max(items) > _MOST:
             yield f"{path}: a number over 64 bits"
-        elif least is not None and lowest < least:
-            yield f"{path}: {lowest} is less than {least}"
+        else:
+            yield f"{path}: {min(items)} is less than {least}"
         return
     for i, item in enumerate(items):
         if isinstance(item, bool) or not isinstance(item, int | np.integer):

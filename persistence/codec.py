@@ -174,7 +174,7 @@ class _Encoder:
         return [self.encode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(values)]
 
     def _list(self, values: list[Any], path: str, depth: int) -> Any:
-        kinds = set(map(type, values))
+        kinds = _kinds(values)
         if len(kinds) == 1:
             (kind,) = kinds
             in_tensors = self.tensors is not None and len(values) >= _LONG_LIST
@@ -257,6 +257,12 @@ def _below(path: str, key: object) -> str:
     return f"{path}.{name}" if path else name
 
 
+def _kinds(values: list[Any]) -> set[type[Any]]:
+    """The types of values; quick for a long list of one type."""
+    kinds = list(map(type, values))
+    return {kinds[0]} if kinds and kinds.count(kinds[0]) == len(kinds) else set(kinds)
+
+
 def _is_json(kind: type[Any], values: list[Any]) -> bool:
     """Whether values of one type are all fit for JSON as they are; quick for long lists."""
     if kind is str:
@@ -310,7 +316,7 @@ def _regular_numbers(values: list[Any], kinds: set[type[Any]]) -> tuple[str, Arr
         if len(set(map(len, flat))) != 1 or len(shape) > _MAX_DIMENSIONS or not flat[0]:
             return None
         flat = list(chain.from_iterable(flat))
-        kinds = set(map(type, flat))
+        kinds = _kinds(flat)
     if len(flat) < _LONG_LIST or len(kinds) != 1:
         return None
     (kind,) = kinds

@@ -16,6 +16,7 @@ from concept_fragmentation.analysis import (
     compare_analyses,
 )
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.validation import count_tokens
 from concept_fragmentation.persistence import exchange, marker
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
 from concept_fragmentation.persistence.backup import backup
@@ -229,7 +230,7 @@ class GPT2AnalysisPersistence:
                 analysis_id=identifier,
                 model_name=model_name,
                 input_text=input_text,
-                num_tokens=_count_tokens(tokens),
+                num_tokens=count_tokens(tokens),
                 num_layers=len(analysis_data["layers"]),
                 analysis_data=analysis_data,
                 metadata=own,
@@ -926,12 +927,6 @@ def _check_version(version: object) -> int | None:
     if type(version) is not int or version < 1:
         raise InvalidDataError([f"version: a whole number from 1 is needed, not {version!r}"])
     return version
-
-
-def _count_tokens(tokens: Any) -> int:
-    """How many tokens; older files nest them by sequence."""
-    nested = [item for item in tokens if type(item) is not str]
-    return len(tokens) - len(nested) + sum(map(len, nested))
 
 
 def _problems_of_states(states: object) -> list[str]:
