@@ -240,12 +240,12 @@ def state_map(
 
 def attention_by_layer(handle: Source, theme: str = "light") -> go.Figure:
     """Entropy and agreement of the attention heads, layer by layer."""
-    return _optional(handle, layers.attention_by_layer, layers.missing_attention, theme)
+    return _optional(handle, layers.attention_by_layer, heads.missing_attention, theme)
 
 
 def head_entropy(handle: Source, theme: str = "light") -> go.Figure:
     """The attention entropy of each head; normalised where that is known."""
-    return _optional(handle, heads.clearest_head_entropy, layers.missing_attention, theme)
+    return _optional(handle, heads.clearest_head_entropy, heads.missing_attention, theme)
 
 
 def head_agreement(handle: Source, theme: str = "light") -> go.Figure:

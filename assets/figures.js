@@ -100,6 +100,12 @@
     document.querySelectorAll("[data-cf-listens]").forEach(mark);
   });
 
+  // Why there is no figure in a place (components/parts.py, `empty_state`); null where there is one.
+  function sentenceIn(place) {
+    if (!place || place.props.className !== "cf-empty") return null;
+    return place.props.children[1].props.children;
+  }
+
   // A table that is not on the page yet, or not ready, will ask for its rows anyway.
   function purge(id) {
     if (!window.dash_ag_grid || !document.getElementById(id)) return;
@@ -120,6 +126,12 @@
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);
+    },
+
+    // Whether all figures of a section say the same of what they lack: one does for all of them.
+    say_once: function (...places) {
+      const said = new Set(places.map(sentenceIn));
+      return said.size === 1 && !said.has(null) ? "cf-section cf-lacking" : "cf-section";
     },
 
     // The rows that the table holds belong to the old columns, or to what the store held.

@@ -35,10 +35,11 @@ from concept_fragmentation.components.figures.heads import (
     clearest_head_entropy,
     head_agreement,
     layer_agreement,
+    missing_attention,
     missing_head_agreement,
     missing_layer_agreement,
 )
-from concept_fragmentation.components.figures.layers import attention_by_layer, missing_attention
+from concept_fragmentation.components.figures.layers import attention_by_layer
 from concept_fragmentation.components.figures.path_attention import (
     PathAttention,
     missing_path_attention,

@@ -22,6 +22,7 @@ from concept_fragmentation.callbacks.views import (
 )
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.structure import images_of
 from concept_fragmentation.components.view import View
 
 SOURCES: Final[Mapping[str, Source]] = {
@@ -57,6 +58,17 @@ _CLICKED: Final = (
     ids.COMPARED_METRICS,
     ids.MOVED_BY_LAYER,
     ids.MOVED_TOKENS,
+)
+# Sections that are nothing but figures.
+_SAID_ONCE: Final = (
+    ids.TRAJECTORIES_SECTION,
+    ids.WINDOWS_SECTION,
+    ids.MOVES_SECTION,
+    ids.HEADS_SECTION,
+    ids.WEIGHTS_SECTION,
+    ids.CLUSTERS_SECTION,
+    ids.SIMILARITY_SECTION,
+    ids.PATH_ATTENTION_SECTION,
 )
 
 
@@ -94,5 +106,14 @@ def register(app: Dash, workspace: Workspace) -> None:
             "listen",
             Input(figure_id, "children"),
             State(figure_id, "id"),
+            prevent_initial_call=True,
+        )
+    for section in _SAID_ONCE:
+        in_browser(
+            app,
+            "figures",
+            "say_once",
+            Output(section, "className"),
+            *(Input(figure_id, "children") for figure_id in images_of(section)),
             prevent_initial_call=True,
         )

@@ -40,7 +40,7 @@ READINGS: Final = {
 }
 ATTENTIONS: Final = {
     "metrics": "What each head does",
-    "full": "The weights too, of short texts",
+    "full": "Full: the weights too, of short texts",
     "none": "Leave it out",
 }
 

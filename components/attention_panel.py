@@ -19,6 +19,7 @@ def heads_section() -> html.Section:
             grid(figure_card(ids.HEAD_ENTROPY), figure_card(ids.LAYER_AGREEMENT)),
             grid(figure_card(ids.ATTENTION), figure_card(ids.HEAD_AGREEMENT)),
         ],
+        awaited=True,
     )
 
 

@@ -196,6 +196,7 @@ def _dashboard(max_upload: int) -> html.Div:
                             className="cf-grid-narrow-wide",
                         )
                     ],
+                    awaited=True,
                 ),
             ),
             _shown_in_tabs(ids.FLOW_SECTION, _token_flow()),

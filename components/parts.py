@@ -28,8 +28,14 @@ GRID_OPTIONS: Final[Mapping[str, Any]] = {
 REPORT_ADDRESS: Final = "report.html"
 
 
-def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -> html.Section:
-    """Return a section of the page with its heading, one explaining sentence and its content."""
+def section(
+    anchor: str, title: str, lead: str, children: Sequence[Component], *, awaited: bool = False
+) -> html.Section:
+    """Return a section of the page with its heading, one explaining sentence and its content.
+
+    An `awaited` one may turn out to lack all its figures: what follows it is shown once that is
+    known (assets/figures.js), so that it does not jump.
+    """
     heading = f"{anchor}-heading"
     return html.Section(
         [
@@ -42,7 +48,7 @@ def section(anchor: str, title: str, lead: str, children: Sequence[Component]) -
             *children,
         ],
         id=anchor,
-        className="cf-section",
+        className="cf-section cf-awaited" if awaited else "cf-section",
         **aria(labelledby=heading),
     )
 

@@ -132,6 +132,15 @@ FIGURES: Final[Mapping[str, Place]] = {
 }
 
 
+def images_of(section: str) -> list[str]:
+    """Return the figures of a section that are images, all but its tables and lists."""
+    return [
+        figure_id
+        for figure_id, place in FIGURES.items()
+        if place.section == section and place.is_image
+    ]
+
+
 def height_of(figure_id: str, drawn: go.Figure) -> int:
     """Return how high a figure is drawn, in pixels: as high as it wants to be, if it says so."""
     return int(drawn.layout.height or FIGURES[figure_id].height)

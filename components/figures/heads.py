@@ -139,12 +139,20 @@ def layer_agreement(analysis: Analysis, theme: str = "light") -> go.Figure | Non
 
 
 def missing_heads(analysis: Analysis, what: str) -> str:
-    """Say that `what` ("normalised entropy", "agreement between layers") is missing, and why."""
+    """Say that `what` ("normalised entropy", "agreement between layers") is missing, and why.
+
+    Without any attention data it is the same sentence for all, which the page says once.
+    """
     have = "has no attention data" if not analysis.attention else f"has no {what}"
     return (
         f"This analysis {have}. Analyze the text again, or give attention_data as "
         "attention_statistics returns it, or with attention_probs for its layers."
     )
+
+
+def missing_attention(analysis: Analysis) -> str:
+    """Say what is missing for `head_entropy` and `attention_by_layer`, and how to get it."""
+    return missing_heads(analysis, "entropy or agreement of heads")
 
 
 def missing_head_agreement(analysis: Analysis) -> str:

@@ -87,15 +87,6 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
     )
 
 
-def missing_attention(analysis: Analysis) -> str:
-    """Say what is missing for `attention_by_layer`, and how to get it."""
-    have = "has attention data without entropy" if analysis.attention else "has no attention data"
-    return (
-        f"This analysis {have}. Give attention_data with entropy, head_agreement or "
-        "attention_probs for its layers, and save it again."
-    )
-
-
 def missing_concepts(analysis: Analysis) -> str:
     """Say what is missing for `concept_metrics`, and how to get it."""
     have = (

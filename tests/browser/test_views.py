@@ -321,3 +321,37 @@ def test_nothing_jumps_while_a_view_is_loaded(
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(300)
     assert page.evaluate("window.cfShift") < 0.1
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_all_figures_of_a_section_lack_is_said_once_and_nothing_jumps(
+    server: Any, open_page: Open, width: int
+) -> None:
+    labels = np.random.default_rng(0).integers(4, size=(60, 4))
+    made = analysis_from_labels([f"t{i}" for i in range(60)], labels)
+    server.store.save_analysis_results(made, "gpt2", "", f"labels-{width}")
+    page = open_page(server.url, width=width, height=900)
+    page.add_init_script(_SHIFTS)
+    view = View(analysis_id=f"labels-{width}", tab="attention")
+    page.goto(server.url + view.to_query())
+    page.wait_for_function(DRAWN)
+    said = page.get_by_text("This analysis has no attention data").filter(visible=True)
+    for section in (ids.HEADS_SECTION, ids.WEIGHTS_SECTION):
+        expect(page.locator(f"section#{section}").locator(said)).to_have_count(1)
+        expect(page.locator(f"section#{section}")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.cfShift") < 0.1
+    # Of an analysis that has them, all figures are there, each in its room.
+    page.evaluate(
+        "search => window.dash_clientside.set_props('location', {search})",
+        View(tab="attention").to_query(),
+    )
+    expect(said).to_have_count(0)
+    settled(page)
+    drawn = page.locator(f"section#{ids.HEADS_SECTION} .cf-graph .main-svg:first-of-type")
+    expect(drawn.first).to_be_visible()
+    wide = page.locator(f"section#{ids.HEADS_SECTION} .cf-figure").evaluate_all(
+        "places => places.map(place => [place, place.querySelector('.main-svg')]"
+        ".map(element => Math.round(element.getBoundingClientRect().width)))"
+    )
+    assert all(figure == place > 250 for place, figure in wide), wide

@@ -42,7 +42,10 @@ from concept_fragmentation.components.figures.heads import (
     head_entropy,
     head_values,
     layer_agreement,
+    missing_attention,
+    missing_head_agreement,
     missing_heads,
+    missing_layer_agreement,
 )
 from concept_fragmentation.components.figures.path_attention import (
     missing_path_attention,
@@ -124,6 +127,9 @@ def test_what_is_missing_or_too_much_is_said_with_the_way_out() -> None:
     assert "attention_probs" in missing_weights(without_weights())
     assert "keeps no" in missing_weights(without_weights(entropy=1.0))
     assert "attention_statistics" in missing_heads(without_weights(entropy=1.0), "agreement")
+    ways = (missing_attention, missing_head_agreement, missing_layer_agreement)
+    assert len({said(without_weights()) for said in ways}) == 1
+    assert len({said(without_weights(entropy=1.0)) for said in ways}) == 3
     assert too_many_tokens(made()) is None
     data = analysis_from_labels(["a"] * (MOST_TOKENS + 1), {"h.0": [0] * (MOST_TOKENS + 1)})
     assert "1,025 tokens" in (too_many_tokens(Analysis.from_dict(data)) or "")

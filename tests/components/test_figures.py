@@ -16,12 +16,12 @@ from concept_fragmentation.analysis import (
     analysis_from_labels,
     layer_window,
 )
+from concept_fragmentation.components.figures.heads import missing_attention
 from concept_fragmentation.components.figures.layer_names import layer_axis, layer_names
 from concept_fragmentation.components.figures.layers import (
     attention_by_layer,
     attention_entropies,
     concept_metrics,
-    missing_attention,
     missing_concepts,
 )
 from concept_fragmentation.components.figures.legends import legend_lines
