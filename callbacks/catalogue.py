@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from dash import Dash, Input, Output, State
+from dash import Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 from dash_ag_grid import AgGrid
 
@@ -26,8 +26,10 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.library_panel import (
     BLOCK_ROWS,
     EDITABLE,
+    ROWS_IN_SIGHT,
     library_grid,
     library_row,
+    table_style,
 )
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, title
@@ -47,28 +49,34 @@ def _register_table(app: Dash, workspace: Workspace) -> None:
     # Placed when it is first shown: a grid's code is larger than the rest of the page.
     @app.callback(
         Output(ids.LIBRARY_TABLE, "children"),
+        Output(ids.LIBRARY_TABLE, "style"),
         order_for(ids.LIBRARY_TABLE),
         prevent_initial_call=True,
     )
-    def place(order: Order | None) -> AgGrid:
+    def place(order: Order | None) -> tuple[AgGrid, dict[str, str]]:
         if not order or not order.get("first"):
             raise PreventUpdate
-        return library_grid()
+        in_sight = workspace.store.list_analyses(limit=ROWS_IN_SIGHT)
+        return library_grid(), table_style(len(in_sight))
 
     @app.callback(
         Output(ids.LIBRARY_GRID, "getRowsResponse"),
         Output(ids.LIBRARY_NOTE, "children"),
         Output(ids.LIBRARY_EMPTY, "hidden"),
+        Output(ids.LIBRARY_TABLE, "style", allow_duplicate=True),
         Input(ids.LIBRARY_GRID, "getRowsRequest"),
         State(ids.LIBRARY_SEARCH, "value"),
         prevent_initial_call=True,
     )
     def send_rows(
         request: RowsRequest | None, search: str | None
-    ) -> tuple[dict[str, Any], str, bool]:
+    ) -> tuple[dict[str, Any], str, bool, Any]:
         answer, said = library_rows(workspace, request or {}, search or "")
-        is_empty = not answer["rowCount"] and not (search or "").strip()
-        return answer, said, not is_empty
+        # While somebody searches, what is below the table stays where it is.
+        of_all = not (search or "").strip()
+        is_empty = of_all and not answer["rowCount"]
+        style = table_style(answer["rowCount"]) if of_all else no_update
+        return answer, said, not is_empty, style
 
     @app.callback(
         Output(ids.LIBRARY, "data", allow_duplicate=True),

@@ -16,7 +16,12 @@ from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import short_date, title
 
 BLOCK_ROWS: Final = 100
-_HEIGHT: Final = "520px"
+# What the table is high, in pixels: as high as its rows, within these.
+_MOST_HIGH: Final = 520
+_LEAST_HIGH: Final = 220
+_ROW_HIGH: Final = 56
+# Rows that fill it; of more it is no higher.
+ROWS_IN_SIGHT: Final = _MOST_HIGH // _ROW_HIGH
 # What of an analysis can be changed in the table.
 EDITABLE: Final = ("name", "tags", "notes")
 
@@ -102,7 +107,7 @@ def library_section() -> html.Section:
                             html.Div(
                                 id=ids.LIBRARY_TABLE,
                                 className="cf-table-place",
-                                style={"minHeight": _HEIGHT},
+                                style=table_style(ROWS_IN_SIGHT),
                             ),
                             _nothing(),
                         ],
@@ -162,11 +167,18 @@ def _opens(tab: Tab, text: str, colour: str = "secondary") -> dbc.Button:
     )
 
 
+def table_style(num_rows: int) -> dict[str, str]:
+    """Return the style of the table's place: as high as so many rows, and never very high or low."""
+    # Below the rows there may be a bar to scroll by.
+    wanted = GRID_OPTIONS["headerHeight"] + num_rows * _ROW_HIGH + 16
+    return {"height": f"{min(max(wanted, _LEAST_HIGH), _MOST_HIGH)}px"}
+
+
 def library_grid() -> dag.AgGrid:
     """Return the table, which asks the server for rows as they are scrolled to."""
     options: dict[str, Any] = {
         **GRID_OPTIONS,
-        "rowHeight": 56,
+        "rowHeight": _ROW_HIGH,
         "cacheBlockSize": BLOCK_ROWS,
         "maxBlocksInCache": 50,
         "rowSelection": {"mode": "multiRow", "checkboxes": True, "headerCheckbox": False},
@@ -180,7 +192,7 @@ def library_grid() -> dag.AgGrid:
         getRowId="params.data.id",
         dashGridOptions=options,
         columnSize=None,
-        style={"height": _HEIGHT, "width": "100%"},
+        style={"height": "100%", "width": "100%"},
         className="cf-table",
     )
 

@@ -103,6 +103,17 @@ def test_an_empty_library_invites_and_counts_and_sizes_read_well(
     expect(row).to_contain_text("1,500")
     expect(row).to_contain_text(re.compile(r"\d\.\d kB"))
     expect(page.locator(f"#{ids.LIBRARY_EMPTY}")).to_be_hidden()
+    # The table is as high as its rows, until they are many.
+    table = page.locator(f"#{ids.LIBRARY_TABLE}")
+    expect(table).to_have_css("height", "220px")
+    for number in range(5):
+        save_small(fresh, f"small {number}")
+    page.reload()
+    expect(table).to_have_css("height", "388px")
+    # What is below it stays where it is while somebody searches.
+    page.get_by_label("Search", exact=True).fill("large")
+    expect(row).to_have_count(1)
+    expect(table).to_have_css("height", "388px")
 
 
 def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
