@@ -17,15 +17,16 @@ from concept_fragmentation.components.words import title
 MAX_PAIRS_LISTED: Final = 2000
 
 _NUMBER: Final = {"type": "rightAligned", "flex": 1, "minWidth": 86}
+_COUNT: Final = {**_NUMBER, "valueFormatter": {"function": "cfCount(params.value)"}}
 # Drawn by assets/figures.js.
 _CLUSTER: Final = {"cellRenderer": "CfCluster", "flex": 1, "minWidth": 78}
 _COLUMNS: Final[tuple[dict[str, Any], ...]] = (
     {"field": "layer", "headerName": "layer", "flex": 2, "minWidth": 100},
     {"field": "before", "headerName": "before", **_CLUSTER},
     {"field": "after", "headerName": "after", **_CLUSTER},
-    {"field": "tokens_before", "headerName": "size before", **_NUMBER, "minWidth": 106},
-    {"field": "tokens_after", "headerName": "size after", **_NUMBER, "minWidth": 98},
-    {"field": "in_both", "headerName": "in both", **_NUMBER},
+    {"field": "tokens_before", "headerName": "size before", **_COUNT, "minWidth": 106},
+    {"field": "tokens_after", "headerName": "size after", **_COUNT, "minWidth": 98},
+    {"field": "in_both", "headerName": "in both", **_COUNT},
     {
         "field": "jaccard",
         "headerName": "Jaccard",

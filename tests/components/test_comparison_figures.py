@@ -17,6 +17,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.comparison_table import (
     MAX_PAIRS_LISTED,
+    matched_clusters_grid,
     matched_clusters_rows,
 )
 from concept_fragmentation.components.figures.comparison import (
@@ -102,6 +103,15 @@ def test_clusters_that_came_or_went_have_a_row_each() -> None:
     assert stayed["before_colour"] == cluster_colour(0)
     assert (gone["before"], gone["after"], gone["tokens_after"]) == (1, None, 0)
     assert "after_colour" not in gone
+
+
+def test_thousands_of_tokens_are_separated_in_the_table_of_matched_clusters() -> None:
+    counts = {
+        column["field"]
+        for column in matched_clusters_grid([]).columnDefs
+        if column.get("valueFormatter") == {"function": "cfCount(params.value)"}
+    }
+    assert counts == {"tokens_before", "tokens_after", "in_both"}
 
 
 def test_of_very_many_pairs_the_first_are_listed() -> None:
