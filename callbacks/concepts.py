@@ -43,6 +43,7 @@ from concept_fragmentation.components.figures.concepts import (
 from concept_fragmentation.components.parts import empty_state
 from concept_fragmentation.components.runs import MAP, Progress
 from concept_fragmentation.components.snippet import Call
+from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.typical import (
     ClusterTokens,
     cluster_token_list,
@@ -119,10 +120,10 @@ def _register_map(app: Dash, workspace: Workspace) -> None:
 def typical(workspace: Workspace, view: View) -> list[Component]:
     """Return the tokens typical of the cluster that a settled view selects, or say how to."""
     if not workspace.shown(view).analysis.labelled_layers:
-        return [empty_state(NO_LABELS)]
+        return [empty_state(NO_LABELS, FIGURES[ids.TYPICAL].name)]
     found = _of_cluster(workspace, view)
     if found is None:
-        return [empty_state(NOTHING_SELECTED)]
+        return [empty_state(NOTHING_SELECTED, FIGURES[ids.TYPICAL].name)]
     layer, cluster, tokens = found
     return cluster_token_list(workspace.shown(view).analysis, layer, cluster, tokens)
 

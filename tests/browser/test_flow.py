@@ -157,6 +157,7 @@ def test_a_cluster_is_selected_by_its_bar_in_the_sizes_and_is_framed_there(
 ) -> None:
     page = open_page(address(server, tab="concepts", analysis_id=awkward))
     expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text("Click a bar in the cluster sizes")
+    expect(page.locator(f"#{ids.TYPICAL} h3")).to_have_text("Typical tokens")
     click_bar(page, ids.CLUSTER_SIZES, 4)
     # The second bar of the second layer, in the order of what the clusters are aligned to.
     page.wait_for_url(re.compile(r"s=node\.1\.0"))
