@@ -168,7 +168,7 @@ def _opens(tab: Tab, text: str, colour: str = "secondary") -> dbc.Button:
 
 
 def table_style(num_rows: int) -> dict[str, str]:
-    """Return the style of the table's place: as high as so many rows, and never very high or low."""
+    """Return the style of the table's place: as high as so many rows, within limits."""
     # Below the rows there may be a bar to scroll by.
     wanted = GRID_OPTIONS["headerHeight"] + num_rows * _ROW_HIGH + 16
     return {"height": f"{min(max(wanted, _LEAST_HIGH), _MOST_HIGH)}px"}
