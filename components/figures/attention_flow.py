@@ -135,7 +135,7 @@ def attention_flow_sankey(
     }
     shown = layer_names(flow.layers).ticks
     heads = ["input" if len(columns) <= MOST_THICK else "in", *shown]
-    notes = column_heads(heads, theme)
+    notes = column_heads(heads, theme, nodes["thickness"])
     return new_figure(
         f"Attention flow into {_token(analysis, flow.token)}",
         "from the input, layer by layer; grey: below the threshold",

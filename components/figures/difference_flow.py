@@ -38,9 +38,10 @@ _HEIGHT: Final = 500
 _MARGIN: Final = {"l": 18, "r": 34, "t": 84, "b": 14}
 _GAP: Final = 0.018
 _LEAST_LABEL: Final = 10
-# How opaque what was gained or lost is.
+# How opaque what was gained or lost is: the wider its band, the more, up to so many pixels.
 _CHANGED: Final = 0.8
-_CHANGED_LITTLE: Final = 0.22
+_CHANGED_LITTLE: Final = 0.18
+_WIDE: Final = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ def difference_sankey(
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},
     }
     number = len(difference.layers)
-    notes = column_heads(column_names(difference.layers), theme)
+    notes = column_heads(column_names(difference.layers), theme, nodes["thickness"])
     notes += _names_at_the_end(nodes, number - 1, theme)
     hidden = len(difference.step) - len(drawn)
     more = "; largest changes only" if hidden else ""
@@ -254,7 +255,8 @@ def _links(
             f"{names[step + 1]}<br>{old:,} tokens before, {new:,} after ({new - old:+,})"
         )
         layer = _layer_of(after, difference, step)
-        change = _CHANGED if abs(new - old) >= pixel else _CHANGED_LITTLE
+        wide = min(abs(new - old) / (_WIDE * pixel), 1.0)
+        change = _CHANGED_LITTLE + (_CHANGED - _CHANGED_LITTLE) * wide
         for value, colour, opacity in (
             (min(old, new), kept, 0.35),
             (new - old, gained, change),

@@ -22,6 +22,7 @@ from concept_fragmentation.components.figures.legends import (
 from concept_fragmentation.components.figures.ordering import cluster_orders
 from concept_fragmentation.components.figures.sankey_layout import (
     MOST_NAMES,
+    column_heads,
     column_names,
     thickness,
 )
@@ -45,8 +46,6 @@ _EXAMPLES: Final = 4
 # A highlighted route is drawn at least this thick, as far as its band is: else nobody would see one
 # token among ten thousand. It takes the room from the rest of the band; hovers say true counts.
 _THINNEST_ROUTE: Final = 2.5
-# Names up to so many characters stand above the middle of the outermost bars too.
-_MOST_CENTRED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -541,30 +540,11 @@ def _figure(
     slanted: bool,
 ) -> go.Figure:
     first, last = plotly_name(window.layers[0], 24), plotly_name(window.layers[-1], 24)
-    thick = trace["node"]["thickness"] // 2
-    in_paper = {"xref": "paper", "yref": "paper", "showarrow": False}
+    thick = trace["node"]["thickness"]
     notes = [note | {"font": {"size": 11, "color": ink(theme).text}} for note in named]
-    names = column_names(window.layers)
-    # Outermost names are flush with their bars, so that a long one isn't cut.
-    flush = max(map(len, names)) > _MOST_CENTRED
-    for i, name in enumerate(names):
-        side = 0 if not flush else -1 if i == 0 else 1 if i == len(names) - 1 else 0
-        notes.append(
-            in_paper
-            | {
-                "text": name,
-                "x": i / (len(names) - 1),
-                "xanchor": "left" if slanted else ("left", "center", "right")[side + 1],
-                "xshift": side * thick,
-                "y": 1,
-                "yanchor": "bottom",
-                "yshift": 4,
-                "textangle": -30 if slanted else 0,
-                "font": {"size": 11, "color": ink(theme).soft},
-            }
-        )
+    notes += column_heads(column_names(window.layers), theme, thick, slanted=slanted)
     if legend:
-        notes.append(legend_below(legend, theme, shift=-thick))
+        notes.append(legend_below(legend, theme, shift=-(thick // 2)))
     return new_figure(
         f"Token flow, {first} to {last}",
         f"{window.num_counted:,} tokens on {len(window.paths):,} paths{meaning}",

@@ -13,6 +13,8 @@ from concept_fragmentation.components.text import plotly_name
 # So many names, with so many characters in all, have room side by side on a narrow page.
 MOST_NAMES: Final = 6
 MOST_CHARACTERS: Final = 32
+# Names up to so many characters stand above the middle of the outermost bars too.
+_MOST_CENTRED: Final = 4
 # Of more columns bars are thin; by that, assets/dashboard.css knows those that have no room for
 # names between them on a narrow page.
 MOST_THICK: Final = 8
@@ -73,24 +75,34 @@ def column_names(layers: Sequence[str]) -> list[str]:
     return [plotly_name(name, 14) for name in layers]
 
 
-def column_heads(names: Sequence[str], theme: str) -> list[dict[str, Any]]:
-    """Annotations that name two or more columns; the outermost names stay within the plot."""
-    last = len(names) - 1
-    return [
-        {
-            "text": name,
-            "xref": "paper",
-            "yref": "paper",
-            "x": i / last,
-            "xanchor": "left" if i == 0 else "right" if i == last else "center",
-            "y": 1,
-            "yanchor": "bottom",
-            "yshift": 4,
-            "showarrow": False,
-            "font": {"size": 11, "color": ink(theme).soft},
-        }
-        for i, name in enumerate(names)
-    ]
+def column_heads(
+    names: Sequence[str], theme: str, thick: int, *, slanted: bool = False
+) -> list[dict[str, Any]]:
+    """Return annotations that name two or more columns of bars, which are so `thick`.
+
+    Long outermost names are flush with their bars, so that they aren't cut.
+    """
+    flush, last = max(map(len, names)) > _MOST_CENTRED, len(names) - 1
+    heads = []
+    for i, name in enumerate(names):
+        side = 0 if not flush else -1 if i == 0 else 1 if i == last else 0
+        heads.append(
+            {
+                "text": name,
+                "xref": "paper",
+                "yref": "paper",
+                "x": i / last,
+                "xanchor": "left" if slanted else ("left", "center", "right")[side + 1],
+                "xshift": side * (thick // 2),
+                "y": 1,
+                "yanchor": "bottom",
+                "yshift": 4,
+                "textangle": -30 if slanted else 0,
+                "showarrow": False,
+                "font": {"size": 11, "color": ink(theme).soft},
+            }
+        )
+    return heads
 
 
 def _within(share: float) -> float:
