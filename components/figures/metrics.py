@@ -168,7 +168,8 @@ def _distributions(
             notes.append(
                 place
                 | {
-                    "text": f"mean {mean:.3g}",
+                    # On a narrow page a panel is hardly wider than a word.
+                    "text": f"mean<br>{mean:.3g}",
                     "x": mean,
                     "y": 1,
                     "xanchor": _anchor(mean, bars.reach),
@@ -184,7 +185,7 @@ def _distributions(
         traces,
         shapes=shapes,
         annotations=notes,
-        margin={"t": 76},
+        margin={"t": 88},
         **axes,
     )
 

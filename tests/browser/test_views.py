@@ -204,7 +204,7 @@ def test_what_a_figure_says_above_and_below_is_not_cut_on_a_narrow_page(
     cut = page.evaluate(
         """() => [...document.querySelectorAll(".cf-shown:not([hidden]) .cf-graph")].flatMap(
           (graph) => [...graph.querySelectorAll(".gtitle-subtitle, .annotation-text")]
-            .filter((text) => text.matches(".gtitle-subtitle") || text.textContent.includes("■"))
+            .filter((text) => text.matches(".gtitle-subtitle") || /■|mean/.test(text.textContent))
             .filter((text) => text.getBoundingClientRect().right
               > graph.getBoundingClientRect().right)
             .map((text) => text.textContent))"""

@@ -90,7 +90,7 @@ def test_every_counted_token_is_in_one_bar_of_each_panel(build: Build) -> None:
     assert [sum(bars.y) for bars in figure.data] == [len(LABELS)] * 3
     changes = window_metrics(analysis, window).cluster_changes[window.path_of_token >= 0]
     assert list(figure.data[0].y) == np.bincount(changes).tolist()
-    assert f"mean {changes.mean():.3g}" == figure.layout.annotations[0].text
+    assert f"mean<br>{changes.mean():.3g}" == figure.layout.annotations[0].text
     # As wide as the bars: what is written at the mean must not widen the axis.
     low, high = figure.layout.xaxis.range
     assert low < 0 < changes.max() < high < changes.max() + 1
@@ -120,7 +120,7 @@ def test_each_path_length_is_a_panel_where_hidden_states_are_known() -> None:
         assert values is not None
         assert sum(figure.data[panel].y) == 200
         assert len(figure.data[panel].y) == 24
-        assert figure.layout.annotations[panel].text == f"mean {values.mean():.3g}"
+        assert figure.layout.annotations[panel].text == f"mean<br>{values.mean():.3g}"
     assert figure.layout.xaxis3.title.text.startswith("angular")
 
 
