@@ -111,7 +111,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
         [cells],
         height=110 + _ROW * max(len(order), 4),
         layers={"x": paths.layers},
-        xaxis=layer_axis(paths.layers),
+        xaxis=layer_axis(paths.layers) | {"tickangle": 0},
         yaxis={
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
