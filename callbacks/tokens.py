@@ -9,6 +9,7 @@ from dash.exceptions import PreventUpdate
 from dash_ag_grid import AgGrid
 
 from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.overview import NO_LABELS
 from concept_fragmentation.callbacks.views import Order, RowsRequest, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -65,9 +66,14 @@ def register(app: Dash, workspace: Workspace) -> None:
 def token_rows(
     workspace: Workspace, view: View, request: RowsRequest
 ) -> tuple[dict[str, Any], str]:
-    """Return the rows of a settled view that the table asks for, and how many there are."""
+    """Return the rows of a settled view that the table asks for, and how many there are.
+
+    Without cluster labels there are none, and what is missing is said instead.
+    """
     frame = workspace.frame(view)
     answer = rows(frame, request)
+    if not workspace.shown(view).analysis.labelled_layers:
+        return answer, NO_LABELS
     count = answer["rowCount"]
     said = plural(len(frame), "token")
     return answer, said if count == len(frame) else f"{count:,} of {said} match"

@@ -182,7 +182,8 @@ def _nodes(
             colour, cluster = _cluster(analysis, flow, i, token, theme)
             colours.append(colour)
             named = high * height >= _LEAST_LABEL and i < len(columns) - 1
-            text = "others" if token == OTHERS else plotly_text(analysis.tokens[token], 12)
+            # Quoted, as a token may be "others" too, or a mere dot.
+            text = "others" if token == OTHERS else f"“{plotly_text(analysis.tokens[token], 12)}”"
             labels.append(text if named else "")
             after = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
             said = f"<b>{_token(analysis, token)}</b> {after}{cluster}<br>{share:.1%} of the whole"

@@ -14,6 +14,8 @@ from dash_ag_grid import AgGrid
 from concept_fragmentation.callbacks.compare import NO_OTHER, clusters
 from concept_fragmentation.callbacks.downloads import csv_text
 from concept_fragmentation.callbacks.figures import SOURCES, NothingDrawnError, drawn
+from concept_fragmentation.callbacks.overview import NO_LABELS
+from concept_fragmentation.callbacks.tokens import token_rows
 from concept_fragmentation.callbacks.trajectories import together
 from concept_fragmentation.callbacks.views import figure_or_reason, placed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -49,6 +51,17 @@ def test_a_figure_says_what_is_missing_of_an_analysis_without_labels(
     drawn = SOURCES[figure_id].draw(workspace, view, "light")
     assert isinstance(drawn, str)
     assert drawn.endswith(".")
+
+
+def test_the_table_of_tokens_says_what_is_missing_of_an_analysis_without_labels(
+    workspace: Workspace, store: GPT2AnalysisPersistence
+) -> None:
+    bare = {"model_type": "gpt2", "layers": ["a", "b"], "token_metadata": {"tokens": ["x"]}}
+    view = workspace.settle(View(analysis_id=store.save_analysis_results(bare, "gpt2", "")))
+    answer, said = token_rows(workspace, view, {})
+    assert answer["rowCount"] == 0
+    assert said == NO_LABELS
+    assert token_rows(workspace, workspace.settle(View()), {})[1] == "117 tokens"
 
 
 COMPARED = (ids.DIFFERENCE_FLOW, ids.COMPARED_METRICS, ids.MOVED_BY_LAYER, ids.MOVED_TOKENS)

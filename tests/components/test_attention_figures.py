@@ -272,6 +272,8 @@ def test_nodes_of_the_flow_have_the_colours_of_their_clusters() -> None:
     last = [i for i, x in enumerate(node.x) if x == 0.999]
     (end,) = last
     assert node.customdata[end][:2] == ["token", 11]
+    # A token may be "others" too.
+    assert {label[:1] for label in node.label if label != "others"} == {"", "“"}
     aligned = int(analysis.aligned.labels[11, 2])
     assert node.color[end] == cluster_colour(aligned)
     first = [i for i, x in enumerate(node.x) if x == 0.001]
