@@ -44,6 +44,7 @@ def weights_section() -> html.Section:
                 ),
             ),
         ],
+        awaited=True,
     )
 
 
