@@ -19,7 +19,7 @@ import waitress
 
 from concept_fragmentation.address import url
 
-# A view asks for a dozen figures at once.
+# A page asks for half a dozen things at once, and there can be several pages.
 THREADS: Final = 12
 # Each browser keeps up to six open while its page is; beyond so many, new ones wait.
 CONNECTIONS: Final = 1000
