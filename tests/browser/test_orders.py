@@ -17,6 +17,15 @@ Open = Callable[..., Page]
 AT_ONCE = 4
 
 
+def ordered_by(route: Route) -> str | None:
+    """Return which figure a request is for; None for all others."""
+    inputs: list[Any] = route.request.post_data_json["inputs"]
+    ordered = inputs[0]["id"] if len(inputs) == 1 and isinstance(inputs[0], dict) else None
+    if not isinstance(ordered, dict) or ordered["type"] != ids.FIGURE_VIEW:
+        return None
+    return str(ordered["index"])
+
+
 class Held:
     """Holds back what a page asks of its figures; every other request passes."""
 
@@ -31,13 +40,11 @@ class Held:
         if self._passes:
             route.continue_()
             return
-        inputs: list[Any] = route.request.post_data_json["inputs"]
-        ordered = inputs[0]["id"] if len(inputs) == 1 and isinstance(inputs[0], dict) else None
-        if not isinstance(ordered, dict) or ordered["type"] != ids.FIGURE_VIEW:
+        figure_id = ordered_by(route)
+        if figure_id is None:
             route.continue_()
             return
         # A figure can have a note beside it, which is asked for by the same order.
-        figure_id = ordered["index"]
         if figure_id not in self.asked:
             self.asked.append(figure_id)
         self._routes.setdefault(figure_id, []).append(route)
@@ -120,4 +127,20 @@ def test_a_figure_that_fails_holds_no_other_up(server: Any, context: Any) -> Non
     held.release_all()
     expect(page.locator(f"#{ids.HEAT_MAP} .main-svg").first).to_be_visible()
     expect(page.locator(".cf-computed[aria-busy=true]")).to_have_count(0)
+    page.close()
+
+
+def test_what_comes_after_figures_that_fail_is_shown(server: Any, context: Any) -> None:
+    page = context.new_page()
+
+    def fail(route: Route) -> None:
+        figure_id = ordered_by(route)
+        if figure_id is not None and FIGURES[figure_id].section == ids.HEADS_SECTION:
+            route.fulfill(status=500)
+        else:
+            route.continue_()
+
+    page.route("**/_dash-update-component*", fail)
+    page.goto(f"{server.url}{View(tab='attention').to_query()}")
+    expect(page.locator(f"#{ids.ATTENTION_MATRIX} .main-svg").first).to_be_visible()
     page.close()
