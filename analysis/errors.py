@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class ConceptFragmentationError(Exception):
     """Base class of every error that the project raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as it is: a pool of processes hands errors on, and made anew from its sentence
+        alone one would lose what else it says, or be none at all.
+        """
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(
+    kind: type[ConceptFragmentationError], args: tuple[object, ...], said: Mapping[str, Any]
+) -> ConceptFragmentationError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error
 
 
 class InvalidDataError(ConceptFragmentationError, ValueError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import multiprocessing
+import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -596,3 +597,23 @@ def test_a_model_name_with_a_lone_surrogate_is_refused(store: Store, analysis: A
     with pytest.raises(InvalidDataError, match="model_name: a lone surrogate"):
         store.save_analysis_results(analysis, "gpt2\ud800", "")
     assert store.list_analyses() == []
+
+
+def every_error(kind: type[ConceptFragmentationError]) -> Iterator[type[ConceptFragmentationError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from every_error(narrower)
+
+
+def test_every_error_comes_whole_out_of_a_pool_of_processes() -> None:
+    made = {
+        InvalidDataError: lambda kind: kind(["tokens: none", "layers: none"]),
+        CorruptedFileError: lambda kind: kind("Corrupted file 'v.json'.", path="v.json"),
+    }
+    for kind in every_error(ConceptFragmentationError):
+        make = next((made[known] for known in made if issubclass(kind, known)), None)
+        error = kind("A sentence.") if make is None else make(kind)
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert type(again) is kind
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
