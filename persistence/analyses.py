@@ -198,7 +198,14 @@ class AnalysisFiles:
             number = self._versions.newest(folder) if version is None else version
             if number is None:
                 break
-            found = read(folder, number)
+            first_line = self._first_line(folder, number)
+            try:
+                found = read(folder, number)
+            except CorruptedFileError:
+                # Deleted, or deleted and saved anew, while it was read?
+                if self._first_line(folder, number) == first_line:
+                    raise
+                continue
             if found is not None and found["metadata"]["analysis_id"] == analysis_id:
                 card = self._read_card(folder)
                 if card is not None and number <= card.after_version:
@@ -533,7 +540,7 @@ class AnalysisFiles:
 
     def _load(self, folder: str, version: int) -> dict[str, Any] | None:
         """One version, from the cache or the files; None if it is not there."""
-        first_line = self._versions.raw(folder, version, limit=documents.FIRST_LINE)
+        first_line = self._first_line(folder, version)
         if first_line is None:
             return None
         # The checksum tells one content from another.
@@ -549,19 +556,17 @@ class AnalysisFiles:
         document = found
         paths = self._versions.tensor_paths(folder, document)
         identities = _identities([self._versions.document_path(folder, version), *paths])
-        try:
-            arrays = {}
-            if reader := self._versions.tensors(folder, version, document):
-                with reader:
-                    arrays = reader.read_all()
-        except CorruptedFileError:
-            # Deleted while it was read?
-            if self._versions.raw(folder, version, limit=1) is None:
-                return None
-            raise
+        arrays = {}
+        if reader := self._versions.tensors(folder, version, document):
+            with reader:
+                arrays = reader.read_all()
         if sum(array.nbytes for array in arrays.values()) <= MAX_ENTRY_BYTES:
             self._cache.set(key, _pack(document, identities, arrays))
         return _structure(document, arrays.__getitem__)
+
+    def _first_line(self, folder: str, version: int) -> bytes | None:
+        """What tells the content of a version from any other; None if it is not there."""
+        return self._versions.raw(folder, version, limit=documents.FIRST_LINE)
 
     def _open(self, folder: str, version: int) -> dict[str, Any] | None:
         """One version's document and its tensors, not read yet; None if it is not there."""

@@ -25,6 +25,7 @@ from concept_fragmentation.persistence import (
     StorageError,
 )
 from concept_fragmentation.persistence.catalog import Catalog
+from concept_fragmentation.persistence.versions import VersionFiles
 
 Store = GPT2AnalysisPersistence
 Analysis = dict[str, Any]
@@ -170,6 +171,30 @@ def _play(folder: str, role: str) -> bool:
         except AnalysisNotFoundError:
             assert role != "save"
     return True
+
+
+@pytest.mark.parametrize("version", [None, 1])
+def test_what_is_deleted_and_saved_anew_while_it_is_read_is_read_anew(
+    open_store: Callable[..., Store],
+    monkeypatch: pytest.MonkeyPatch,
+    version: int | None,
+) -> None:
+    store = open_store(enable_cache=False)
+    store.save_analysis_results(analysis_of(1), "gpt2", "", "mine")
+    document = VersionFiles.document
+
+    def then_replaced(self: VersionFiles, folder: str, number: int) -> dict[str, Any] | None:
+        found = document(self, folder, number)
+        monkeypatch.undo()
+        other = open_store(enable_cache=False)
+        other.delete_analysis("mine")
+        other.save_analysis_results(analysis_of(2), "gpt2", "", "mine")
+        return found
+
+    monkeypatch.setattr(VersionFiles, "document", then_replaced)
+    data = store.load_analysis_results("mine", version)["analysis_data"]
+    assert data["round"] == 2
+    assert is_whole(data)
 
 
 def snapshot(store: Store) -> dict[str, Any]:
