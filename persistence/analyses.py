@@ -198,14 +198,7 @@ class AnalysisFiles:
             number = self._versions.newest(folder) if version is None else version
             if number is None:
                 break
-            first_line = self._first_line(folder, number)
-            try:
-                found = read(folder, number)
-            except CorruptedFileError:
-                # Deleted, or deleted and saved anew, while it was read?
-                if self._first_line(folder, number) == first_line:
-                    raise
-                continue
+            found = read(folder, number)
             if found is not None and found["metadata"]["analysis_id"] == analysis_id:
                 card = self._read_card(folder)
                 if card is not None and number <= card.after_version:
@@ -557,9 +550,15 @@ class AnalysisFiles:
         paths = self._versions.tensor_paths(folder, document)
         identities = _identities([self._versions.document_path(folder, version), *paths])
         arrays = {}
-        if reader := self._versions.tensors(folder, version, document):
-            with reader:
-                arrays = reader.read_all()
+        try:
+            if reader := self._versions.tensors(folder, version, document):
+                with reader:
+                    arrays = reader.read_all()
+        except CorruptedFileError:
+            if self._first_line(folder, version) == first_line:
+                raise
+            # Deleted, or deleted and saved anew, while it was read.
+            return self._load(folder, version)
         if sum(array.nbytes for array in arrays.values()) <= MAX_ENTRY_BYTES:
             self._cache.set(key, _pack(document, identities, arrays))
         return _structure(document, arrays.__getitem__)
