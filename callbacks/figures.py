@@ -22,7 +22,7 @@ from concept_fragmentation.callbacks.views import (
 )
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.structure import images_of
+from concept_fragmentation.components.structure import sections_of_images
 from concept_fragmentation.components.view import View
 
 SOURCES: Final[Mapping[str, Source]] = {
@@ -58,17 +58,6 @@ _CLICKED: Final = (
     ids.COMPARED_METRICS,
     ids.MOVED_BY_LAYER,
     ids.MOVED_TOKENS,
-)
-# Sections that are nothing but figures.
-_SAID_ONCE: Final = (
-    ids.TRAJECTORIES_SECTION,
-    ids.WINDOWS_SECTION,
-    ids.MOVES_SECTION,
-    ids.HEADS_SECTION,
-    ids.WEIGHTS_SECTION,
-    ids.CLUSTERS_SECTION,
-    ids.SIMILARITY_SECTION,
-    ids.PATH_ATTENTION_SECTION,
 )
 
 
@@ -108,12 +97,12 @@ def register(app: Dash, workspace: Workspace) -> None:
             State(figure_id, "id"),
             prevent_initial_call=True,
         )
-    for section in _SAID_ONCE:
+    for section, figure_ids in sections_of_images().items():
         in_browser(
             app,
             "figures",
             "say_once",
             Output(section, "className"),
-            *(Input(figure_id, "children") for figure_id in images_of(section)),
+            *(Input(figure_id, "children") for figure_id in figure_ids),
             prevent_initial_call=True,
         )

@@ -132,13 +132,16 @@ FIGURES: Final[Mapping[str, Place]] = {
 }
 
 
-def images_of(section: str) -> list[str]:
-    """Return the figures of a section that are images, all but its tables and lists."""
-    return [
-        figure_id
-        for figure_id, place in FIGURES.items()
-        if place.section == section and place.is_image
-    ]
+def sections_of_images() -> dict[str, list[str]]:
+    """Return the sections all of whose figures are images, none a table or list, with these."""
+    found: dict[str, list[str]] = {}
+    for figure_id, place in FIGURES.items():
+        found.setdefault(place.section, []).append(figure_id)
+    return {
+        section: figures
+        for section, figures in found.items()
+        if all(FIGURES[figure_id].is_image for figure_id in figures)
+    }
 
 
 def height_of(figure_id: str, drawn: go.Figure) -> int:
