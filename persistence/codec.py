@@ -212,7 +212,7 @@ class _Encoder:
             }
         if self.tensors is not None and len(keys) >= _LONG_TABLE:
             records = list(mapping.values())
-            if set(map(type, records)) == {dict} and (columns := _columns(records)) is not None:
+            if _kinds(records) == {dict} and (columns := _columns(records)) is not None:
                 table = self._table(columns, path, depth)
                 return {"$table": {"columns": table, "index": self._leaves(keys, f"{path}.*")}}
         return {
@@ -257,7 +257,7 @@ def _below(path: str, key: object) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _kinds(values: list[Any]) -> set[type[Any]]:
+def _kinds(values: Sequence[Any]) -> set[type[Any]]:
     """The types of values; quick for a long list of one type."""
     kinds = list(map(type, values))
     return {kinds[0]} if kinds and kinds.count(kinds[0]) == len(kinds) else set(kinds)
@@ -294,7 +294,7 @@ def _columns(records: list[dict[Any, Any]]) -> dict[str, list[Any]] | None:
 
 def _are_plain_keys(keys: Sequence[Any]) -> bool:
     """Whether JSON can have these keys as they are and none passes for a tag."""
-    if not set(map(type, keys)) <= {str}:
+    if not _kinds(keys) <= {str}:
         return False
     # Joined, thousands are looked at in one go; what is refused here for a NUL in it is still
     # kept, only less readably.
@@ -355,7 +355,7 @@ class _Decoder:
         if depth > 3 * MAX_DEPTH:
             raise CodecError(f"nested deeper than {MAX_DEPTH} levels")
         if type(value) is list:
-            if set(map(type, value)) <= _PLAIN_LEAVES:
+            if _kinds(value) <= _PLAIN_LEAVES:
                 return value
             return [self.decode(item, depth + 1) for item in value]
         if type(value) is dict:
