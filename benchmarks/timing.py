@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import gc
-import json
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from concept_fragmentation.persistence.examples import load_example
+
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ROOT.parent / "shared" / "data" / "gpt2_top10k_k10.json"
 
 Row = tuple[str, str]
 
 
 def real_analysis() -> dict[str, Any]:
     """10,000 GPT-2 tokens in 12 layers, without token paths."""
-    loaded: dict[str, Any] = json.loads(REAL.read_text())
-    return loaded
+    data: dict[str, Any] = load_example("gpt2-small")["analysis_data"]
+    return data
 
 
 def median(run: Callable[[], Any], repeat: int = 7) -> float:

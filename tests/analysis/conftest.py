@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from concept_fragmentation.analysis import Analysis
-
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "gpt2_top10k_k10.json"
+from concept_fragmentation.persistence.examples import load_example
 
 
 @pytest.fixture(scope="session")
 def real_data() -> dict[str, Any]:
     """10,000 GPT-2 tokens in 12 layers, without token paths."""
-    loaded: dict[str, Any] = json.loads(REAL.read_text())
-    return loaded
+    data: dict[str, Any] = load_example("gpt2-small")["analysis_data"]
+    return data
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -132,13 +130,3 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
 def settled(page: Page) -> None:
     """Wait until every figure is drawn and nothing is being computed."""
     page.wait_for_function(DRAWN)
-
-
-def real_analysis() -> dict[str, Any] | None:
-    """Return the real 10,000 tokens if this machine has them, else None."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "data" / "gpt2_top10k_k10.json"
-    path = Path(os.environ.get("GPT2_TOP10K", default))
-    if not path.exists():
-        return None
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return data

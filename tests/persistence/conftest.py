@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import pytest
 
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
-
-ROOT = Path(__file__).resolve().parents[2]
+from concept_fragmentation.persistence.examples import load_example
 
 
 @pytest.fixture
@@ -75,9 +73,8 @@ def analysis() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def real_analysis() -> dict[str, Any]:
     """10,000 GPT-2 tokens in 12 layers, without token paths."""
-    path = ROOT.parent / "shared" / "data" / "gpt2_top10k_k10.json"
-    loaded: dict[str, Any] = json.loads(path.read_text())
-    return loaded
+    data: dict[str, Any] = load_example("gpt2-small")["analysis_data"]
+    return data
 
 
 def same(left: Any, right: Any) -> bool:
