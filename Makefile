@@ -4,54 +4,69 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8050
-# A newer torch is several GB larger where pip finds only its CUDA build.
+# What `make run` installs beside the dashboard: gpt2 runs language models, umap is for maps by UMAP.
+# `make run EXTRAS=` installs neither torch nor transformers.
+EXTRAS ?= gpt2
+# The torch of the benchmarks and of constraints.txt. Where pip is told of CPU builds
+# (PIP_EXTRA_INDEX_URL), it prefers 2.13.0+cpu to 2.13.0; of a newer version it may find only the
+# CUDA build, which is several GB larger.
 TORCH  ?= 2.13.0
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 PACKAGES := $(addprefix concept_fragmentation.,address app cli commands figures analysis persistence components callbacks)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak screenshots lock clean
+.PHONY: help run test test-quick check format bench soak screenshots lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "concept_fragmentation needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What a user needs to run it, and what a developer needs on top: two stamps, so that `make run` stays small.
-$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+# What a user needs, by extras, and what a developer needs on top: a stamp each, so that another
+# choice installs what is missing, and a choice made before installs nothing again.
+RUN := $(VENV)/.run-$(EXTRAS)
+
+$(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV)$(if $(EXTRAS), with the extras $(EXTRAS); the first time this takes minutes)"
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@ $(VENV)/.run
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.run- $(VENV)/.run-gpt2 $(VENV)/.run-gpt2,umap
 
 # What benchmarks compare with, MLflow and TransformerLens, pins older packages than ours: it lives
 # apart.
 .bench/.ready: pyproject.toml
 	$(PYTHON) -m venv .bench
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' 'torch==$(TORCH)'
+	.bench/bin/python $(PIP_INSTALL) --editable '.[bench]' 'torch==$(TORCH)'
 	@touch $@
 
 # A static type checker does not follow the editable install of root-level folders; this link does.
 .typecheck/concept_fragmentation:
-	@mkdir -p .typecheck && ln -sfn .. $@
+	@mkdir -p .typecheck && ln -sfn .. $@ # outside-ok: the link lies one folder down
 
-run: $(VENV)/.run ## Install and start the dashboard on http://127.0.0.1:8050
+run: $(RUN) ## Install and start the dashboard on http://127.0.0.1:8050
 	$(BIN)/concept-fragmentation serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
 	$(BIN)/python tests/get_chromium.py
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions
+test-quick: $(VENV)/.dev ## Install and run the tests that need no browser and take no time
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not browser and not slow'
+
+check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions, nothing from outside
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=.typecheck $(BIN)/mypy $(addprefix -p ,$(PACKAGES))
 	$(BIN)/lint-imports
+	$(BIN)/python tests/check_self_contained.py
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -71,7 +86,7 @@ screenshots: $(VENV)/.dev ## Make the README's pictures again
 
 lock: ## Write constraints.txt anew from the newest versions that fit
 	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'torch==$(TORCH)'
+	.lock/bin/python $(PIP_INSTALL) --editable '.[dev]' 'torch==$(TORCH)'
 	{ echo '# The versions that were tested together. Written by `make lock`.'; \
 	  .lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
 	rm -rf .lock

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from concept_fragmentation.analysis.errors import MissingExtraError
 
+Extra = Literal["gpt2", "umap"]
+
 # What each extra is for, as the beginning of a sentence.
-_PURPOSES: Final = {"gpt2": "Running a language model", "umap": "UMAP"}
+_PURPOSES: Final[dict[Extra, str]] = {"gpt2": "Running a language model", "umap": "UMAP"}
+# What installs an extra in a clone, by its Makefile.
+_MAKE: Final[dict[Extra, str]] = {"gpt2": "make run", "umap": "make run EXTRAS=gpt2,umap"}
 
 
-def need(module: str, extra: Literal["gpt2", "umap"] = "gpt2") -> Any:
+def install_command(extra: Extra = "gpt2") -> str:
+    """Return the command that adds an extra to the installation that runs now.
+
+    That is a `make` command where Python runs in the environment that the Makefile of a clone
+    makes, else a `pip` command.
+    """
+    made_by_make = Path(__file__).resolve().parents[1] / ".venv"
+    if Path(sys.prefix).resolve() == made_by_make.resolve():
+        return _MAKE[extra]
+    return f"pip install 'concept-fragmentation[{extra}]'"
+
+
+def need(module: str, extra: Extra = "gpt2") -> Any:
     """Return a module of an extra.
 
     Raises:
@@ -22,5 +40,5 @@ def need(module: str, extra: Literal["gpt2", "umap"] = "gpt2") -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"{_PURPOSES[extra]} needs {module.partition('.')[0]}, which can't be imported "
-            f"({error}); install it with: pip install 'concept-fragmentation[{extra}]'"
+            f"({error}); install it with: {install_command(extra)}"
         ) from error
