@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from concept_fragmentation.analysis import (
     purity,
     saving_arguments,
 )
+from concept_fragmentation.analysis.extra import install_command
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 TEXT = (
@@ -293,5 +295,5 @@ def test_without_the_extra_everything_else_works_and_one_sentence_says_how_to_ge
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'concept-fragmentation\[gpt2\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_command("gpt2"))):
         analyze(TEXT, "tiny")

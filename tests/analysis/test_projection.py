@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tracemalloc
 from typing import Any
@@ -18,6 +19,7 @@ from concept_fragmentation.analysis import (
     principal_plane,
     umap_plane,
 )
+from concept_fragmentation.analysis.extra import install_command
 from concept_fragmentation.analysis.projection import UMAP_DIMENSIONS
 
 
@@ -124,6 +126,6 @@ def test_without_umap_learn_its_absence_is_said_with_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
-    command = r"pip install 'concept-fragmentation\[umap\]'"
+    command = re.escape(install_command("umap"))
     with pytest.raises(MissingExtraError, match=f"UMAP needs umap, .* with: {command}"):
         umap_plane(two_groups(4))

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from dash_ag_grid import AgGrid
 
+from concept_fragmentation.analysis.extra import install_command
 from concept_fragmentation.callbacks.compare import NO_OTHER, clusters
 from concept_fragmentation.callbacks.downloads import csv_text
 from concept_fragmentation.callbacks.figures import SOURCES, NothingDrawnError, drawn
@@ -142,7 +143,7 @@ def test_without_umap_learn_the_map_says_so_in_its_place(
     monkeypatch.setitem(sys.modules, "umap", None)
     view = workspace.settle(View(projection="umap"))
     draw = partial(SOURCES[ids.STATE_MAP].draw, workspace, view, "light")
-    assert "pip install 'concept-fragmentation[umap]'" in figure_or_reason(draw)
+    assert install_command("umap") in figure_or_reason(draw)
 
 
 def test_what_to_compare_with_that_is_gone_is_said_in_its_place(
