@@ -12,7 +12,12 @@ An analysis is a plain dict, so that any notebook can make one:
     cluster_metrics  {layer: {"purity", "silhouette", "num_clusters", ...}}
 
 Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unknown keys are kept.
-`Analysis.from_dict` gives its columns, from which everything else is computed.
+`Analysis.from_dict` gives its columns, from which everything else is computed. Whatever computes
+with an analysis takes those columns, an analysis that is open in a store, an analysis dict, or what
+`load_analysis_results` gave.
+
+A layer is given by its name, or by its position in `layers`: from 0, or negative from the end. A
+window is its first and its last layer, both included.
 """
 
 from concept_fragmentation.analysis.agreement import (
@@ -32,6 +37,7 @@ from concept_fragmentation.analysis.build import (
     compute_token_paths,
     with_token_paths,
 )
+from concept_fragmentation.analysis.choices import Layer
 from concept_fragmentation.analysis.cluster_quality import (
     SILHOUETTE_ALL,
     SILHOUETTE_SAMPLE,
@@ -56,12 +62,14 @@ from concept_fragmentation.analysis.errors import (
     InvalidDataError,
     MissingExtraError,
     ModelUnavailableError,
+    UnknownChoiceError,
 )
 from concept_fragmentation.analysis.extraction import layer_names
 from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again
 from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.lazy import LazyArray
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.projection import (
     Embedding,
@@ -115,6 +123,7 @@ __all__ = [
     "AlignedLabels",
     "Analysis",
     "AnalysisComparison",
+    "AnalysisLike",
     "ArchetypalPath",
     "AttentionStatistics",
     "CategoryAssociation",
@@ -124,6 +133,7 @@ __all__ = [
     "InvalidDataError",
     "KeyChanges",
     "LabelChanges",
+    "Layer",
     "LayerSteps",
     "LayerWindow",
     "LazyArray",
@@ -139,16 +149,19 @@ __all__ = [
     "TokenPathMetrics",
     "Transition",
     "TypicalTokens",
+    "UnknownChoiceError",
     "WindowGrid",
     "WindowSignificance",
     "adjusted_mutual_information",
     "adjusted_rand_index",
     "align_labels",
     "ami_matrix",
+    "analysis_dict",
     "analysis_from_labels",
     "analyze",
     "analyze_again",
     "archetypal_paths",
+    "as_analysis",
     "attention_path_correlation",
     "attention_rollout",
     "attention_statistics",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
+from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import token_path_records
 
@@ -46,6 +47,7 @@ def with_token_paths(data: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidAnalysisError: as `compute_token_paths`.
     """
+    data = analysis_dict(data)
     return {**data, "token_paths": compute_token_paths(data)}
 
 

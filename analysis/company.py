@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from concept_fragmentation.analysis.choices import Layer, labelled_position
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
 from concept_fragmentation.analysis.windows import tokens_in_cluster
 
 
-def cluster_company(analysis: Analysis, layer_index: int, cluster: int) -> tuple[IntArray, Floats]:
+def cluster_company(analysis: AnalysisLike, layer: Layer, cluster: int) -> tuple[IntArray, Floats]:
     """The tokens of a cluster, those first that are with most of the others elsewhere too.
 
     What is typical of a cluster where there are no hidden states to tell by. The company of a
@@ -19,7 +20,7 @@ def cluster_company(analysis: Analysis, layer_index: int, cluster: int) -> tuple
 
     Args:
         analysis: with labels.
-        layer_index: among the labelled layers.
+        layer: by its name or by its position in `layers`: from 0, or negative from the end.
         cluster: raw id.
 
     Returns:
@@ -27,10 +28,12 @@ def cluster_company(analysis: Analysis, layer_index: int, cluster: int) -> tuple
         text.
 
     Raises:
-        InvalidDataError: there is no such layer.
+        UnknownChoiceError: there is no such layer with labels, or no such cluster in it.
     """
-    tokens = tokens_in_cluster(analysis, layer_index, cluster)
-    labels = np.delete(analysis.labels[tokens], layer_index, axis=1)
+    analysis = as_analysis(analysis)
+    tokens = tokens_in_cluster(analysis, layer, cluster)
+    column = labelled_position(analysis.layers, analysis.labelled_layers, layer)
+    labels = np.delete(analysis.labels[tokens], column, axis=1)
     shares = np.zeros(labels.shape)
     for i, column in enumerate(labels.T):
         present = column != NO_CLUSTER

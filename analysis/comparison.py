@@ -14,6 +14,7 @@ import numpy.typing as npt
 from concept_fragmentation.analysis.alignment import best_assignment
 from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
+from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
 
 _LISTED: Final = 10
@@ -216,6 +217,7 @@ def compare_analyses(
     Raises:
         InvalidAnalysisError: one of them is inconsistent.
     """
+    before, after = analysis_dict(before), analysis_dict(after)
     first, second = Analysis.from_dict(before), Analysis.from_dict(after)
     kept_before, kept_after = _pair_tokens(first.tokens, second.tokens)
     tokens = TokenChanges(kept_before, kept_after, first.num_tokens, second.num_tokens)

@@ -33,6 +33,15 @@ class InvalidDataError(ConceptFragmentationError, ValueError):
         super().__init__("Invalid data: " + "; ".join(self.problems) + ".")
 
 
+class UnknownChoiceError(InvalidDataError, LookupError):
+    """Raised for a layer, cluster, token or option that is not there; the message lists what is."""
+
+    def __init__(self, problem: str) -> None:
+        """Keep the sentence, which blames what was asked for and not the data."""
+        super().__init__([problem])
+        self.args = (f"{problem}{'' if problem.endswith('?') else '.'}",)
+
+
 class InvalidAnalysisError(InvalidDataError):
     """An analysis dict that contradicts itself."""
 

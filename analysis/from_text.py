@@ -34,6 +34,7 @@ from concept_fragmentation.analysis.layer_measures import (
     purity_measures,
     similarity_measures,
 )
+from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import TOKEN_COLUMNS, Analysis
 from concept_fragmentation.analysis.paths import token_path_metrics, token_path_records
 from concept_fragmentation.analysis.provenance import describe_model, describe_surroundings
@@ -187,6 +188,7 @@ def analyze_again(
         ModelUnavailableError: the model can't be had, or its weights are others by now.
         MissingExtraError: as in `analyze`.
     """
+    analysis = analysis_dict(analysis)
     provenance = analysis.get("provenance")
     if not isinstance(provenance, Mapping) or not {"model", "input", "options"} <= set(provenance):
         raise InvalidDataError(

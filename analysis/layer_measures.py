@@ -115,11 +115,11 @@ def path_measures(
         {"chi_squared", "degrees_of_freedom", "p_value", "cramers_v", "cramers_v_corrected",
         "num_tokens"}} (`category_association`)}.
     """
-    last = len(analysis.labelled_layers) - 1
+    first, last = analysis.labelled_layers[0], analysis.labelled_layers[-1]
     permutations = PERMUTATIONS if analysis.num_tokens <= PERMUTED_TOKENS else FEW_PERMUTATIONS
     tested = window_significance(
         analysis,
-        0,
+        first,
         last,
         permutations=permutations,
         seed=seed,
@@ -134,7 +134,7 @@ def path_measures(
             "seed": tested.seed,
         }
     }
-    window = layer_window(analysis, 0, last)
+    window = layer_window(analysis, first, last)
     associations = {
         name: category_association(window, values, permutations=permutations, seed=seed)
         for name, values in categories.items()

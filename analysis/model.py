@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from concept_fragmentation.analysis.attention import attention_statistics
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.lazy import LazyArray
+from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
@@ -73,7 +74,7 @@ class Analysis:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
-        """The columns of an analysis dict, which is not changed.
+        """The columns of an analysis dict, or of the structure that a store loads; not changed.
 
         Sequences that older files nest ([B][S], labels flat in B*S order) are put one after the
         other. A token whose `attention_mask` is 0 is padding: it has no cluster in any layer. Where
@@ -83,6 +84,7 @@ class Analysis:
         Raises:
             InvalidAnalysisError: `data` is inconsistent; every problem is listed.
         """
+        data = analysis_dict(data)
         check_analysis(data)
         metadata = data["token_metadata"]
         lengths = sequence_lengths(metadata["tokens"])
@@ -173,6 +175,42 @@ class Analysis:
             known if known and len(known) == len(states) else None,
             self.padding,
         )
+
+
+@runtime_checkable
+class OpenAnalysis(Protocol):
+    """Something that has an `Analysis`, such as an analysis that is open in a store."""
+
+    @property
+    def analysis(self) -> Analysis:
+        """The analysis as columns."""
+
+
+# What every function that computes with an analysis takes.
+AnalysisLike: TypeAlias = Analysis | OpenAnalysis | Mapping[str, Any]
+
+
+def as_analysis(given: AnalysisLike) -> Analysis:
+    """Return the columns of an analysis: of an open one, of an analysis dict, or of a loaded one.
+
+    Made anew of a dict at each call: who calls often makes an `Analysis` once.
+
+    Raises:
+        InvalidDataError: it is none of these.
+        InvalidAnalysisError: a dict is inconsistent; every problem is listed.
+    """
+    if isinstance(given, Analysis):
+        return given
+    if isinstance(given, Mapping):
+        return Analysis.from_dict(given)
+    if isinstance(given, OpenAnalysis) and isinstance(given.analysis, Analysis):
+        return given.analysis
+    raise InvalidDataError(
+        [
+            "analysis: an Analysis, an open analysis or an analysis dict is needed, "
+            f"not {type(given).__name__}"
+        ]
+    )
 
 
 class _States(Mapping[str, FloatArray]):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from concept_fragmentation.analysis.extra import need
 from concept_fragmentation.analysis.language_models import LanguageModel
+from concept_fragmentation.analysis.loaded import analysis_dict
 
 _LIBRARIES: Final = (
     "concept-fragmentation",
@@ -72,6 +73,7 @@ def saving_arguments(analysis: Mapping[str, Any]) -> dict[str, Any]:
         `GPT2AnalysisPersistence.save_analysis_results`. The metadata hold the provenance but for
         the input, which the analysis itself keeps.
     """
+    analysis = analysis_dict(analysis)
     provenance = analysis["provenance"]
     given = provenance["input"]["text"]
     if isinstance(given, str):

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from concept_fragmentation.analysis.choices import Layer
 from concept_fragmentation.analysis.cluster_quality import category_codes_of
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray, compact
 from concept_fragmentation.analysis.errors import InvalidDataError
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
 from concept_fragmentation.analysis.windows import (
     LayerWindow,
     layer_window,
@@ -129,9 +130,9 @@ class CategoryAssociation:
 
 
 def window_significance(
-    analysis: Analysis,
-    first: int,
-    last: int,
+    analysis: AnalysisLike,
+    first: Layer,
+    last: Layer,
     *,
     permutations: int = 1000,
     seed: int = 0,
@@ -147,19 +148,22 @@ def window_significance(
     effect size is huge and says little, and the difference is to be looked at.
 
     Args:
-        analysis: with labels in L layers.
-        first: index of the first layer among the labelled layers.
-        last: index of the last, included.
+        analysis: with labels: an `Analysis`, an open analysis, or an analysis dict.
+        first: the first layer, by its name or by its position in `layers`: from 0, or negative from
+            the end.
+        last: the last layer, included, likewise.
         permutations: M; the least p-value is 1 / (1 + M), two-sided twice that.
         seed: of the permutations.
         progress: called with the number of permutations done and M.
 
     Raises:
-        InvalidDataError: there is no such window, or fewer than one permutation is asked for.
+        UnknownChoiceError: there is no such window.
+        InvalidDataError: fewer than one permutation is asked for.
     """
     _check_permutations(permutations)
+    analysis = as_analysis(analysis)
     window = layer_window(analysis, first, last)
-    labels = analysis.labels[:, first : last + 1]
+    labels = analysis.labels[:, window.first : window.last + 1]
     labels = labels[(labels != NO_CLUSTER).any(axis=1)]
     columns = [compact(labels[:, i])[1] for i in range(labels.shape[1])]
     sizes = [len(ids) for ids in window.cluster_ids]

@@ -15,6 +15,7 @@ import numpy as np
 
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
+from concept_fragmentation.analysis.loaded import analysis_dict
 
 # A hostile file can have millions of problems; nobody reads more than these.
 _MOST_PROBLEMS: Final = 100
@@ -38,8 +39,9 @@ def find_problems(data: object) -> list[str]:
     """Every problem of an analysis dict, each named by its path; [] if it is consistent.
 
     Needed are `model_type`, `layers` and `token_metadata.tokens`; whatever else is there must fit
-    them. Lists may be tuples or NumPy arrays. Keys that are not known are no problem. Never raises,
-    whatever lists, dicts, scalars and arrays `data` is made of.
+    them. The structure that a store loads will do. Lists may be tuples or NumPy arrays. Keys that
+    are not known are no problem. Never raises, whatever lists, dicts,
+    scalars and arrays `data` is made of.
 
     Tokens may be nested by sequence ([B][S]), and the sequences need no padding: their lengths may
     differ. What else is given for each token is then flat, one sequence after the other, or nested
@@ -53,7 +55,7 @@ def find_problems(data: object) -> list[str]:
     Returns:
         At most 100 problems, and a last line that says so if there are more.
     """
-    problems = list(islice(_problems(data), _MOST_PROBLEMS + 1))
+    problems = list(islice(_problems(analysis_dict(data)), _MOST_PROBLEMS + 1))
     if len(problems) > _MOST_PROBLEMS:
         problems[-1] = "... and more problems like these"
     return problems

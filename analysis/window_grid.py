@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
 from concept_fragmentation.analysis.windows import (
     Transition,
     pair_convergence,
@@ -51,14 +51,15 @@ class LayerSteps:
     divergence: Floats
 
 
-def window_grid(analysis: Analysis) -> WindowGrid:
+def window_grid(analysis: AnalysisLike) -> WindowGrid:
     """Count the paths of every window of an analysis with L labelled layers.
 
     >>> from concept_fragmentation.analysis import analysis_from_labels
     >>> made = analysis_from_labels([" a", " b", " c"], [[0, 1], [0, 1], [2, 1]])
-    >>> window_grid(Analysis.from_dict(made)).num_paths.tolist()
+    >>> window_grid(made).num_paths.tolist()
     [[2, 2], [0, 1]]
     """
+    analysis = as_analysis(analysis)
     num_layers = len(analysis.labelled_layers)
     columns = [compact(analysis.labels[:, i]) for i in range(num_layers)]
     shape = num_layers, num_layers
@@ -79,8 +80,9 @@ def window_grid(analysis: Analysis) -> WindowGrid:
     return WindowGrid(num_counted, num_paths, fragmentation, concentration)
 
 
-def layer_steps(analysis: Analysis) -> LayerSteps:
+def layer_steps(analysis: AnalysisLike) -> LayerSteps:
     """What happens between neighbouring layers: how many tokens move, join and part."""
+    analysis = as_analysis(analysis)
     labels, aligned = analysis.labels, analysis.aligned.labels
     both = (labels[:, 1:] >= 0) & (labels[:, :-1] >= 0)
     moved = (aligned[:, 1:] != aligned[:, :-1]) & both

@@ -9,6 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from concept_fragmentation.analysis.choices import (
+    Layer,
+    as_whole_number,
+    check_cluster,
+    labelled_position,
+    window_positions,
+)
 from concept_fragmentation.analysis.counting import (
     NO_CLUSTER,
     Floats,
@@ -17,8 +24,8 @@ from concept_fragmentation.analysis.counting import (
     count_pairs,
     entropy,
 )
-from concept_fragmentation.analysis.errors import InvalidDataError
-from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.errors import UnknownChoiceError
+from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,8 @@ class LayerWindow:
     raw ids, which is no loss: renaming the clusters of a layer renames paths and merges none.
 
     Attributes:
-        first, last: indices into the analysis's labelled layers.
+        first, last: columns of the analysis's `labels`; its positions in `layers` where every layer
+            has labels.
         layers: (W,) their names.
         num_counted: N.
         num_left_out: the other tokens.
@@ -132,28 +140,36 @@ class ArchetypalPath:
     example_indices: tuple[int, ...]
 
 
-def layer_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
+def layer_window(analysis: AnalysisLike, first: Layer, last: Layer) -> LayerWindow:
     """The paths through a window of consecutive layers; see `LayerWindow` for every metric.
+
+    Layers without labels within the window are passed over.
 
     >>> from concept_fragmentation.analysis import analysis_from_labels
     >>> made = analysis_from_labels([" a", " b", " c"], [[0, 1], [0, 1], [2, 1]])
     >>> window = layer_window(Analysis.from_dict(made), 0, 1)
     >>> window.paths.tolist(), window.counts.tolist()
     ([[0, 1], [2, 1]], [2, 1])
+    >>> layer_window(made, "layer_0", -1).layers
+    ('layer_0', 'layer_1')
 
     Args:
-        analysis: with labels in L layers.
-        first: index of the first layer among the labelled layers.
-        last: index of the last, included.
+        analysis: with labels: an `Analysis`, an open analysis, or an analysis dict.
+        first: the first layer, by its name or by its position in `layers`: from 0, or negative from
+            the end.
+        last: the last layer, included, likewise.
 
     Raises:
-        InvalidDataError: not 0 <= first <= last < L.
+        UnknownChoiceError: a layer is not there or has no labels, or the last is before the first.
     """
-    num_layers = len(analysis.labelled_layers)
-    if not 0 <= first <= last < num_layers:
-        raise InvalidDataError(
-            [f"window: {first} to {last} is not within the {num_layers} layers that have labels"]
-        )
+    analysis = as_analysis(analysis)
+    return labelled_window(
+        analysis, *window_positions(analysis.layers, analysis.labelled_layers, first, last)
+    )
+
+
+def labelled_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
+    """The window of some columns of `analysis.labels`, `first` to `last`; see `layer_window`."""
     labels = analysis.labels[:, first : last + 1]
     columns = [compact(labels[:, i]) for i in range(labels.shape[1])]
     cluster_ids = tuple(ids for ids, _ in columns)
@@ -223,9 +239,10 @@ def pair_convergence(ends: Transition) -> float:
 
 
 def archetypal_paths(
-    analysis: Analysis, window: LayerWindow, *, top: int = 10, examples: int = 5
+    analysis: AnalysisLike, window: LayerWindow, *, top: int = 10, examples: int = 5
 ) -> list[ArchetypalPath]:
     """The `top` most frequent paths of a window, each with its first `examples` tokens."""
+    analysis = as_analysis(analysis)
     found = []
     for i in range(min(top, len(window.paths))):
         indices = np.flatnonzero(window.path_of_token == i)[:examples].tolist()
@@ -249,36 +266,57 @@ def tokens_on_path(window: LayerWindow, path: Sequence[int]) -> IntArray:
     return np.flatnonzero(np.isin(window.path_of_token, found))
 
 
-def tokens_in_cluster(analysis: Analysis, layer_index: int, cluster: int) -> IntArray:
-    """The indices of the tokens in a cluster (raw id) of a labelled layer.
+def tokens_in_cluster(analysis: AnalysisLike, layer: Layer, cluster: int) -> IntArray:
+    """The indices of the tokens in a cluster of a layer.
+
+    Args:
+        analysis: with labels.
+        layer: by its name or by its position in `layers`: from 0, or negative from the end.
+        cluster: raw id; -1 for the tokens without a cluster.
 
     Raises:
-        InvalidDataError: there is no such layer.
+        UnknownChoiceError: there is no such layer with labels, or no such cluster in it.
     """
-    _check_layer(analysis, layer_index)
-    return np.flatnonzero(analysis.labels[:, layer_index] == cluster)
+    analysis = as_analysis(analysis)
+    return _members(analysis, _column(analysis, layer), cluster)
 
 
 def tokens_in_transition(
-    analysis: Analysis, layer_index: int, source: int, target: int
+    analysis: AnalysisLike, layer: Layer, source: int, target: int
 ) -> IntArray:
-    """The indices of the tokens that go from one cluster to one of the next labelled layer.
+    """The indices of the tokens that go from a cluster of a layer to one of the next with labels.
+
+    None if no token goes from the one cluster to the other.
+
+    Args:
+        analysis: with labels.
+        layer: by its name or by its position in `layers`: from 0, or negative from the end.
+        source: raw id of a cluster of that layer; -1 for the tokens without one.
+        target: raw id of a cluster of the next labelled layer, likewise.
 
     Raises:
-        InvalidDataError: there is no such layer, or none after it.
+        UnknownChoiceError: there is no such layer with labels, none after it, or no such cluster.
     """
-    _check_layer(analysis, layer_index)
-    _check_layer(analysis, layer_index + 1)
-    here, there = analysis.labels[:, layer_index], analysis.labels[:, layer_index + 1]
-    return np.flatnonzero((here == source) & (there == target))
+    analysis = as_analysis(analysis)
+    column = _column(analysis, layer)
+    if column + 1 == len(analysis.labelled_layers):
+        name = analysis.labelled_layers[column]
+        raise UnknownChoiceError(f"layer: {name!r} is the last that has labels, with none after it")
+    here, there = _members(analysis, column, source), _members(analysis, column + 1, target)
+    return np.intersect1d(here, there, assume_unique=True)
 
 
-def _check_layer(analysis: Analysis, index: int) -> None:
-    num_layers = len(analysis.labelled_layers)
-    if not 0 <= index < num_layers:
-        raise InvalidDataError(
-            [f"layer: {index} is not among the {num_layers} layers that have labels"]
-        )
+def _column(analysis: Analysis, layer: Layer) -> int:
+    return labelled_position(analysis.layers, analysis.labelled_layers, layer)
+
+
+def _members(analysis: Analysis, column: int, cluster: int) -> IntArray:
+    labels = analysis.labels[:, column]
+    chosen = as_whole_number(cluster)
+    if chosen != NO_CLUSTER:
+        known = compact(labels)[0].tolist()
+        chosen = check_cluster(cluster, known, analysis.labelled_layers[column])
+    return np.flatnonzero(labels == chosen)
 
 
 def _paths(

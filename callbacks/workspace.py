@@ -18,11 +18,9 @@ from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
     TokenPathMetrics,
-    layer_window,
-    tokens_in_cluster,
-    tokens_in_transition,
 )
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import Selection, View
@@ -212,7 +210,7 @@ class Workspace:
             return None
         first, last = view.first, view.last
         return self._windows.get(
-            (shown.key, first, last), lambda: layer_window(shown.analysis, first, last)
+            (shown.key, first, last), lambda: labelled_window(shown.analysis, first, last)
         )
 
     def metrics(self, view: View) -> TokenPathMetrics | None:
@@ -278,9 +276,11 @@ def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:
 
 def selected(analysis: Analysis, selection: Selection) -> npt.NDArray[np.int64]:
     """Return the indices of the tokens in a cluster or band of the labelled layers."""
-    if selection[0] == "node":
-        return tokens_in_cluster(analysis, selection[1], selection[2])
-    return tokens_in_transition(analysis, selection[1], selection[2], selection[3])
+    # An address may name clusters that the analysis does not have: then no token is in them.
+    chosen = analysis.labels[:, selection[1]] == selection[2]
+    if selection[0] == "link":
+        chosen &= analysis.labels[:, selection[1] + 1] == selection[3]
+    return np.flatnonzero(chosen)
 
 
 class _Kept:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from dash import html
 
-from concept_fragmentation.analysis import Analysis, LayerWindow, layer_window
+from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.components.figures.ordering import cluster_orders
 from concept_fragmentation.components.figures.sankey_layout import stacked
 from concept_fragmentation.components.palette import cluster_colours, ink
@@ -120,7 +121,7 @@ def _columns(analysis: Analysis, view: View) -> list[int]:
 def _flow(analysis: Analysis, view: View, columns: list[int]) -> Iterator[str]:
     names = tuple(analysis.labelled_layers[column] for column in columns)
     shown = replace(analysis, labels=analysis.labels[:, columns], labelled_layers=names)
-    window = layer_window(shown, 0, len(columns) - 1)
+    window = labelled_window(shown, 0, len(columns) - 1)
     layers = _bars(analysis, window, columns)
     routes = list(_routes(analysis, view, columns))
     bands: dict[int, list[str]] = defaultdict(list)

@@ -46,11 +46,15 @@ def cluster_tokens(analysis: Analysis, layer_index: int, cluster: int) -> Cluste
     Raises:
         InvalidDataError: there is no such layer.
     """
-    indices, company = cluster_company(analysis, layer_index, cluster)
-    states = analysis.hidden_states.get(analysis.labelled_layers[layer_index])
-    if states is None or not len(indices):
+    layer, column = analysis.labelled_layers[layer_index], analysis.labels[:, layer_index]
+    if not (column == cluster).any():
+        # An address may name a cluster that the analysis does not have.
+        return ClusterTokens(np.empty(0, dtype=np.int64), np.empty(0), "company")
+    indices, company = cluster_company(analysis, layer, cluster)
+    states = analysis.hidden_states.get(layer)
+    if states is None:
         return ClusterTokens(indices, company, "company")
-    labels = np.where(analysis.labels[:, layer_index] == cluster, cluster, -1)
+    labels = np.where(column == cluster, cluster, -1)
     found = typical_tokens(states, labels, top=len(indices))[cluster]
     return ClusterTokens(found.indices, found.distances, "distance")
 

@@ -24,6 +24,7 @@ def test_tokens_that_never_part_have_all_company_and_a_lone_one_none() -> None:
     assert cluster_company(alike, 0, 0)[1].tolist() == [1, 1]
     analysis = Analysis.from_dict(analysis_from_labels(["a", "b"], [[0, 1], [1, 1]]))
     assert cluster_company(analysis, 0, 0)[1].tolist() == [0]
-    assert len(cluster_company(analysis, 0, 9)[0]) == 0
+    with pytest.raises(InvalidDataError, match="cluster: there is no 9 in layer_0, only 0, 1"):
+        cluster_company(analysis, 0, 9)
     with pytest.raises(InvalidDataError, match="layer"):
         cluster_company(analysis, 5, 0)

@@ -214,12 +214,12 @@ def test_tokens_of_clusters_transitions_and_paths_are_found() -> None:
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
     analysis = of([[0, 1]])
-    for ask in (
-        lambda: tokens_in_cluster(analysis, 2, 0),
-        lambda: tokens_in_cluster(analysis, -1, 0),
-        lambda: tokens_in_transition(analysis, 1, 0, 0),
+    for ask, said in (
+        (lambda: tokens_in_cluster(analysis, 2, 0), "layer: there is no 2, only 0 to 1"),
+        (lambda: tokens_in_cluster(analysis, -3, 0), "layer: there is no -3, only 0 to 1"),
+        (lambda: tokens_in_transition(analysis, 1, 1, 0), "'layer_1' is the last that has labels"),
     ):
-        with pytest.raises(InvalidDataError, match="is not among the 2 layers that have labels"):
+        with pytest.raises(InvalidDataError, match=said):
             ask()
 
 
