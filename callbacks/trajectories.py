@@ -19,6 +19,7 @@ from concept_fragmentation.callbacks.views import (
     call_of,
     order_for,
     ordered,
+    position_of,
 )
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -147,8 +148,9 @@ def _transitions(workspace: Workspace, view: View) -> pd.DataFrame:
     return transition_frame(workspace.shown(view).analysis, view.heat[0], view.heat[1])
 
 
-def _transitions_call(_workspace: Workspace, view: View) -> Call:
-    source, target = view.heat or (0, 0)
+def _transitions_call(workspace: Workspace, view: View) -> Call:
+    analysis = workspace.shown(view).analysis
+    source, target = (position_of(analysis, column) for column in view.heat or (0, 0))
     return Call("transitions", {"source": source, "target": target})
 
 

@@ -12,6 +12,7 @@ from dash import Input, set_props
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
+from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.errors import InvalidDataError, MissingExtraError
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
@@ -40,19 +41,37 @@ class Source:
 def call_of(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
     """Return what names a function of `concept_fragmentation.figures` and choices of a view."""
 
-    def of_view(_workspace: Workspace, view: View) -> Call:
+    def of_view(workspace: Workspace, view: View) -> Call:
+        analysis = workspace.shown(view).analysis
+        last = view.first if view.last is None else view.last
         said: dict[str, object] = {
-            "window": (view.first, view.last),
+            "window": (
+                position_of(analysis, view.first),
+                position_of(analysis, last),
+            ),
             "colour_by": view.colour_by,
             "min_count": view.min_count,
             "tokens": list(view.tokens),
             "highlighted_tokens": list(view.tokens),
             "highlighted_paths": list(view.paths),
-            "selected": list(view.selected_clusters),
+            "selected": [
+                (position_of(analysis, column), cluster)
+                for column, cluster in view.selected_clusters
+            ],
         }
         return Call(function, {name: said[name] for name in choices})
 
     return of_view
+
+
+def position_of(analysis: Analysis, column: int) -> int:
+    """Return where a labelled layer stands in `layers`, as `concept_fragmentation.figures` counts.
+
+    Without labels there are no such layers, and no figure of them.
+    """
+    if not analysis.labelled_layers:
+        return column
+    return analysis.layers.index(analysis.labelled_layers[column])
 
 
 def needed(query: str | None) -> View:

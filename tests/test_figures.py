@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from inspect import isfunction
+from inspect import isfunction, signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from concept_fragmentation import figures
-from concept_fragmentation.analysis import InvalidDataError
+from concept_fragmentation.analysis import InvalidDataError, UnknownChoiceError
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.flow import flow
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.figures.options import CHECKS
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
 
@@ -56,6 +58,98 @@ def opened(store: GPT2AnalysisPersistence) -> Iterator[AnalysisHandle]:
 
 def same(left: go.Figure, right: go.Figure) -> bool:
     return bool(json.loads(left.to_json()) == json.loads(right.to_json()))
+
+
+def options_of(name: str) -> list[str]:
+    return [
+        o for o in signature(getattr(figures, name)).parameters if o not in ("handle", "before")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_option_of_every_figure_is_checked(opened: AnalysisHandle, name: str) -> None:
+    before = demo_analysis()["analysis_data"]
+    given = dict(NEEDED_BY_NAME.get(name, {}))
+    if "before" in signature(getattr(figures, name)).parameters:
+        given["before"] = before
+    for option in options_of(name):
+        assert option in CHECKS
+        with pytest.raises(UnknownChoiceError, match=r"\w+: .*(there is no|needed)"):
+            getattr(opened, name)(**given | {option: object()})
+    with pytest.raises(UnknownChoiceError, match="theme: there is no 'blue', only light, dark"):
+        getattr(opened, name)(**given, theme="blue")
+
+
+@pytest.mark.parametrize(
+    ("plain", "full"),
+    [
+        ("mobility_score", "metric.mobility_score"),
+        ("path_entropy", "metric.path_entropy"),
+        ("part_of_speech", "token.part_of_speech"),
+        ("path", "path"),
+    ],
+)
+def test_colours_are_by_the_plain_name_of_a_metric_or_column(plain: str, full: str) -> None:
+    data = with_parts_of_speech()
+    drawn = figures.sankey(data, colour_by=plain)
+    assert same(drawn, figures.sankey(data, colour_by=full))
+    assert len(set(drawn.data[0].link.color)) > 2
+
+
+def test_a_column_named_like_a_metric_is_meant_by_its_full_name() -> None:
+    data = with_parts_of_speech()
+    kinds = data["token_metadata"]["part_of_speech"]
+    data["token_metadata"] |= {"mobility_score": kinds, "cluster": kinds}
+    for name, other in (("mobility_score", "metric.mobility_score"), ("cluster", "cluster")):
+        plain, full = (figures.sankey(data, colour_by=by) for by in (name, f"token.{name}"))
+        assert same(plain, figures.sankey(data, colour_by=other))
+        assert not same(plain, full)
+
+
+def with_parts_of_speech() -> dict[str, Any]:
+    data: dict[str, Any] = demo_analysis()["analysis_data"]
+    number = len(data["token_metadata"]["tokens"])
+    data["token_metadata"]["part_of_speech"] = [
+        ("NOUN", "VERB", "DET")[i % 3] for i in range(number)
+    ]
+    return data
+
+
+def test_layers_are_names_or_positions_in_every_figure(opened: AnalysisHandle) -> None:
+    for first, last in ((1, 3), ("block_1", "block_3"), (-4, -2), (np.int64(1), "block_3")):
+        window = (first, last)
+        assert same(opened.sankey(window), opened.sankey((1, 3)))
+        assert same(opened.trajectories(list(window)), opened.trajectories((1, 3)))
+    for layer in (2, "block_2", -3, np.int32(2)):
+        assert same(opened.attention_matrix(layer), opened.attention_matrix("block_2"))
+        assert same(opened.attention_rollout(layer), opened.attention_rollout("block_2"))
+        assert same(opened.state_map(layer), opened.state_map("block_2"))
+        assert same(opened.transitions(layer, -1), opened.transitions(2, 4))
+        selected = opened.cluster_sizes(selected=[(layer, 0)])
+        assert same(selected, opened.cluster_sizes(selected=[(2, 0)]))
+        assert not same(selected, opened.cluster_sizes())
+
+
+def test_positions_count_layers_without_labels_too() -> None:
+    data = demo_analysis()["analysis_data"]
+    del data["token_paths"], data["cluster_labels"]["block_1"]
+    drawn = figures.sankey(data, (2, 4))
+    assert same(drawn, figures.sankey(data, ("block_2", "block_4")))
+    with pytest.raises(UnknownChoiceError, match="window: 'block_1' has no cluster labels, only"):
+        figures.sankey(data, (1, 4))
+    assert same(figures.transitions(data, 0, 2), figures.transitions(data, "embedding", "block_2"))
+
+
+def test_an_analysis_is_drawn_in_any_shape(opened: AnalysisHandle) -> None:
+    drawn = opened.sankey((0, 3))
+    for given in (opened.data, opened.to_dict(), opened.analysis):
+        assert same(figures.sankey(given, (0, 3)), drawn)
+    moved = opened.moved_by_layer(opened.to_dict())
+    assert same(figures.moved_by_layer(opened.to_dict(), opened), moved)
+    with pytest.raises(InvalidDataError, match="as open analyses or as dicts, not as Analysis"):
+        figures.moved_by_layer(opened.analysis, opened)
+    with pytest.raises(InvalidDataError, match="an analysis dict is needed, not str"):
+        figures.sankey("demo")
 
 
 def test_every_figure_is_a_method_of_an_open_analysis(opened: AnalysisHandle) -> None:
@@ -125,6 +219,17 @@ NEEDED: dict[str, tuple[Any, ...]] = {
 )
 
 
+NEEDED_BY_NAME: dict[str, dict[str, Any]] = {
+    "attention_flow": {"token": 0},
+    "attention_matrix": {"layer": "block_1"},
+    "attention_rollout": {"layer": "block_1"},
+    "compared_tokens": {"tokens": [0, 1]},
+    "state_map": {"layer": "block_1"},
+    "token_rollout": {"token": 0},
+    "transitions": {"source": 0, "target": 1},
+}
+
+
 def test_what_stands_above_and_below_a_figure_fits_a_narrow_page(opened: AnalysisHandle) -> None:
     before = demo_analysis()["analysis_data"]
     before["cluster_labels"]["block_1"].reverse()
@@ -151,10 +256,42 @@ def test_what_stands_above_and_below_a_figure_fits_a_narrow_page(opened: Analysi
         ("path_attention_by_layer", {"sequence": 7}, "sequence: there is no 7"),
         ("attention_flow", {"token": -1}, "token: there is no -1"),
         ("token_rollout", {"token": 10**6}, "token: there is no 1000000"),
-        ("state_map", {"layer": "no such"}, "no hidden states of no such"),
+        ("state_map", {"layer": "no such"}, "layer: there is no 'no such', only embedding"),
         ("transitions", {"source": 0, "target": 99}, "layer: there is no 99, only 0 to 4"),
         ("compared_tokens", {"tokens": [3, 999]}, "token: there is no 999, only 0 to 116"),
         ("layer_similarity", {"measure": "no such"}, "measure: there is no 'no such'"),
+        ("layer_similarity", {"measure": "ckaa"}, "did you mean 'cka'"),
+        ("state_map", {"layer": 0, "projection": "tsne"}, "there is no 'tsne', only pca, umap"),
+        ("state_map", {"layer": "blok_1"}, "did you mean 'block_1'"),
+        ("sankey", {"window": ("a", "b")}, "window: there is no 'a', only embedding, block_1"),
+        ("sankey", {"window": "block_1"}, "the first and the last layer are needed, such as"),
+        ("sankey", {"window": 3}, "the first and the last layer are needed, such as"),
+        ("sankey", {"window": (0, 1, 2)}, "the first and the last layer are needed, such as"),
+        ("sankey", {"window": (0.0, 1)}, "a layer's name or its position is needed, not 0.0"),
+        ("sankey", {"window": (False, True)}, "its position is needed, not False"),
+        ("sankey", {"colour_by": "moblity_score"}, "did you mean 'mobility_score'"),
+        ("sankey", {"colour_by": "metric.nothing"}, "colour_by: there is no 'metric.nothing'"),
+        ("sankey", {"colour_by": "token.nothing"}, "only cluster, path, cluster_changes"),
+        ("sankey", {"colour_by": None}, "colour_by: there is no None"),
+        ("sankey", {"min_count": 0}, "min_count: a whole number from 1 is needed, not 0"),
+        ("sankey", {"min_count": 2.5}, "min_count: a whole number from 1 is needed, not 2.5"),
+        ("sankey", {"highlighted_tokens": [117]}, "token: there is no 117, only 0 to 116"),
+        ("sankey", {"highlighted_tokens": [True]}, "token: a whole number is needed, not True"),
+        ("sankey", {"highlighted_tokens": 3}, "tokens: a list of indices is needed, not 3"),
+        ("sankey", {"highlighted_tokens": "cat"}, "tokens: a list of indices is needed"),
+        ("sankey", {"highlighted_paths": [(0, 1)]}, "has 2 clusters where the window has 5 layers"),
+        ("sankey", {"highlighted_paths": [(9, 9, 9, 9, 9)]}, "path: no token takes"),
+        ("trajectories", {"highlighted_paths": [3]}, "path: a list of clusters is needed, not 3"),
+        ("trajectories", {"highlighted_paths": [("a",) * 5]}, "numbers of clusters are needed"),
+        ("cluster_sizes", {"selected": [("block_9", 0)]}, "layer: there is no 'block_9'"),
+        ("cluster_sizes", {"selected": [(0, 99)]}, "cluster: there is no 99 in embedding, only"),
+        ("cluster_sizes", {"selected": [0]}, "selected: a layer and a cluster are needed"),
+        ("attention_flow", {"token": 0, "threshold": 2}, "threshold: a share from 0 to 1"),
+        ("attention_flow", {"token": 0, "threshold": "x"}, "threshold: a share from 0 to 1"),
+        ("attention_flow", {"token": "cat"}, "token: a whole number is needed, not 'cat'"),
+        ("attention_matrix", {"layer": 0}, "layer: there is no 'embedding', only block_1"),
+        ("attention_matrix", {"layer": 1, "head": True}, "head: a whole number is needed"),
+        ("transitions", {"source": 0.5, "target": 1}, "its position is needed, not 0.5"),
     ],
 )
 def test_what_is_not_there_is_named(
