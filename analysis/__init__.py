@@ -65,11 +65,12 @@ from concept_fragmentation.analysis.errors import (
     UnknownChoiceError,
 )
 from concept_fragmentation.analysis.extraction import layer_names
-from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again
+from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again, skipped_words
 from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
+from concept_fragmentation.analysis.options import check_options
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.projection import (
     Embedding,
@@ -167,6 +168,7 @@ __all__ = [
     "attention_statistics",
     "category_association",
     "check_analysis",
+    "check_options",
     "cka_matrix",
     "cluster_company",
     "cluster_stability",
@@ -184,6 +186,7 @@ __all__ = [
     "read_text_file",
     "saving_arguments",
     "silhouette",
+    "skipped_words",
     "table_columns",
     "token_path_metrics",
     "tokens_in_cluster",

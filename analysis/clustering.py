@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -11,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from concept_fragmentation.analysis.arrays import as_whole_number, shown, to_whole_numbers
 from concept_fragmentation.analysis.cluster_quality import silhouette
 from concept_fragmentation.analysis.counting import IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
@@ -21,13 +24,27 @@ MINI_BATCH_TOKENS: Final = 20_000
 # "auto" tries every number of clusters from 2 to this.
 MOST_AUTO_CLUSTERS: Final = 15
 
-_DEFAULT_CLUSTERS: Final = 10
+# The number of clusters of each layer that is taken where none is given.
+DEFAULT_CLUSTERS: Final = 10
+
 # k-means is run from as many starts, and the best is kept.
 _STARTS: Final = 4
 _MINI_BATCH: Final = 4_096
 # Several threads add in any order, and so with other last digits each time; and for layers of some
 # thousand tokens they wait for each other longer than they work.
 _THREADS: Final = 1
+_MOST_SEED: Final = 2**32 - 1
+# What an estimator may raise because of its parameters or of the states, a bug of its own included.
+_FAILURES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 NumClusters = int | Literal["auto"] | Mapping[str, int]
 
@@ -53,16 +70,18 @@ class Clusterer:
         num_clusters: k; "auto": of k from 2 to `MOST_AUTO_CLUSTERS` the one with the greatest mean
             silhouette (Rousseeuw 1987) of the states as they are clustered; {layer: k}.
         estimator: "kmeans", that is KMeans (k-means++, the best of 4 starts), or MiniBatchKMeans
-            of more than `MINI_BATCH_TOKENS` tokens; or any clusterer of scikit-learn or of its
-            interface, which is copied, and says itself how many clusters it makes.
+            of more than `MINI_BATCH_TOKENS` tokens; or any clusterer of scikit-learn, a pipeline
+            that ends in one, or another object with `fit_predict`. It is copied for each layer, and
+            says itself how many clusters it makes.
         standardise: scale each dimension to mean 0 and variance 1 first.
         pca: reduce to as many principal components first; a float below 1: to as many as explain
             that share of the variance.
         seed: of everything that is drawn at random; the same seed on the same machine gives the
-            same labels.
+            same labels. Every `random_state` of an estimator and of the estimators within it that
+            is None becomes the seed, and NumPy's global generator is seeded while one runs.
     """
 
-    num_clusters: NumClusters = _DEFAULT_CLUSTERS
+    num_clusters: NumClusters = DEFAULT_CLUSTERS
     estimator: Any = "kmeans"
     standardise: bool = False
     pca: int | float | None = None
@@ -76,16 +95,9 @@ class Clusterer:
             InvalidDataError: the numbers don't fit each other; every problem is listed.
         """
         need("sklearn")
-        problems = []
-        if self.estimator != "kmeans":
-            if not hasattr(self.estimator, "fit_predict") or not hasattr(
-                self.estimator, "get_params"
-            ):
-                problems.append(
-                    "clusterer: 'kmeans' or a scikit-learn clusterer with fit_predict is needed, "
-                    f"not {self.estimator!r:.60}"
-                )
-            if self.num_clusters != _DEFAULT_CLUSTERS:
+        problems = [*estimator_problems(self.estimator), *seed_problems(self.seed)]
+        if not isinstance(self.estimator, str):
+            if self.num_clusters != DEFAULT_CLUSTERS:
                 problems.append("n_clusters: the estimator has its own number; leave this out")
         elif isinstance(self.num_clusters, Mapping):
             if set(self.num_clusters) != set(layers):
@@ -97,8 +109,6 @@ class Clusterer:
         elif num_tokens < 3:
             problems.append(f"n_clusters: 'auto' needs three tokens, not {num_tokens}")
         problems += _component_problems(self.pca, min(num_tokens, dimensions))
-        if type(self.seed) is not int or not 0 <= self.seed < 2**32:
-            problems.append(f"seed: a whole number from 0 below 2^32 is needed, not {self.seed!r}")
         if problems:
             raise InvalidDataError(problems)
 
@@ -109,7 +119,9 @@ class Clusterer:
         if self.pca is not None:
             decomposition = need("sklearn.decomposition")
             with _same_sums():
-                states = decomposition.PCA(self.pca, random_state=self.seed).fit_transform(states)
+                states = decomposition.PCA(self._components, random_state=self.seed).fit_transform(
+                    states
+                )
         return states
 
     def cluster(
@@ -127,41 +139,63 @@ class Clusterer:
         """
         if self.num_clusters == "auto" and self.estimator == "kmeans":
             return self._best(prepared, report)
-        k = self.num_clusters[layer] if isinstance(self.num_clusters, Mapping) else None
-        k = k or (self.num_clusters if isinstance(self.num_clusters, int) else _DEFAULT_CLUSTERS)
-        return Clustering(self.labels(prepared, k, self.seed), None)
+        given = self.num_clusters
+        k = as_whole_number(given[layer] if isinstance(given, Mapping) else given)
+        return Clustering(self.labels(prepared, k or DEFAULT_CLUSTERS, self.seed), None)
 
     def labels(self, prepared: npt.NDArray[Any], k: int, seed: int) -> IntArray:
         """Labels int64 (T,) of prepared states, by k clusters (an estimator has its own number)."""
         estimator = self._estimator(k, seed, len(prepared))
-        with _same_sums(), warnings.catch_warnings():
+        with _same_sums(), _same_draws(estimator, seed), warnings.catch_warnings():
             # Fewer different states than clusters: the number of clusters found says so.
             warnings.simplefilter("ignore", need("sklearn.exceptions").ConvergenceWarning)
             try:
-                found = np.asarray(estimator.fit_predict(prepared))
-            except (ValueError, TypeError) as error:
-                reason = str(error).partition("\n")[0]
+                found = estimator.fit_predict(prepared)
+            except _FAILURES as error:
+                reason = str(error).partition("\n")[0] or type(error).__name__
                 raise InvalidDataError([f"clusterer: {estimator!r:.60}: {reason}"]) from error
-        if found.shape != (len(prepared),) or found.dtype.kind not in "iu":
-            raise InvalidDataError([f"clusterer: {estimator!r:.60} gives no label for each token"])
-        return found.astype(np.int64)
+        try:
+            labels = to_whole_numbers(found, "labels", least=-1)
+        except InvalidDataError as error:
+            raise InvalidDataError(
+                [
+                    f"clusterer: {estimator!r:.60} gives no label for each token: {problem}"
+                    for problem in error.problems
+                ]
+            ) from error
+        if len(labels) != len(prepared):
+            raise InvalidDataError(
+                [
+                    f"clusterer: {estimator!r:.60} gives no label for each token, but "
+                    f"{len(labels):,} labels for {len(prepared):,} tokens"
+                ]
+            )
+        return np.array(labels, dtype=np.int64)
+
+    @property
+    def _components(self) -> int | float | None:
+        whole = as_whole_number(self.pca)
+        return self.pca if whole is None else whole
 
     def _estimator(self, k: int, seed: int, num_tokens: int) -> Any:
-        if self.estimator == "kmeans":
+        if isinstance(self.estimator, str):
             cluster = need("sklearn.cluster")
             if num_tokens <= MINI_BATCH_TOKENS:
                 return cluster.KMeans(k, n_init=_STARTS, random_state=seed)
             return cluster.MiniBatchKMeans(
                 k, n_init=_STARTS, random_state=seed, batch_size=_MINI_BATCH
             )
-        copy = need("sklearn.base").clone(self.estimator)
+        try:
+            own = copy.deepcopy(self.estimator)
+        except _FAILURES as error:
+            raise InvalidDataError(
+                [f"clusterer: {self.estimator!r:.60} can't be copied ({error})"]
+            ) from error
         # A seed of its own stays, but where clusterings by other seeds are compared.
-        parameters = copy.get_params()
-        if "random_state" in parameters and (
-            parameters["random_state"] is None or seed != self.seed
-        ):
-            copy.set_params(random_state=seed)
-        return copy
+        for part in _parts(own):
+            if part.random_state is None or seed != self.seed:
+                part.random_state = seed
+        return own
 
     def _best(self, prepared: npt.NDArray[Any], report: Callable[[float], object]) -> Clustering:
         most = min(MOST_AUTO_CLUSTERS, len(prepared) - 1)
@@ -183,18 +217,82 @@ def _same_sums() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _same_draws(estimator: Any, seed: int) -> Iterator[None]:
+    """Seed the global generators while an estimator that was handed over runs, and put them back.
+
+    An estimator may draw from them where it has no `random_state`.
+    """
+    if type(estimator).__module__.startswith("sklearn.cluster."):
+        yield
+        return
+    before, before_python = np.random.get_state(), random.getstate()
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+        random.setstate(before_python)
+
+
+def _parts(estimator: Any) -> Iterator[Any]:
+    """Yield an estimator and those within it, however deep, that have a `random_state`.
+
+    Parameters of scikit-learn's estimators are attributes; so are the estimators that others hold.
+    """
+    seen: set[int] = set()
+    waiting: list[Any] = [estimator]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, Mapping):
+            waiting += part.values()
+        elif isinstance(part, list | tuple | set):
+            waiting += part
+        elif hasattr(part, "fit") or hasattr(part, "fit_predict"):
+            if hasattr(part, "random_state"):
+                yield part
+            waiting += getattr(part, "__dict__", {}).values()
+
+
+def estimator_problems(estimator: Any) -> Iterable[str]:
+    """Yield what is wrong with a clusterer, whatever the tokens are."""
+    if isinstance(estimator, str) and estimator == "kmeans":
+        return
+    if isinstance(estimator, type):
+        yield f"clusterer: {estimator.__name__} is a class; make one of it: {estimator.__name__}()"
+    elif not callable(getattr(estimator, "fit_predict", None)):
+        yield (
+            "clusterer: 'kmeans' or a scikit-learn clusterer with fit_predict is needed, not "
+            f"{estimator!r:.60}"
+        )
+
+
+def seed_problems(seed: Any) -> Iterable[str]:
+    """Yield what is wrong with a seed."""
+    number = as_whole_number(seed)
+    if number is None or not 0 <= number <= _MOST_SEED:
+        yield f"seed: a whole number from 0 below 2^32 is needed, not {shown(seed)}"
+
+
 def _number_problems(path: str, k: object, num_tokens: int) -> list[str]:
-    if type(k) is not int or k < 1:
-        return [f"{path}: a whole number from 1, 'auto' or one by layer is needed, not {k!r:.40}"]
-    if k > num_tokens:
-        return [f"{path}: {k} clusters of {num_tokens} tokens; choose at most {num_tokens}"]
+    number = as_whole_number(k)
+    if number is None or number < 1:
+        return [f"{path}: a whole number from 1, 'auto' or one by layer is needed, not {shown(k)}"]
+    if number > num_tokens:
+        return [f"{path}: {number} clusters of {num_tokens} tokens; choose at most {num_tokens}"]
     return []
 
 
-def _component_problems(pca: object, most: int) -> list[str]:
+def _component_problems(pca: Any, most: int) -> list[str]:
     if pca is None:
         return []
-    whole = type(pca) is int and 1 <= pca <= most
-    if whole or (isinstance(pca, float) and 0 < pca < 1):
+    number = as_whole_number(pca)
+    if number is not None and 1 <= number <= most:
         return []
-    return [f"pca: 1 to {most} components, or a share of the variance below 1, not {pca!r:.40}"]
+    if number is None and isinstance(pca, float | np.floating) and 0 < pca < 1:
+        return []
+    return [f"pca: 1 to {most} components, or a share of the variance below 1, not {shown(pca)}"]

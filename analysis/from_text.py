@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -12,8 +12,14 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from concept_fragmentation.analysis.alignment import align_labels
-from concept_fragmentation.analysis.clustering import Clusterer, Clustering, NumClusters
+from concept_fragmentation.analysis.clustering import (
+    DEFAULT_CLUSTERS,
+    Clusterer,
+    Clustering,
+    NumClusters,
+)
 from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
+from concept_fragmentation.analysis.extra import need
 from concept_fragmentation.analysis.extraction import (
     Attention,
     Extraction,
@@ -27,7 +33,13 @@ from concept_fragmentation.analysis.hidden_states import (
     LayerStates,
     hidden_state_store,
 )
-from concept_fragmentation.analysis.language_models import LanguageModel, ModelSource, open_model
+from concept_fragmentation.analysis.inputs import PlainText, Text, Words, plain_text
+from concept_fragmentation.analysis.language_models import (
+    LanguageModel,
+    ModelSource,
+    open_model,
+    open_tokenizer,
+)
 from concept_fragmentation.analysis.layer_measures import (
     cluster_measures,
     path_measures,
@@ -35,10 +47,11 @@ from concept_fragmentation.analysis.layer_measures import (
     similarity_measures,
 )
 from concept_fragmentation.analysis.loaded import analysis_dict
-from concept_fragmentation.analysis.model import TOKEN_COLUMNS, Analysis
+from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.options import Options, checked_arguments
 from concept_fragmentation.analysis.paths import token_path_metrics, token_path_records
 from concept_fragmentation.analysis.provenance import describe_model, describe_surroundings
-from concept_fragmentation.analysis.sequences import Sequences, Text, Words, read_input
+from concept_fragmentation.analysis.sequences import Sequences, read_input, tokenised_words
 
 # What `progress` is told, in this order.
 STAGES: Final = ("load", "extract", "cluster", "measure")
@@ -47,38 +60,12 @@ Stage = Literal["load", "extract", "cluster", "measure"]
 Progress = Callable[[str, float], object]
 
 
-@dataclass(frozen=True)
-class _Options:
-    """The options of `analyze`, as they are kept; see there."""
-
-    layers: Sequence[str | int] | None
-    n_clusters: NumClusters
-    clusterer: Any
-    seed: int
-    attention: Attention
-    batch_size: int | None
-    device: str
-    words: Words | None
-    standardise: bool
-    pca: int | float | None
-    align: bool
-    window: int | None
-    overlap: int | None
-    keep_hidden_states: bool
-    revision: str | None
-
-    @property
-    def clustering(self) -> Clusterer:
-        """The part that says how layers are clustered."""
-        return Clusterer(self.n_clusters, self.clusterer, self.standardise, self.pca, self.seed)
-
-
 def analyze(
     text: Text,
     model: ModelSource = "gpt2",
     *,
     layers: Sequence[str | int] | None = None,
-    n_clusters: NumClusters = 10,
+    n_clusters: NumClusters = DEFAULT_CLUSTERS,
     clusterer: Any = "kmeans",
     seed: int = 0,
     attention: Attention = "metrics",
@@ -153,7 +140,7 @@ def analyze(
         ModelUnavailableError: the model can't be had, or gives no hidden states.
         InvalidDataError: an argument is wrong; every problem is listed with its name.
     """
-    options = _Options(
+    options = Options(
         layers=layers,
         n_clusters=n_clusters,
         clusterer=clusterer,
@@ -170,7 +157,38 @@ def analyze(
         keep_hidden_states=keep_hidden_states,
         revision=revision,
     )
-    return _Run(options, progress).analyze(text, model, categories or {}, None)
+    given, columns, options = checked_arguments(text, categories, options)
+    # What comes last must not be missed after the model has run.
+    need("sklearn")
+    return _Run(options, progress).analyze(given, model, columns, None)
+
+
+def skipped_words(
+    words: Sequence[str], model: ModelSource = "gpt2", *, revision: str | None = None
+) -> list[str]:
+    """Return the words that `analyze` with `words="skip"` will skip, before it is run.
+
+    Only the tokenizer is loaded.
+
+    >>> skipped_words(["dog", "saxophone", "river"], "tiny")
+    ['saxophone']
+
+    Args:
+        words: in any list, as `analyze` takes them.
+        model: as in `analyze`.
+        revision: as in `analyze`.
+
+    Returns:
+        The words of several tokens, or of none, in the order given, each as often as it is there.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        ModelUnavailableError: there is no tokenizer to be had.
+        InvalidDataError: these are no words.
+    """
+    given = [str(word).strip() for word in plain_text(words, "skip")]
+    found = tokenised_words(given, open_tokenizer(model, revision=revision))
+    return [word for word, ids in zip(given, found, strict=True) if len(ids) != 1]
 
 
 def analyze_again(
@@ -206,7 +224,7 @@ def analyze_again(
         raise InvalidDataError(
             ["provenance.options.clusterer: an estimator was handed over; call analyze with it"]
         )
-    options = _Options(**{**kept, "revision": made_by["revision"] or kept["revision"]})
+    options = Options(**{**kept, "revision": made_by["revision"] or kept["revision"]})
     return _Run(options, progress).analyze(
         given["text"], made_by["name"], given["categories"], made_by["weights_blake3"]
     )
@@ -218,6 +236,7 @@ class _Extracted:
 
     layers: tuple[str, ...]
     states: Sequence[LayerStates]
+    clusterer: Clusterer
     model_type: str
     model: dict[str, Any]
     token_metadata: dict[str, Any]
@@ -229,7 +248,7 @@ class _Extracted:
 class _Run:
     """One analysis in the making: its options, and how far it is."""
 
-    def __init__(self, options: _Options, progress: Progress | None) -> None:
+    def __init__(self, options: Options, progress: Progress | None) -> None:
         self._options = options
         self._progress = progress
         self._started = datetime.now(UTC)
@@ -239,7 +258,7 @@ class _Run:
 
     def analyze(
         self,
-        text: Text,
+        text: PlainText,
         source: ModelSource,
         categories: Mapping[str, Sequence[Hashable]],
         checksum: str | None,
@@ -256,7 +275,7 @@ class _Run:
         self._finish_stage()
         data["provenance"] = {
             "model": extracted.model,
-            "input": {"text": _plain(text), "categories": _plain_categories(categories)},
+            "input": {"text": text, "categories": dict(categories)},
             "options": self._kept_options(),
             **describe_surroundings(self._started, self._seconds),
         }
@@ -264,7 +283,7 @@ class _Run:
 
     def _extract(
         self,
-        text: Text,
+        text: PlainText,
         source: ModelSource,
         categories: Mapping[str, Sequence[Hashable]],
         checksum: str | None,
@@ -288,18 +307,15 @@ class _Run:
             sequences = read_input(text, options.words, language_model)
             metadata = sequences.metadata(language_model)
             columns = {
-                str(name): sequences.per_row(_plain(values), f"categories.{name}")
+                name: sequences.per_row(values, f"categories.{name}")
                 for name, values in categories.items()
             }
-            if taken := sorted(columns.keys() & TOKEN_COLUMNS):
-                raise InvalidDataError(
-                    [f"categories: {taken[0]!r} says something else of tokens; choose another name"]
-                )
             extraction = self._prepare(language_model, sequences)
             names = layer_names(language_model.num_blocks)
             layers = tuple(names[i] for i in extraction.layers)
             dimensions = int(language_model.model.config.hidden_size)
-            options.clustering.check(layers, sequences.num_rows, dimensions)
+            clusterer = options.clustering(names)
+            clusterer.check(layers, sequences.num_rows, dimensions)
             states = scratch.enter_context(
                 hidden_state_store(len(layers), sequences.num_rows, dimensions)
             )
@@ -308,6 +324,7 @@ class _Run:
             return _Extracted(
                 layers=layers,
                 states=states,
+                clusterer=clusterer,
                 model_type=language_model.model_type,
                 model=described,
                 token_metadata=metadata | columns,
@@ -321,8 +338,6 @@ class _Run:
     def _prepare(self, language_model: LanguageModel, sequences: Sequences) -> Extraction:
         options = self._options
         size = options.batch_size
-        if size is not None and (type(size) is not int or size < 1):
-            raise InvalidDataError([f"batch_size: a whole number from 1 is needed, not {size!r}"])
         window, overlap = check_window(
             options.window, options.overlap, language_model.context_length
         )
@@ -381,7 +396,7 @@ class _Run:
         )
 
     def _cluster(self, extracted: _Extracted) -> tuple[list[Clustering], list[dict[str, Any]]]:
-        clusterer = self._options.clustering
+        clusterer = extracted.clusterer
         clusterings, metrics = [], []
         num_layers = len(extracted.layers)
         for i, (layer, states) in enumerate(zip(extracted.layers, extracted.states, strict=True)):
@@ -397,7 +412,7 @@ class _Run:
 
     def _kept_options(self) -> dict[str, Any]:
         """The options in plain types; an estimator is named, not kept."""
-        kept = {name.name: getattr(self._options, name.name) for name in fields(_Options)}
+        kept = {name.name: getattr(self._options, name.name) for name in fields(Options)}
         if not isinstance(kept["clusterer"], str):
             kept["clusterer"] = repr(kept["clusterer"])
         if kept["layers"] is not None:
@@ -420,18 +435,3 @@ class _Run:
         if self._stage_began:
             self._report(1.0)
             self._seconds[self._stage] = time.monotonic() - self._stage_began
-
-
-def _plain(values: Any) -> Any:
-    """What was given, in lists and numbers of Python."""
-    if isinstance(values, str):
-        return values
-    if isinstance(values, np.generic):
-        return values.item()
-    if isinstance(values, Iterable):
-        return [_plain(value) for value in values]
-    return values
-
-
-def _plain_categories(categories: Mapping[str, Sequence[Hashable]]) -> dict[str, list[Any]]:
-    return {str(name): _plain(values) for name, values in categories.items()}

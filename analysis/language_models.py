@@ -160,6 +160,32 @@ def _loaded(name: str, revision: str | None, device: str, *, attentions: bool) -
     )
 
 
+def open_tokenizer(source: ModelSource, *, revision: str | None = None) -> Any:
+    """Load the tokenizer of a model without the model, or take that of a pair.
+
+    Args:
+        source: as `open_model` takes it.
+        revision: a commit, branch or tag on the hub.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        ModelUnavailableError: there is no such tokenizer.
+    """
+    transformers = need("transformers")
+    if isinstance(source, tuple):
+        return source[-1]
+    name = fspath(source)
+    is_local = name == TINY or Path(name).is_dir()
+    place = str(resources.files("concept_fragmentation") / "data" / "tiny_gpt2")
+    options = {} if is_local else {"revision": revision}
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            place if name == TINY else name, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelUnavailableError(_unavailable(name, error, is_local=is_local)) from error
+
+
 @contextmanager
 def _without_bar() -> Iterator[None]:
     """Keep transformers from drawing a bar of its own where `progress` tells how far it is."""

@@ -12,6 +12,7 @@ from concept_fragmentation.analysis.agreement import ami_matrix, cluster_stabili
 from concept_fragmentation.analysis.cluster_quality import purity, silhouette
 from concept_fragmentation.analysis.clustering import Clusterer, Clustering
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
+from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.hidden_states import LayerStates
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.significance import (
@@ -46,7 +47,7 @@ def cluster_measures(
 
     Returns:
         {"num_clusters", "silhouette", "stability": see `cluster_stability`, of clusterings of
-        random parts of the tokens by other seeds (NaN where a part has too few tokens)}, and
+        random parts of the tokens by other seeds (NaN where a part has too few tokens for it)}, and
         "silhouette_by_k" {k: number} where k was chosen.
     """
     labels = clustering.labels
@@ -164,7 +165,11 @@ def _stability(prepared: npt.NDArray[Any], labels: IntArray, clusterer: Clustere
         drawn = np.random.default_rng((clusterer.seed, run)).choice(len(labels), size, False)
         drawn.sort()
         of_run = np.full(len(labels), NO_CLUSTER)
-        of_run[drawn] = clusterer.labels(prepared[drawn], k, (clusterer.seed + run) % 2**32)
+        try:
+            of_run[drawn] = clusterer.labels(prepared[drawn], k, (clusterer.seed + run) % 2**32)
+        except InvalidDataError:
+            # It could cluster all tokens: an estimator that asks for more than the part has.
+            return float("nan")
         runs.append(of_run)
     return cluster_stability(runs)
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from concept_fragmentation.analysis.counting import IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.inputs import PlainText, Words
 from concept_fragmentation.analysis.language_models import LanguageModel
-
-Words = Literal["skip", "average"]
-Text = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 
 # SentencePiece's sign for a space, which decoding a single token loses.
 _SPACE: Final = "\u2581"
-_SHOWN_CHARACTERS: Final = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +90,13 @@ class Sequences:
         raise InvalidDataError([f"{what}: {len(values)} values for {kind}"])
 
 
-def read_input(text: Text, words: Words | None, language_model: LanguageModel) -> Sequences:
+def read_input(text: PlainText, words: Words | None, language_model: LanguageModel) -> Sequences:
     """Tokenise what is given.
 
     Args:
-        text: one text, several texts, the token ids of one sequence, or those of several. Texts get
-            the special tokens that the tokenizer puts around a text (GPT-2's puts none).
+        text: one text, several texts, the token ids of one sequence, or those of several; see
+            `plain_text`. Texts get the special tokens that the tokenizer puts around a text
+            (GPT-2's puts none).
         words: None, or each item of `text` is a word that is read alone, with one space before it,
             as it would stand within a sentence, and without special tokens; one of several tokens
             is skipped, or becomes the average of its tokens.
@@ -107,22 +105,11 @@ def read_input(text: Text, words: Words | None, language_model: LanguageModel) -
     Raises:
         InvalidDataError: there is nothing to read, or it can't be read.
     """
-    if words not in (None, "skip", "average"):
-        raise InvalidDataError([f"words: 'skip', 'average' or None is needed, not {words!r}"])
+    items: list[Any] = [text] if isinstance(text, str) else list(text)
     if words is not None:
-        return _words(text, words, language_model)
-    if isinstance(text, str):
-        items: list[Any] = [text]
-    elif isinstance(text, Sequence | np.ndarray) and not isinstance(text, bytes):
-        items = list(text)
-        if items and all(isinstance(item, int | np.integer) for item in items):
-            items = [items]
-    else:
-        raise InvalidDataError(
-            [f"text: a text, a list of texts or token ids are needed, not {type(text).__name__}"]
-        )
+        return _words(items, words, language_model)
     ids = [
-        _tokenised(item, f"text[{i}]", language_model, special=True)
+        _tokenised(item, language_model.tokenizer, special=True)
         if isinstance(item, str)
         else _checked_ids(item, f"text[{i}]", language_model)
         for i, item in enumerate(items)
@@ -133,17 +120,15 @@ def read_input(text: Text, words: Words | None, language_model: LanguageModel) -
     return Sequences(tuple(ids[i] for i in kept), None, np.array(kept), len(items))
 
 
-def _words(text: Text, words: Words, language_model: LanguageModel) -> Sequences:
-    if isinstance(text, str) or not all(isinstance(item, str) for item in text):
-        raise InvalidDataError(["text: with words, a list of words is needed"])
-    given: list[str] = [str(item).strip() for item in text]
-    if empty := [i for i, word in enumerate(given) if not word]:
-        raise InvalidDataError([f"text[{empty[0]}]: an empty word"])
-    ids = [
-        _tokenised(f" {word}", f"text[{i}]", language_model, special=False)
-        for i, word in enumerate(given)
-    ]
-    kept = [i for i, found in enumerate(ids) if len(found) == 1 or words == "average"]
+def tokenised_words(words: Sequence[str], tokenizer: Any) -> list[tuple[int, ...]]:
+    """Return the token ids of each word, read alone with one space before it."""
+    return [_tokenised(f" {word.strip()}", tokenizer, special=False) for word in words]
+
+
+def _words(items: Sequence[str], words: Words, language_model: LanguageModel) -> Sequences:
+    given = [word.strip() for word in items]
+    ids = tokenised_words(given, language_model.tokenizer)
+    kept = [i for i, found in enumerate(ids) if len(found) == 1 or (found and words == "average")]
     if not kept:
         raise InvalidDataError(
             ["text: no word of the list is a single token; average the tokens of each word instead"]
@@ -157,31 +142,18 @@ def _words(text: Text, words: Words, language_model: LanguageModel) -> Sequences
     )
 
 
-def _tokenised(
-    text: str, path: str, language_model: LanguageModel, *, special: bool
-) -> tuple[int, ...]:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidDataError(
-            [f"{path}: character {error.start} is half of a surrogate pair, which is no text"]
-        ) from error
+def _tokenised(text: str, tokenizer: Any, *, special: bool) -> tuple[int, ...]:
     # Texts longer than the context are cut into windows later: no warning is due.
-    found = language_model.tokenizer(text, add_special_tokens=special, verbose=False)
-    return tuple(found["input_ids"])
+    return tuple(tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
 
-def _checked_ids(items: Any, path: str, language_model: LanguageModel) -> tuple[int, ...]:
-    if isinstance(items, str | bytes) or not isinstance(items, Sequence | np.ndarray):
-        raise InvalidDataError([f"{path}: a text or token ids are needed, not {items!r:.40}"])
+def _checked_ids(items: Sequence[int], path: str, language_model: LanguageModel) -> tuple[int, ...]:
     for i, item in enumerate(items):
-        if isinstance(item, bool) or not isinstance(item, int | np.integer):
-            raise InvalidDataError([f"{path}[{i}]: a token id is needed, not {item!r:.40}"])
         if not 0 <= item < language_model.vocabulary_size:
             raise InvalidDataError(
                 [f"{path}[{i}]: token {item} of a vocabulary of {language_model.vocabulary_size}"]
             )
-    return tuple(map(int, items))
+    return tuple(items)
 
 
 def _token_texts(tokenizer: Any, ids: list[int]) -> dict[int, str]:

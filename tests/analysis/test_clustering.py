@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, FeatureAgglomeration, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from concept_fragmentation.analysis import InvalidDataError, adjusted_rand_index
@@ -82,6 +85,102 @@ def test_an_estimator_keeps_its_own_seed_and_gets_one_if_it_has_none(blobs: Any)
         )
 
 
+def drawing(**options: Any) -> KMeans:
+    """A clusterer whose result depends on the seed."""
+    return KMeans(8, n_init=1, init="random", max_iter=1, **options)
+
+
+class Meta(ClusterMixin, BaseEstimator):
+    """An estimator of estimators, as scikit-learn has them."""
+
+    def __init__(self, estimators: Any = None, random_state: Any = None) -> None:
+        self.estimators = estimators
+        self.random_state = random_state
+
+    def fit(self, points: Any, _: Any = None) -> Any:
+        self.labels_ = clone(self.estimators["one"][0]).fit_predict(points)
+        return self
+
+
+class Plain:
+    """A clusterer without get_params."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def fit_predict(self, points: Any) -> Any:
+        return self.inner.fit_predict(points).tolist()
+
+
+class Globals:
+    """A clusterer that draws from the generators that everybody shares."""
+
+    def fit_predict(self, points: Any) -> Any:
+        return [int(np.random.randint(4)) + random.randrange(3) for _ in points]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        drawing(),
+        make_pipeline(StandardScaler(), drawing()),
+        make_pipeline(PCA(4, svd_solver="randomized", iterated_power=0), drawing()),
+        Pipeline([("outer", Pipeline([("scale", StandardScaler())])), ("last", drawing())]),
+        Meta({"one": (drawing(), 1)}),
+        Plain(drawing()),
+        Plain(make_pipeline(FeatureAgglomeration(3), drawing())),
+        Globals(),
+    ],
+    ids=["alone", "pipeline", "first-step", "nested", "meta", "plain", "plain-nested", "globals"],
+)
+def test_the_seed_reaches_every_estimator_within_an_estimator(blobs: Any, estimator: Any) -> None:
+    points, _ = blobs
+    before = repr(vars(estimator))
+    found = [labels_of(Clusterer(10, estimator, seed=seed), points) for seed in (3, 3, 3, 4)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert (found[0] != found[3]).any()
+    assert repr(vars(estimator)) == before
+
+
+def test_a_seed_within_a_pipeline_is_as_good_as_one_given_to_its_steps(blobs: Any) -> None:
+    points, _ = blobs
+    found = labels_of(Clusterer(10, make_pipeline(StandardScaler(), drawing()), seed=3), points)
+    expected = make_pipeline(StandardScaler(), drawing(random_state=3)).fit_predict(points)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_seed_of_its_own_stays_within_a_pipeline(blobs: Any) -> None:
+    points, _ = blobs
+    pipeline = make_pipeline(StandardScaler(), drawing(random_state=5))
+    found = [labels_of(Clusterer(10, pipeline, seed=seed), points) for seed in (3, 4)]
+    np.testing.assert_array_equal(found[0], found[1])
+    # Stability compares clusterings by other seeds.
+    clusterer = Clusterer(10, pipeline, seed=3)
+    assert (clusterer.labels(points, 8, 4) != clusterer.labels(points, 8, 6)).any()
+
+
+def test_a_generator_of_the_caller_is_not_used_up(blobs: Any) -> None:
+    points, _ = blobs
+    generator = np.random.RandomState(5)
+    state = generator.get_state()[1].tolist()  # type: ignore[index, union-attr]
+    estimator = make_pipeline(StandardScaler(), drawing(random_state=generator))
+    # Two layers, and two runs.
+    found = [labels_of(Clusterer(10, estimator), points) for _ in range(2)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert generator.get_state()[1].tolist() == state  # type: ignore[index, union-attr]
+
+
+def test_the_generators_that_everybody_shares_go_on_as_if_nothing_had_been(blobs: Any) -> None:
+    np.random.seed(1)
+    random.seed(1)
+    expected = [np.random.randint(1000), random.random()]
+    np.random.seed(1)
+    random.seed(1)
+    labels_of(Clusterer(10, Globals()), blobs[0])
+    assert [np.random.randint(1000), random.random()] == expected
+
+
 def test_noise_of_an_estimator_is_no_cluster(blobs: Any) -> None:
     points, truth = blobs
     outlier = np.vstack([points, np.full((1, 6), 1000, dtype=np.float32)])
@@ -131,6 +230,48 @@ def test_points_that_are_all_the_same_are_one_cluster() -> None:
 def test_what_cannot_be_done_is_named(blobs: Any, clusterer: Clusterer, named: str) -> None:
     with pytest.raises(InvalidDataError, match=named):
         clusterer.check(["layer"], *blobs[0].shape)
+
+
+class Gives:
+    def __init__(self, labels: Any) -> None:
+        self.labels = labels
+
+    def fit_predict(self, _: Any) -> Any:
+        if isinstance(self.labels, Exception):
+            raise self.labels
+        return self.labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        ([0], "but 1 labels for 160 tokens"),
+        (np.zeros((160, 1), dtype=int), r"not shape \(160, 1\)"),
+        (["a"] * 160, "row 0 is 'a'"),
+        (np.full(160, np.nan), "row 0 is NaN"),
+        (np.full(160, -2), "row 0 is -2"),
+        (None, "gives no label for each token"),
+        (AttributeError("no attribute 'x'"), "no attribute 'x'"),
+        (NotImplementedError(), "NotImplementedError"),
+        (MemoryError("Unable to allocate 3 TiB"), "Unable to allocate 3 TiB"),
+    ],
+)
+def test_an_estimator_that_gives_no_labels_is_named(blobs: Any, labels: Any, named: str) -> None:
+    with pytest.raises(InvalidDataError, match=f"clusterer: .*Gives.*{named}"):
+        labels_of(Clusterer(10, Gives(labels)), blobs[0])
+
+
+def test_labels_may_be_whole_floats(blobs: Any) -> None:
+    labels = np.arange(160.0) % 3
+    np.testing.assert_array_equal(labels_of(Clusterer(10, Gives(labels)), blobs[0]), labels)
+
+
+def test_whole_numbers_of_numpy_do(blobs: Any) -> None:
+    points, _ = blobs
+    np.testing.assert_array_equal(
+        labels_of(Clusterer(np.int64(4), pca=np.int32(3), seed=np.uint8(7)), points),
+        labels_of(Clusterer(4, pca=3, seed=7), points),
+    )
 
 
 def test_what_the_estimator_refuses_is_said_in_its_words(blobs: Any) -> None:

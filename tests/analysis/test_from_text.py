@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -162,6 +163,13 @@ def test_categories_are_measured_by_token_or_by_text() -> None:
         analyze(texts, "tiny", categories={"text": ["a", "b", "c"]})
     with pytest.raises(InvalidDataError, match="'positions' says something else of tokens"):
         analyze(texts, "tiny", categories={"positions": ["a", "b"]})
+
+
+def test_an_estimator_that_needs_more_tokens_than_a_part_has_gives_no_stability() -> None:
+    made = analyze(["Ruth ran."] * 4, "tiny", layers=[0], clusterer=KMeans(11, n_init=1))
+    # Three different tokens, four times each; of 11 clusters the others are empty.
+    assert made["cluster_metrics"]["embedding"]["num_clusters"] == 3
+    assert np.isnan(made["cluster_metrics"]["embedding"]["stability"])
 
 
 def test_progress_is_told_by_stage() -> None:
