@@ -41,7 +41,7 @@ def to_array(values: Any, path: str) -> npt.NDArray[Any]:
     if isinstance(values, str | bytes | Mapping | Set):
         raise InvalidDataError([f"{path}: an array or a list is needed, not {shown(values)}"])
     if isinstance(values, np.ma.MaskedArray):
-        if masked := int(np.ma.count_masked(values)):
+        if masked := int(np.ma.getmaskarray(values).sum()):
             raise InvalidDataError(
                 [f"{path}: {masked:,} of its entries are masked; put values there (filled) first"]
             )
