@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +28,7 @@ from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 from concept_fragmentation.persistence.jobs import job_cache
 from concept_fragmentation.sign_in import require_sign_in
 from concept_fragmentation.users import Users
@@ -152,7 +151,8 @@ def create_app(settings: Settings | None = None) -> Dash:
         background_callback_manager=Background(jobs),  # type: ignore[no-untyped-call]
     )
     app.index_string = _index(app)
-    app.layout = page(settings.max_upload, signed_in=users is not None)
+    titles = {example.key: example.title for example in EXAMPLES}
+    app.layout = page(settings.max_upload, titles, signed_in=users is not None)
     # Callbacks are checked against everything that can be on the page.
     grids = [token_grid([]), library_grid(), matched_clusters_grid([])]
     everything: Any = html.Div([app.layout, *grids])
@@ -162,7 +162,7 @@ def create_app(settings: Settings | None = None) -> Dash:
         attempts = Attempts(store.base_dir / "cache" / "sign-in", users.secret_key)
         require_sign_in(app, users, attempts)
     check_requests(app)
-    workspace = Workspace(store, demo_analysis(), max_upload=settings.max_upload, patient=False)
+    workspace = Workspace(store, max_upload=settings.max_upload, patient=False)
     callbacks.register(app, workspace)
     security.send_headers(server, app.csp_hashes)
     return app
@@ -210,10 +210,8 @@ def serve(
 
 
 def demo_analysis() -> dict[str, Any]:
-    """Return the analysis that ships with the dashboard, as a loaded structure."""
-    text = resources.files("concept_fragmentation").joinpath("data/demo_analysis.json").read_text()
-    demo: dict[str, Any] = json.loads(text)
-    return demo
+    """Return the example of two stories as a loaded structure; see also `load_example`."""
+    return load_example(TWO_STORIES.key)
 
 
 if __name__ == "__main__":

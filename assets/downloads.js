@@ -77,7 +77,7 @@
     "toggle",
     (event) => {
       const details = event.target;
-      if (!details.matches("details.cf-downloads")) return;
+      if (!details.matches(".cf-downloads")) return;
       for (const old of details.querySelectorAll(".cf-menu")) old.remove();
       if (!details.open) return;
       const menu = document.createElement("div");
@@ -102,7 +102,7 @@
   }
 
   function opened() {
-    return document.querySelector(".cf-downloads[open]");
+    return document.querySelector("details:is(.cf-downloads, .cf-examples)[open]");
   }
 
   document.addEventListener("click", (event) => {

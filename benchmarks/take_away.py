@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.timing import Row, median, milliseconds, real_analysis
-from concept_fragmentation.app import Settings, create_app, demo_analysis
+from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.callbacks.catalogue import library_rows
 from concept_fragmentation.callbacks.downloads import html_text
 from concept_fragmentation.callbacks.report import report_of
@@ -25,7 +25,7 @@ def run() -> list[Row]:
         store = GPT2AnalysisPersistence(folder)
         for i in range(ROWS):
             store.save_analysis_results(real_analysis(), "gpt2", "", f"a{i}")
-        workspace = Workspace(store, demo_analysis())
+        workspace = Workspace(store)
         view = workspace.settle(View(analysis_id="a0", first=0, last=11))
         server = create_app(Settings(base_dir=Path(folder))).server.test_client()
 

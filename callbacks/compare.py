@@ -72,7 +72,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         if order is None:
             raise PreventUpdate
         view = View.from_query(order.get("query"))
-        options = analysis_options(workspace, typed or "", view.other, with_demo=False)
+        options = analysis_options(workspace, typed or "", view.other, with_examples=False)
         known = any(option["value"] == view.other for option in options)
         versions = version_options(workspace, view.other)
         set_props(ids.OTHER, {"options": options, "value": view.other if known else None})

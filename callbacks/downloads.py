@@ -68,7 +68,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 page = report_of(workspace, view).encode()
         except ConceptFragmentationError as error:
             return refusal(error)
-        name = f"report-{view.analysis_id or ('unsaved' if view.draft else 'demo')}.html"
+        name = f"report-{view.analysis_id or ('unsaved' if view.draft else view.example)}.html"
         return _attachment(page, name, "text/html; charset=utf-8")
 
 

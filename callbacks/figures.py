@@ -83,7 +83,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         def draw(order: Order | None, figure_id: str = figure_id, source: Source = source) -> Any:
             view, theme = ordered(workspace, order)
             try:
-                return placed(figure_id, lambda: source.draw(workspace, view, theme))
+                return placed(figure_id, view, lambda: source.draw(workspace, view, theme))
             except NotMadeError as missing:
                 return being_made(figure_id, order, missing)
 

@@ -7,21 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NotRequired, TypedDict
 from uuid import uuid4
 
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
-from concept_fragmentation.callbacks.workspace import DEMO_KEY, Workspace
+from concept_fragmentation.callbacks.workspace import EXAMPLE, Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.persistence import NotFoundError
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
+from concept_fragmentation.persistence.examples import EXAMPLES
 from concept_fragmentation.persistence.trash import RETENTION
 
 ANALYSES_OFFERED: Final = 50
-DEMO_VALUE: Final = DEMO_KEY[0]
+# Identifiers hold no slash, so no saved analysis has such a value in the list.
+EXAMPLE_VALUES: Final = {f"{EXAMPLE}/{example.key}": example for example in EXAMPLES}
 
 # Tabs without figures: what is loaded in them is shown in the overview.
 _ELSEWHERE: Final = frozenset(("analyze", "persistence"))
@@ -70,7 +72,7 @@ def _register_save(app: Dash, workspace: Workspace) -> None:
     )
     def suggest_name(query: str | None) -> str:
         shown = workspace.shown(needed(query))
-        return "" if shown.is_demo else shown.name
+        return "" if shown.is_example else shown.name
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -108,7 +110,7 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
     ) -> tuple[list[dict[str, str]], Any]:
         view = needed(query)
         moved = ids.ANALYSIS_VIEW in ctx.triggered_prop_ids.values()
-        wanted = view.analysis_id or DEMO_VALUE if chosen is None or moved else chosen
+        wanted = _value_of(view) if chosen is None or moved else chosen
         options = analysis_options(workspace, typed or "", wanted)
         if all(option["value"] != wanted for option in options):
             return options, None
@@ -129,12 +131,12 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
         chosen: str | None, _library: str | None, version: int | None
     ) -> tuple[list[Any], Any, bool, str]:
         options = version_options(workspace, chosen)
-        stays = chosen == DEMO_VALUE
+        stays = chosen in EXAMPLE_VALUES
         another = ids.LOAD_ANALYSIS in ctx.triggered_prop_ids.values()
         # A version that is chosen while this is on its way stays chosen.
         known = version is None or any(option["value"] == version for option in options)
         kept = known and not another
-        hint = "The demo ships with the dashboard and stays." if stays else ""
+        hint = "Examples are read-only." if stays else ""
         return options, no_update if kept else None, stays, hint
 
     @app.callback(
@@ -253,15 +255,15 @@ def load(workspace: Workspace, view: View, chosen: str | None, version: int | No
     """Return the view of a saved analysis, its colours kept, its window and highlights anew."""
     if chosen is None:
         raise ChoiceMissingError("Choose a saved analysis, then load it.")
-    analysis_id = None if chosen == DEMO_VALUE else chosen
-    target = workspace.settle(
-        View(
-            tab=view.tab if view.tab not in _ELSEWHERE else "overview",
-            analysis_id=analysis_id,
-            version=version,
-            colour_by=view.colour_by,
-        )
+    example = EXAMPLE_VALUES.get(chosen)
+    target = View(
+        tab=view.tab if view.tab not in _ELSEWHERE else "overview", colour_by=view.colour_by
     )
+    if example is None:
+        target = replace(target, analysis_id=chosen, version=version)
+    else:
+        target = replace(target, example=example.key)
+    target = workspace.settle(target)
     shown = workspace.shown(target)
     which = f", version {target.version}" if shown.is_saved else ""
     return Saved(view=target, sentence=f"Loaded '{title(shown.name)}'{which}.")
@@ -275,7 +277,9 @@ def delete(workspace: Workspace, view: View, chosen: str | None, version: int | 
     left = [v["version"] for v in versions if version is not None and v["version"] != version]
     if view.analysis_id == analysis_id and version in {None, view.version}:
         view = (
-            workspace.settle(replace(view, version=left[0])) if left else workspace.settle(View())
+            workspace.settle(replace(view, version=left[0]))
+            if left
+            else workspace.settle(View(example=FIRST_EXAMPLE))
         )
     what = f"'{title(name)}'" if version is None else f"version {version} of '{title(name)}'"
     return Saved(view=view, sentence=f"Deleted {what}.")
@@ -299,20 +303,19 @@ def deletion_question(
 
 
 def analysis_options(
-    workspace: Workspace, typed: str, chosen: str | None, *, with_demo: bool = True
-) -> list[dict[str, str]]:
-    """Return the demo, the chosen analysis and the newest ones that match, as options."""
+    workspace: Workspace, typed: str, chosen: str | None, *, with_examples: bool = True
+) -> list[dict[str, Any]]:
+    """Return the options of a list of analyses: examples, the chosen one, the newest that match."""
     found = workspace.store.list_analyses(search=typed.strip() or None, limit=ANALYSES_OFFERED)
-    if chosen not in {None, DEMO_VALUE} and all(item["analysis_id"] != chosen for item in found):
+    is_saved = chosen is not None and chosen not in EXAMPLE_VALUES
+    if is_saved and all(item["analysis_id"] != chosen for item in found):
         try:
             newest = workspace.store.list_versions(str(chosen))[0]
         except ConceptFragmentationError:
             pass  # It was deleted; then it is not offered.
         else:
             found = [newest, *found]
-    demo = f"{workspace.demo['metadata']['name']} (ships with the dashboard)"
-    first = [{"label": demo, "value": DEMO_VALUE, "search": f"{demo} {typed}"}]
-    return (first if with_demo else []) + [
+    saved = [
         {
             "label": _label(item),
             "value": str(item["analysis_id"]),
@@ -321,11 +324,33 @@ def analysis_options(
         }
         for item in found
     ]
+    if not with_examples:
+        return saved
+    examples = [
+        {"label": example.title, "value": value, "search": f"{example.title} {typed}"}
+        for value, example in EXAMPLE_VALUES.items()
+    ]
+    return [
+        _heading("Examples", typed),
+        *examples,
+        *([_heading("Saved analyses", typed)] if saved else []),
+        *saved,
+    ]
+
+
+def _heading(name: str, typed: str) -> dict[str, Any]:
+    """Return an option that names the group of those below it and can't be chosen."""
+    label = html.Span(name, className="cf-option-group")
+    return {"label": label, "value": f"/{name}", "search": f"{name} {typed}", "disabled": True}
+
+
+def _value_of(view: View) -> str:
+    return view.analysis_id or f"{EXAMPLE}/{view.example}"
 
 
 def version_options(workspace: Workspace, chosen: str | None) -> list[dict[str, Any]]:
     """Return the versions of an analysis, newest first, as options."""
-    if chosen is None or chosen == DEMO_VALUE:
+    if chosen is None or chosen in EXAMPLE_VALUES:
         return []
     try:
         versions = workspace.store.list_versions(chosen)
@@ -350,6 +375,6 @@ def _label(item: Mapping[str, Any]) -> str:
 def _stored(workspace: Workspace, chosen: str | None) -> tuple[str, list[dict[str, Any]]]:
     if chosen is None:
         raise ChoiceMissingError("Choose a saved analysis, then delete it.")
-    if chosen == DEMO_VALUE:
-        raise ChoiceMissingError("The demo ships with the dashboard and can't be deleted.")
+    if chosen in EXAMPLE_VALUES:
+        raise ChoiceMissingError("Examples ship with the dashboard and can't be deleted.")
     return chosen, workspace.store.list_versions(chosen)

@@ -36,6 +36,7 @@ from concept_fragmentation.components.controls import (
 )
 from concept_fragmentation.components.figures.weights import num_heads, weight_layers
 from concept_fragmentation.components.view import (
+    FIRST_EXAMPLE,
     Part,
     View,
     parse_selection,
@@ -129,8 +130,8 @@ def register(app: Dash, workspace: Workspace) -> None:
             try:
                 view = workspace.settle(View.from_query(search))
             except ConceptFragmentationError as error:
-                say_failed(f"{error} The demo is shown.")
-                view = workspace.settle(View())
+                say_failed(f"{error} An example is shown instead.")
+                view = workspace.settle(View(example=FIRST_EXAMPLE))
             # Never written back: a new entry in the history would cut off "forward".
             old = None if query is None else View.from_query(query)
             state = page_state(workspace, view, old, said, cluster=cluster, concept=concept)

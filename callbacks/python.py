@@ -14,7 +14,7 @@ from concept_fragmentation.callbacks.views import known_theme, needed
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.python_dialog import COPY
-from concept_fragmentation.components.snippet import Demo, Origin, Stored, Unsaved, snippet
+from concept_fragmentation.components.snippet import Example, Origin, Stored, Unsaved, snippet
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 
@@ -74,8 +74,8 @@ def python_of(workspace: Workspace, figure_id: str, view: View, theme: str) -> s
 
 
 def _origin(shown: Shown) -> Origin:
-    if shown.is_demo:
-        return Demo()
+    if shown.is_example:
+        return Example(str(shown.key[1]))
     if not shown.is_saved:
         return Unsaved()
     return Stored(str(shown.metadata["analysis_id"]), int(shown.metadata["version"]))

@@ -17,10 +17,11 @@ from concept_fragmentation.analysis.errors import InvalidDataError, MissingExtra
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import sentence_of
-from concept_fragmentation.components.parts import empty_state, graph
+from concept_fragmentation.components.parts import empty_state, graph, opens_example
 from concept_fragmentation.components.snippet import Call
-from concept_fragmentation.components.structure import FIGURES, height_of
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.structure import FIGURES, height_of, tab_of
+from concept_fragmentation.components.view import FULL_EXAMPLE, View
+from concept_fragmentation.persistence.examples import TWO_STORIES
 
 Drawing: TypeAlias = "go.Figure | str"
 
@@ -145,11 +146,20 @@ def known_theme(theme: str | None) -> str:
     return "dark" if theme == "dark" else "light"
 
 
-def placed(figure_id: str, draw: Callable[[], Drawing]) -> Component | Sequence[Component]:
+def placed(
+    figure_id: str, view: View, draw: Callable[[], Drawing]
+) -> Component | Sequence[Component]:
     """Return what stands in a figure's place: the figure, or why there is none."""
     drawn = figure_or_reason(draw)
     if isinstance(drawn, str):
-        return empty_state(drawn, FIGURES[figure_id].name)
+        name = FIGURES[figure_id].name
+        lacks_data = view.is_example and view.example != FULL_EXAMPLE
+        if not lacks_data or FIGURES[figure_id].part == "comparison":
+            return empty_state(drawn, name)
+        # The sentences after the first say how to add the data, but an example is read-only.
+        first, *_ = drawn.partition(". ")
+        offer = opens_example(TWO_STORIES.key, TWO_STORIES.title, tab_of(figure_id))
+        return empty_state(f"{first.removesuffix('.')}.", name, offer)
     return graph(drawn, height=height_of(figure_id, drawn))
 
 

@@ -25,6 +25,7 @@ from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import Selection, View
 from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.examples import EXAMPLES, load_example
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
@@ -33,7 +34,7 @@ WINDOWS_KEPT: Final = 32
 # The largest file that the page takes, in bytes.
 MAX_UPLOAD: Final = 256 * 2**20
 # No saved analysis has these for an id: identifiers hold no slash.
-DEMO_KEY: Final = ("/demo",)
+EXAMPLE: Final = "/example"
 UNSAVED: Final = "/unsaved"
 
 T = TypeVar("T")
@@ -54,14 +55,14 @@ class Shown:
     key: tuple[Hashable, ...]
 
     @property
-    def is_demo(self) -> bool:
-        """Whether this is the analysis that ships, which is not in the store."""
-        return self.key == DEMO_KEY
+    def is_example(self) -> bool:
+        """Whether this ships with the package, and so is not in the store."""
+        return self.key[0] == EXAMPLE
 
     @property
     def is_saved(self) -> bool:
-        """Whether this is in the store: neither the demo nor computed and not saved yet."""
-        return self.key[0] not in {DEMO_KEY[0], UNSAVED}
+        """Whether this is in the store: neither an example nor computed and not saved yet."""
+        return self.key[0] not in {EXAMPLE, UNSAVED}
 
     @property
     def name(self) -> str:
@@ -79,7 +80,7 @@ class NotMadeError(ConceptFragmentationError):
 
 
 class Workspace:
-    """What the callbacks work with: the store, the demo, and the analyses in use.
+    """The store, the examples and the analyses in use, for the callbacks.
 
     Callbacks of one view run at the same time in several threads; each thing is computed once
     and shared. Everything handed out is read-only by convention.
@@ -88,12 +89,11 @@ class Workspace:
     def __init__(
         self,
         store: GPT2AnalysisPersistence,
-        demo: Mapping[str, Any],
         *,
         max_upload: int = MAX_UPLOAD,
         patient: bool = True,
     ) -> None:
-        """`demo` is a loaded structure: `{"metadata": {...}, "analysis_data": {...}}`.
+        """Keep the store, and load no analysis yet.
 
         `max_upload` is the largest file that the page takes, in bytes. One that is not `patient`
         leaves what takes long to a process in the background.
@@ -102,13 +102,7 @@ class Workspace:
         self.max_upload = max_upload
         self.patient = patient
         self.unsaved = UnsavedAnalyses(store.base_dir / "cache" / "unsaved")
-        self.demo = demo
-        self._demo = Shown(
-            analysis=Analysis.from_dict(demo["analysis_data"]),
-            data=lambda: demo["analysis_data"],
-            metadata=demo["metadata"],
-            key=DEMO_KEY,
-        )
+        self._examples = _Kept(len(EXAMPLES))
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
         self._frames = _Kept(WINDOWS_KEPT)
@@ -131,16 +125,14 @@ class Workspace:
 
         For a process of its own, which must not share these.
         """
-        return Workspace(
-            GPT2AnalysisPersistence(self.store.base_dir), self.demo, max_upload=self.max_upload
-        )
+        return Workspace(GPT2AnalysisPersistence(self.store.base_dir), max_upload=self.max_upload)
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
         if view.draft is not None:
             return self._unsaved(view.draft)
         if view.analysis_id is None:
-            return self._demo
+            return self._example(view.example)
         held: dict[Hashable, Shown] | None = (
             flask.g.get("held") if flask.has_request_context() else None
         )
@@ -165,6 +157,19 @@ class Workspace:
         shown = self._analyses.get(key, opened)
         return replace(shown, metadata={**shown.metadata, **summary})
 
+    def _example(self, key: str) -> Shown:
+        def read() -> Shown:
+            loaded = load_example(key)
+            data = loaded["analysis_data"]
+            return Shown(
+                analysis=Analysis.from_dict(data),
+                data=lambda: data,
+                metadata=loaded["metadata"],
+                key=(EXAMPLE, key),
+            )
+
+        return self._examples.get(key, read)
+
     def _unsaved(self, content_hash: str) -> Shown:
         key = (UNSAVED, content_hash)
         return self._analyses.get(key, lambda: _shown(self.unsaved.open(content_hash), key))
@@ -172,8 +177,8 @@ class Workspace:
     def loaded(self, view: View) -> Mapping[str, Any]:
         """Return the analysis of a view as the store loads it, whole, to be saved again."""
         shown = self.shown(view)
-        if shown.is_demo:
-            return self.demo
+        if shown.is_example:
+            return load_example(view.example)
         if view.draft is not None:
             return self.unsaved.load(view.draft)
         return self.store.load_analysis_results(
@@ -186,6 +191,8 @@ class Workspace:
         version = int(shown.metadata["version"]) if shown.is_saved else None
         if view.draft is not None:
             view = replace(view, analysis_id=None)
+        if not view.is_example:
+            view = replace(view, example=View.example)
         view = replace(view, version=version).clamp(
             len(shown.analysis.labelled_layers),
             shown.analysis.num_tokens,

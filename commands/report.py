@@ -29,12 +29,11 @@ def report_command(
     It opens without a network, in light and in dark, and prints.
     """
     # What draws takes a second to import, which no other command needs.
-    from concept_fragmentation.app import demo_analysis  # noqa: PLC0415
     from concept_fragmentation.callbacks.report import report_of  # noqa: PLC0415
     from concept_fragmentation.callbacks.workspace import Workspace  # noqa: PLC0415
     from concept_fragmentation.components.view import View  # noqa: PLC0415
 
-    workspace = Workspace(store, demo_analysis())
+    workspace = Workspace(store)
     view = View(analysis_id=analysis_id, version=version)
     layers = workspace.shown(view).analysis.labelled_layers
     whole = workspace.settle(view.with_window(0, max(len(layers) - 1, 0)))

@@ -19,6 +19,7 @@ SECTION: Final = "section"  # pattern: {"type": SECTION, "index": "token-flow"}
 THEME: Final = "theme"
 THEME_TOGGLE: Final = "theme-toggle"
 COPY_LINK: Final = "copy-link"
+EXAMPLES: Final = "examples"
 REPORT: Final = "report"
 REPORT_READY: Final = "report-ready"
 REPORT_RUN: Final = "report-run"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dash_bootstrap_components as dbc
 from dash import dcc, html
@@ -29,15 +29,17 @@ from concept_fragmentation.components.persistence_panel import persistence_panel
 from concept_fragmentation.components.python_dialog import python_dialog
 from concept_fragmentation.components.runs import MAP, REPORT, run_panel
 from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, structure
+from concept_fragmentation.components.view import View
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 
 
-def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
+def page(max_upload: int, examples: Mapping[str, str], *, signed_in: bool = False) -> html.Div:
     """Return the whole page; it shows nothing until the callbacks know the address.
 
     Args:
         max_upload: the largest file that it takes, in bytes.
+        examples: the titles of the examples by their keys.
         signed_in: whether who sees it has signed in, and may sign out.
     """
     return html.Div(
@@ -65,7 +67,7 @@ def page(max_upload: int, *, signed_in: bool = False) -> html.Div:
                 )
             ),
             *(dcc.Store(id={"type": ids.FIGURE_VIEW, "index": figure_id}) for figure_id in FIGURES),
-            _bar(signed_in=signed_in),
+            _bar(examples, signed_in=signed_in),
             html.Main(
                 [
                     html.Div(
@@ -116,7 +118,7 @@ def _page(page_id: str, content: Component, *, hidden: bool) -> html.Div:
     )
 
 
-def _bar(*, signed_in: bool) -> html.Header:
+def _bar(examples: Mapping[str, str], *, signed_in: bool) -> html.Header:
     sign_out = html.Form(
         html.Button("Sign out", type="submit", className="cf-link-button"),
         action="sign-out",
@@ -134,6 +136,7 @@ def _bar(*, signed_in: bool) -> html.Header:
                 ),
                 html.Div(
                     [
+                        _examples(examples),
                         html.Button(
                             "Report",
                             id=ids.REPORT,
@@ -163,6 +166,22 @@ def _bar(*, signed_in: bool) -> html.Header:
             className="cf-bar-inner",
         ),
         className="cf-bar",
+    )
+
+
+def _examples(titles: Mapping[str, str]) -> html.Details:
+    """Return the menu of the examples: links, so that each also opens in a window of its own."""
+    links = [
+        dcc.Link(title, href=View(example=key).to_query(), className="cf-download")
+        for key, title in titles.items()
+    ]
+    return html.Details(
+        [
+            html.Summary("Examples", className="cf-link-button cf-menu-open"),
+            html.Div(links, className="cf-menu"),
+        ],
+        id=ids.EXAMPLES,
+        className="cf-examples",
     )
 
 

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
 from concept_fragmentation.components.structure import FIGURES
+from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import mebibytes
 
 Children = Component | str | Sequence[Component | str | None] | None
@@ -176,13 +177,22 @@ def segmented(component_id: str, choices: Mapping[str, str], value: str) -> dbc.
     )
 
 
-def empty_state(sentence: str, name: str = "") -> html.Div:
+def empty_state(sentence: str, name: str = "", offer: Component | None = None) -> html.Div:
     """Say honestly that there is nothing to show, and what would change that.
 
-    `name` says what would be shown, where nothing else does.
+    `name` says what would be shown, where nothing else does; `offer` opens what would show it.
     """
     heading = html.H3(f"{name[0].upper()}{name[1:]}", className="cf-card-title") if name else None
-    return html.Div([heading, html.P(sentence)], className="cf-empty")
+    return html.Div([heading, html.P(sentence), offer], className="cf-empty")
+
+
+def opens_example(key: str, title: str, tab: Tab) -> dcc.Link:
+    """Return a link to an example in a tab, drawn as a button."""
+    return dcc.Link(
+        f"Open “{title}”",
+        href=View(tab=tab, example=key).to_query(),
+        className="btn btn-sm btn-outline-secondary",
+    )
 
 
 def progress_bar(component_id: str, label: str, class_name: str) -> html.Progress:

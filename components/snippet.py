@@ -35,11 +35,13 @@ class Unsaved:
 
 
 @dataclass(frozen=True)
-class Demo:
-    """The analysis that ships."""
+class Example:
+    """An example that ships, by its key."""
+
+    key: str
 
 
-Origin = Stored | Unsaved | Demo
+Origin = Stored | Unsaved | Example
 
 # An id that the store has only if somebody chose it.
 SAVE_FIRST: Final = "save-it-first"
@@ -58,18 +60,21 @@ def snippet(
         before: where the one comes from that it is compared with, if it is.
     """
     used = {"analysis": analysis} | ({} if before is None else {"before": before})
-    stored = {name: origin for name, origin in used.items() if not isinstance(origin, Demo)}
-    demos = [name for name in used if name not in stored]
+    examples = {name: origin for name, origin in used.items() if isinstance(origin, Example)}
+    stored = {name: origin for name, origin in used.items() if name not in examples}
     arguments = {name: value for name, value in call.arguments.items() if not _is_empty(value)}
     given = [*used, *(f"{name}={value!r}" for name, value in arguments.items()), f"theme={theme!r}"]
     drawing = _laid_out("figure = figures.", call.function, given)
     lines = ["from concept_fragmentation import figures"]
-    if demos:
-        lines.append("from concept_fragmentation.app import demo_analysis")
     if stored:
         lines.append("from concept_fragmentation.persistence import GPT2AnalysisPersistence")
+    if examples:
+        lines.append("from concept_fragmentation.persistence.examples import load_example")
     lines.append("")
-    lines += [f"{name} = demo_analysis()['analysis_data']" for name in demos]
+    lines += [
+        f"{name} = load_example({origin.key!r})['analysis_data']"
+        for name, origin in examples.items()
+    ]
     if stored:
         lines.append(f"store = GPT2AnalysisPersistence({folder!r})")
         if any(isinstance(origin, Unsaved) for origin in stored.values()):

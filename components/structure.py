@@ -149,6 +149,12 @@ def height_of(figure_id: str, drawn: go.Figure) -> int:
     return int(drawn.layout.height or FIGURES[figure_id].height)
 
 
+def tab_of(figure_id: str) -> Tab:
+    """Return the first tab that shows a figure."""
+    section = FIGURES[figure_id].section
+    return next(tab for tab, sections in SECTIONS.items() if section in sections)
+
+
 def structure() -> dict[str, Any]:
     """Return the same for the browser, which decides what has to be drawn (assets/orders.js)."""
     return {

@@ -35,11 +35,11 @@ class Stat:
 
 
 def analysis_facts(
-    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool, saved: bool
+    analysis: Analysis, metadata: Mapping[str, Any], *, example: bool, saved: bool
 ) -> list[Component]:
     """Return what the bar says about the analysis shown."""
     name = str(metadata.get("name") or metadata.get("analysis_id") or "Unnamed")
-    facts = short_facts(analysis, metadata, demo=demo, saved=saved)
+    facts = short_facts(analysis, metadata, example=example, saved=saved)
     return [
         html.Span(title(name), className="cf-analysis-name", title=title(name, 500)),
         *(html.Span(fact, className="cf-fact") for fact in facts),
@@ -47,7 +47,7 @@ def analysis_facts(
 
 
 def short_facts(
-    analysis: Analysis, metadata: Mapping[str, Any], *, demo: bool, saved: bool
+    analysis: Analysis, metadata: Mapping[str, Any], *, example: bool, saved: bool
 ) -> list[str]:
     """Return what an analysis is of, how large it is, and whether and when it was saved."""
     facts = [
@@ -55,7 +55,7 @@ def short_facts(
         plural(analysis.num_tokens, "token"),
         plural(analysis.num_layers, "layer"),
     ]
-    if not saved and not demo:
+    if not saved and not example:
         facts.append("not saved yet")
     if saved:
         facts.append(f"version {metadata['version']}")

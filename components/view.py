@@ -10,14 +10,17 @@ The query is short, readable and versioned::
     v    version of this format          c  colours: cluster (default), path, metric.* or token.*
     tab  which views, absent for the     m  links with fewer tokens are hidden
          overview                        t  highlighted tokens, by index
-    a    analysis, absent for the demo   p  highlighted paths, separated by _
+    a    analysis, absent for examples   p  highlighted paths, separated by _
     r    its version (revision)          s  selected node.layer.cluster or
     d    an analysis not saved yet, by      link.layer.source.target
          the hash of its content         h  the two layers of the transition heat map
     w    layer window, first-last        l  selected layer, and head of the attention: 3 or 3.5
     b    analysis to compare with        f  least share of the attention flow, in percent
     rb   its version                    y  how a layer is mapped: umap; absent for
-                                           its principal components
+    e    example that ships, absent        its principal components
+         for the one of two stories
+
+An address without a query is the first view of the page: the example of GPT-2 small.
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ MAX_QUERY_LENGTH: Final = 8000
 MAX_HIGHLIGHTED_TOKENS: Final = 50
 MAX_HIGHLIGHTED_PATHS: Final = 20
 MAX_PATH_LENGTH: Final = 200
+
+# The examples, by their keys in persistence/examples.py. Addresses that were copied when there was
+# one example name none, so the one of two stories needs no name.
+FIRST_EXAMPLE: Final = "gpt2-small"
+FULL_EXAMPLE: Final = "two-stories"
 
 DEFAULT_THRESHOLD: Final = 2
 MAX_THRESHOLD: Final = 50
@@ -74,6 +82,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 # A colouring names a column of the analysis; which there are is checked where it is drawn.
 _COLOURING: Final = re.compile(r"cluster|path|(?:metric|token)\..{1,80}", re.DOTALL)
 _HASH: Final = re.compile(r"[0-9a-f]{32}")
+_EXAMPLE: Final = re.compile(r"[a-z0-9-]{1,40}")
 
 _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "analysis": (),
@@ -98,14 +107,16 @@ class View:
 
     Layers count from 0 in the analysis's labelled layers; `last` is inclusive; the selected `layer`
     counts in all declared layers, and `head` None is the mean of all heads.
-    `analysis_id` None is the demo, `version` None the newest, `last` None the default window.
+    `version` None is the newest, `last` None the default window.
     `draft` is the hash of an analysis that is not saved yet, which has no id.
+    `example` is the key of the example shown where `analysis_id` and `draft` are None.
     """
 
     tab: Tab = "overview"
     analysis_id: str | None = None
     version: int | None = None
     draft: str | None = None
+    example: str = FULL_EXAMPLE
     first: int = 0
     last: int | None = None
     colour_by: str = "cluster"
@@ -132,6 +143,8 @@ class View:
             items["r"] = str(self.version)
         if self.draft is not None:
             items["d"] = self.draft
+        if self.is_example and self.example != FULL_EXAMPLE:
+            items["e"] = self.example
         if self.last is not None:
             items["w"] = f"{self.first}-{self.last}"
         if self.colour_by != "cluster":
@@ -169,7 +182,9 @@ class View:
     @classmethod
     def from_query(cls, query: str | None) -> View:
         """Read a view from an address; whatever can't be read is left at its default."""
-        if not query or len(query) > MAX_QUERY_LENGTH:
+        if not query:
+            return cls(example=FIRST_EXAMPLE)
+        if len(query) > MAX_QUERY_LENGTH:
             return cls()
         items = dict(parse_qsl(query.removeprefix("?")))
         if items.get("v", QUERY_VERSION) != QUERY_VERSION:
@@ -183,6 +198,7 @@ class View:
             analysis_id=items.get("a"),
             version=_number(items.get("r")),
             draft=_draft(items.get("d")),
+            example=_example(items.get("e")),
             first=window[0] if window else 0,
             last=window[1] if window else None,
             colour_by=parse_colouring(items.get("c")),
@@ -206,6 +222,7 @@ class View:
             "tab": self.tab,
             "analysis_id": self.analysis_id,
             "version": self.version,
+            "example": self.example if self.is_example else None,
             "first_layer": self.first,
             "last_layer": self.last,
             "colour_by": self.colour_by,
@@ -233,6 +250,7 @@ class View:
             tab=parse_tab(config.get("tab")),
             analysis_id=analysis_id if isinstance(analysis_id, str) else None,
             version=_integer(config.get("version")),
+            example=_example(config.get("example")),
             first=window[0] if len(window) == 2 else 0,
             last=window[1] if len(window) == 2 else None,
             colour_by=parse_colouring(config.get("colour_by")),
@@ -254,6 +272,11 @@ class View:
         )
 
     @property
+    def is_example(self) -> bool:
+        """Whether an example is shown, not an analysis that is saved or was just made."""
+        return self.analysis_id is None and self.draft is None
+
+    @property
     def selected_clusters(self) -> tuple[tuple[int, int], ...]:
         """The selected cluster as (layer, cluster), or the two that the selected band connects."""
         if self.selection is None:
@@ -268,7 +291,8 @@ class View:
         if part == "nothing":
             return View().to_query()
         kept = {name: getattr(self, name) for name in _PARTS[part]}
-        shown = {name: getattr(self, name) for name in ("analysis_id", "version", "draft")}
+        names = ("analysis_id", "version", "draft", "example")
+        shown = {name: getattr(self, name) for name in names}
         return View(**shown, **kept).to_query()
 
     def clamp(self, num_labelled: int, num_tokens: int, num_layers: int | None = None) -> View:
@@ -399,6 +423,10 @@ def parse_selection(parts: Any) -> Selection | None:
 
 def _draft(text: str | None) -> str | None:
     return text if text is not None and _HASH.fullmatch(text) else None
+
+
+def _example(key: Any) -> str:
+    return key if isinstance(key, str) and _EXAMPLE.fullmatch(key) else FULL_EXAMPLE
 
 
 def _integer(value: Any) -> int | None:

@@ -165,7 +165,7 @@ def test_a_figure_needs_no_choices(opened: AnalysisHandle) -> None:
 
 
 def test_every_figure_of_the_page_is_here(store: GPT2AnalysisPersistence) -> None:
-    workspace = Workspace(store, demo_analysis())
+    workspace = Workspace(store)
     view = workspace.settle(View(tokens=(1, 2)))
     assert {source.call(workspace, view).function for source in SOURCES.values()} == PUBLIC
 
@@ -173,7 +173,7 @@ def test_every_figure_of_the_page_is_here(store: GPT2AnalysisPersistence) -> Non
 def test_they_are_what_the_page_draws(
     store: GPT2AnalysisPersistence, opened: AnalysisHandle
 ) -> None:
-    workspace = Workspace(store, demo_analysis())
+    workspace = Workspace(store)
     first = workspace.settle(View(analysis_id="demo"))
     assert same(opened.sankey(), flow(workspace, first, "light").figure)
     view = workspace.settle(View(analysis_id="demo", first=1, last=3, colour_by="path"))

@@ -24,6 +24,7 @@ from waitress.wasyncore import close_all
 from benchmarks.browser import DRAWN
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
+from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 from concept_fragmentation.serving import bind
 
@@ -44,6 +45,11 @@ class Server:
 
     url: str
     store: GPT2AnalysisPersistence
+
+    @property
+    def stories(self) -> str:
+        """Return the address of the example of two stories, which is small and has everything."""
+        return f"{self.url}{View().to_query()}"
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def test_a_pasted_text_is_analyzed_cancelled_saved_and_loaded(fresh: Any, open_p
     page.get_by_label("Name", exact=True).fill("my text")
     page.get_by_role("button", name="Save Analysis", exact=True).click()
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("version 1")
-    page.goto(fresh.url)
+    page.goto(fresh.stories)
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
     page.locator(f"#{ids.LOAD_ANALYSIS}").click()
     page.locator(".dash-dropdown-content").get_by_text("my text").first.click()

@@ -87,7 +87,7 @@ def title_of(page: Page) -> str:
 
 
 def test_the_first_start_shows_the_demo_and_says_what_it_is(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
     expect(page.get_by_role("tab", name="GPT-2 Metrics Dashboard", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Analysis Persistence", exact=True)).to_be_visible()
@@ -259,7 +259,7 @@ def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> Non
 
 
 def test_back_and_forward_go_through_what_was_seen(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     window = page.locator(f"#{ids.LAYER_WINDOW_TEXT}")
     page.get_by_role("button", name="Show the late layers").click()
     expect(window).to_contain_text("block_3 to block_4")
@@ -277,7 +277,7 @@ def test_back_and_forward_go_through_what_was_seen(server: Any, open_page: Open)
 
 
 def test_the_window_can_be_moved_with_the_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     page.locator(f"#{ids.LAYER_WINDOW}").get_by_role("slider").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
@@ -287,7 +287,7 @@ def test_the_window_can_be_moved_with_the_keyboard(server: Any, open_page: Open)
 def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
     server: Any, open_page: Open
 ) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     path = page.locator(f"#{ids.PATHS} .cf-path").nth(1)
     path.click()
     expect(path).to_have_attribute("aria-pressed", "true")
@@ -297,7 +297,7 @@ def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
 
 
 def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     page.locator(f"#{ids.FIND_TOKENS}").click()
     page.keyboard.type("money")
     options = page.locator(
@@ -323,7 +323,7 @@ def test_the_table_is_filtered_on_the_server(server: Any, open_page: Open) -> No
 
 
 def test_thin_bands_can_be_hidden_and_the_page_says_so(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     all_bands = page.evaluate(f"({VISIBLE_BANDS})()")
     page.locator(f"#{ids.MIN_COUNT}").fill("6")
     page.keyboard.press("Enter")
@@ -361,7 +361,7 @@ def test_a_phone_needs_no_horizontal_scroll(server: Any, open_page: Open, dark: 
 
 
 def test_the_two_pages_are_tabs_for_the_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     dashboard, guide = page.get_by_role("tab", name=DASHBOARD_TAB), page.get_by_role("tab").nth(1)
     expect(dashboard).to_have_attribute("aria-selected", "true")
     dashboard.focus()
@@ -381,7 +381,7 @@ def test_the_two_pages_are_tabs_for_the_keyboard(server: Any, open_page: Open) -
 
 
 def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     page.get_by_role("button", name="Switch between light and dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     page.reload()

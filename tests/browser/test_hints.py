@@ -31,7 +31,7 @@ def test_hints_come_one_after_the_other_and_do_not_come_back(
     server: Any, newcomer: BrowserContext
 ) -> None:
     page = newcomer.new_page()
-    page.goto(server.url)
+    page.goto(server.stories)
     for hint in HINTS:
         expect(bubbles(page)).to_have_count(1)
         expect(bubbles(page)).to_contain_text(hint.sentence)
@@ -53,7 +53,7 @@ def test_hints_come_one_after_the_other_and_do_not_come_back(
 
 def test_what_was_tried_needs_no_hint(server: Any, newcomer: BrowserContext) -> None:
     page = newcomer.new_page()
-    page.goto(server.url)
+    page.goto(server.stories)
     expect(bubbles(page)).to_contain_text(HINTS[0].sentence)
     page.get_by_role("button", name="Show the early layers").click()
     bubbles(page).get_by_role("button", name="Got it").click()
@@ -65,7 +65,7 @@ def test_what_was_tried_needs_no_hint(server: Any, newcomer: BrowserContext) -> 
 
 def test_all_can_be_dismissed_at_once(server: Any, newcomer: BrowserContext) -> None:
     page = newcomer.new_page()
-    page.goto(server.url)
+    page.goto(server.stories)
     bubbles(page).get_by_role("button", name="No more hints").click()
     expect(bubbles(page)).to_have_count(0)
 

@@ -58,7 +58,7 @@ def bar(page: Page) -> Any:
 
 
 def test_two_quick_presses_save_once(fresh: Any, open_page: Open) -> None:
-    page = open_page(fresh.url)
+    page = open_page(fresh.stories)
     page.get_by_label("Name", exact=True).fill("mine")
     # The second comes when the button is there again, and the page has not switched yet.
     page.evaluate(
@@ -80,7 +80,7 @@ def test_two_quick_presses_save_once(fresh: Any, open_page: Open) -> None:
 
 
 def test_the_demo_can_not_be_deleted_and_it_is_said(fresh: Any, open_page: Open) -> None:
-    page = open_page(fresh.url)
+    page = open_page(fresh.stories)
     expect(page.locator(f"#{ids.DELETE}")).to_be_disabled()
     expect(page.locator(f"#{ids.DELETE_HINT}")).to_contain_text("The demo ships")
     save_small(fresh, "first run")
@@ -118,12 +118,12 @@ def test_an_empty_library_invites_and_counts_and_sizes_read_well(
 
 def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
     save_small(fresh, "small")
-    page = open_page(fresh.url)
+    page = open_page(fresh.stories)
     save_as(page, "from the demo")
     expect(bar(page)).to_contain_text("from the demo")
     expect(bar(page)).to_contain_text("version 1")
 
-    page.goto(fresh.url)
+    page.goto(fresh.stories)
     expect(bar(page)).to_contain_text("not GPT-2")
     clusters = [
         set(labels) for labels in demo_analysis()["analysis_data"]["cluster_labels"].values()
@@ -138,7 +138,7 @@ def test_save_reload_choose_and_load(fresh: Any, open_page: Open) -> None:
 
 
 def test_an_old_version_is_loaded_and_a_success_goes_away(fresh: Any, open_page: Open) -> None:
-    page = open_page(fresh.url)
+    page = open_page(fresh.stories)
     save_as(page, "run")
     expect(bar(page)).to_contain_text("version 1")
     page.get_by_role("button", name="Save Analysis", exact=True).click()
@@ -159,7 +159,7 @@ def test_an_old_version_is_loaded_and_a_success_goes_away(fresh: Any, open_page:
 
 
 def test_a_failure_stays_and_changes_nothing(fresh: Any, open_page: Open) -> None:
-    page = open_page(fresh.url)
+    page = open_page(fresh.stories)
     page.clock.install()
     before = page.url
     page.get_by_role("button", name="Export", exact=True).click()
@@ -203,7 +203,7 @@ def test_an_export_opens_and_comes_back_in_an_empty_store(
         assert pickle.loads(copy.read_bytes())["analysis_results"]  # noqa: S301 - just written
 
     other = serve()
-    page = open_page(other.url)
+    page = open_page(other.stories)
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(copy)
     expect(bar(page)).to_contain_text(name)
     expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(9)
@@ -228,7 +228,7 @@ def test_an_export_opens_and_comes_back_in_an_empty_store(
 def test_a_wrong_file_is_refused_in_words_and_changes_nothing(
     server: Any, open_page: Open, filename: str, content: bytes
 ) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     before = page.url, len(server.store.list_analyses())
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
         {"name": filename, "mimeType": "application/octet-stream", "buffer": content}
@@ -241,7 +241,7 @@ def test_a_wrong_file_is_refused_in_words_and_changes_nothing(
 def test_a_file_that_is_too_large_is_not_sent_and_the_page_says_what_to_do(
     serve: Callable[..., Any], open_page: Open
 ) -> None:
-    page = open_page(serve(max_upload=1000).url)
+    page = open_page(serve(max_upload=1000).stories)
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
         {"name": "big.json", "mimeType": "application/json", "buffer": b" " * 1001}
     )
@@ -257,7 +257,7 @@ def test_a_bare_analysis_is_imported(server: Any, open_page: Open) -> None:
         "token_metadata": {"tokens": ["x", "y", "z"]},
         "cluster_labels": {"first": [0, 0, 1], "second": [1, 1, 0]},
     }
-    page = open_page(server.url)
+    page = open_page(server.stories)
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
         {
             "name": "bare.json",
@@ -328,7 +328,7 @@ def test_deleting_asks_first(server: Any, open_page: Open) -> None:
 def test_an_export_outside_the_exports_folder_is_not_handed_out(
     server: Any, open_page: Open
 ) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     for name in ("..%2Fmetadata%2Fcatalog.sqlite", "%2Fetc%2Fpasswd", ".."):
         answer = page.request.get(f"{server.url}exports/{name}")
         assert answer.status in {404, 200}

@@ -33,7 +33,7 @@ def test_who_signs_in_sees_the_view_that_was_asked_for_until_signing_out(
     assert page.url == f"{server.url}?v=1&tab=concepts"
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
-    page.goto(server.url)
+    page.goto(server.stories)
     expect(page.get_by_label("Password")).to_be_visible()
     assert complaints == []
     context.close()

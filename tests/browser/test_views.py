@@ -258,7 +258,7 @@ def test_of_a_long_token_its_tooltip_says_more(server: Any, address: str, open_p
 
 
 def test_the_demo_with_its_hints_and_the_guide_are_no_barrier(server: Any, open_page: Open) -> None:
-    page = open_page(server.url)
+    page = open_page(server.stories)
     check_in_every_look(page, harmless=False)
     page.get_by_role("tab", name="Guide").click()
     expect(page.get_by_role("tabpanel", name="Guide")).to_be_visible()
@@ -285,7 +285,7 @@ def test_a_script_that_got_into_the_page_would_not_run(
     page = context.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))
-    page.goto(server.url)
+    page.goto(server.stories)
     page.evaluate(
         """() => {
           const script = document.createElement("script");
@@ -315,7 +315,7 @@ new PerformanceObserver(list => {
 def test_nothing_jumps_while_a_view_is_loaded(
     server: Any, open_page: Open, tab: Tab, width: int
 ) -> None:
-    page = open_page(server.url, width=width, height=900)
+    page = open_page(server.stories, width=width, height=900)
     page.add_init_script(_SHIFTS)
     page.goto(server.url + View(tab=tab).to_query())
     page.wait_for_function(DRAWN)
@@ -330,7 +330,7 @@ def test_what_all_figures_of_a_section_lack_is_said_once_and_nothing_jumps(
     labels = np.random.default_rng(0).integers(4, size=(60, 4))
     made = analysis_from_labels([f"t{i}" for i in range(60)], labels)
     server.store.save_analysis_results(made, "gpt2", "", f"labels-{width}")
-    page = open_page(server.url, width=width, height=900)
+    page = open_page(server.stories, width=width, height=900)
     page.add_init_script(_SHIFTS)
     view = View(analysis_id=f"labels-{width}", tab="attention")
     page.goto(server.url + view.to_query())

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from concept_fragmentation.analysis import analysis_from_labels
-from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
@@ -33,7 +32,7 @@ def store(tmp_path: Path) -> GPT2AnalysisPersistence:
 
 @pytest.fixture
 def workspace(store: GPT2AnalysisPersistence) -> Workspace:
-    return Workspace(store, demo_analysis())
+    return Workspace(store)
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from dash import dcc
 from dash_ag_grid import AgGrid
 
 from concept_fragmentation.analysis.extra import install_command
@@ -22,15 +24,37 @@ from concept_fragmentation.callbacks.views import figure_or_reason, placed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.structure import FIGURES, SECTIONS
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, FULL_EXAMPLE, View
 from concept_fragmentation.figures import state_map
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 
 
 def test_every_figure_stands_in_a_section_that_a_view_shows() -> None:
     shown = {section for sections in SECTIONS.values() for section in sections}
     assert {place.section for place in FIGURES.values()} <= shown
     assert set(SOURCES) <= set(FIGURES)
+
+
+def test_the_keys_of_examples_in_views_are_those_that_ship() -> None:
+    assert [example.key for example in EXAMPLES] == [FIRST_EXAMPLE, FULL_EXAMPLE]
+
+
+@pytest.mark.parametrize("figure_id", sorted(SOURCES))
+def test_a_figure_that_the_first_example_lacks_offers_the_one_that_has_it(
+    workspace: Workspace, figure_id: str
+) -> None:
+    view = workspace.settle(View(example=FIRST_EXAMPLE, tokens=(1, 8)))
+    place: Any = placed(figure_id, view, lambda: SOURCES[figure_id].draw(workspace, view, "light"))
+    links = [part for part in place._traverse() if isinstance(part, dcc.Link)]
+    lacks = figure_or_reason(lambda: SOURCES[figure_id].draw(workspace, view, "light"))
+    if not isinstance(lacks, str) or FIGURES[figure_id].part == "comparison":
+        assert links == []
+        return
+    assert [link.children for link in links] == [f"Open “{TWO_STORIES.title}”"]
+    there = workspace.settle(replace(View.from_query(links[0].href), tokens=(1, 8)))
+    assert FIGURES[figure_id].section in SECTIONS[there.tab]
+    assert not isinstance(SOURCES[figure_id].draw(workspace, there, "light"), str)
 
 
 @pytest.mark.parametrize("figure_id", sorted(SOURCES))
@@ -101,7 +125,9 @@ def test_where_nothing_moved_a_sentence_stands_in_place_of_the_figure(
 ) -> None:
     view = workspace.settle(View(analysis_id=saved, other=saved))
     draw = partial(SOURCES[ids.MOVED_TOKENS].draw, workspace, view, "light")
-    assert "No token is in another cluster than before." in str(placed(ids.MOVED_TOKENS, draw))
+    assert "No token is in another cluster than before." in str(
+        placed(ids.MOVED_TOKENS, view, draw)
+    )
     with pytest.raises(NothingDrawnError, match="No token is in another cluster"):
         drawn(workspace, ids.MOVED_TOKENS, view, "light")
 
@@ -112,7 +138,7 @@ def test_a_figure_is_as_high_as_its_data_need(workspace: Workspace) -> None:
         view = workspace.settle(View(tokens=tokens))
         draw = partial(drawn, workspace, ids.COMPARED_TOKENS, view, "light")
         heights.append(draw().layout.height)
-        assert f"'height': '{heights[-1]}px'" in str(placed(ids.COMPARED_TOKENS, draw))
+        assert f"'height': '{heights[-1]}px'" in str(placed(ids.COMPARED_TOKENS, view, draw))
     assert heights[1] > heights[0]
 
 
@@ -133,7 +159,7 @@ def test_a_layer_is_mapped_by_umap_with_its_data_and_its_python(workspace: Works
     assert figure.layout.xaxis.title.text == "UMAP, first axis"
     assert csv_text(workspace, ids.STATE_MAP, view).startswith("token,position,umap_first,umap_sec")
     call = SOURCES[ids.STATE_MAP].call(workspace, view)
-    again = state_map(workspace.demo["analysis_data"], **call.arguments)
+    again = state_map(load_example("two-stories")["analysis_data"], **call.arguments)
     assert np.array_equal(again.data[0].x, figure.data[0].x)
 
 

@@ -5,17 +5,21 @@ from typing import Any
 import pytest
 
 from concept_fragmentation.callbacks import library
-from concept_fragmentation.callbacks.library import DEMO_VALUE, ChoiceMissingError
+from concept_fragmentation.callbacks.library import EXAMPLE_VALUES, ChoiceMissingError
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.examples import EXAMPLES, Example, load_example
+
+GPT2_SMALL, TWO_STORIES = EXAMPLE_VALUES
 
 
-def test_saving_the_demo_makes_a_new_analysis(workspace: Workspace) -> None:
-    made = library.save(workspace, workspace.settle(View()), "mine")
+@pytest.mark.parametrize("key", [example.key for example in EXAMPLES])
+def test_saving_an_example_makes_a_new_analysis(workspace: Workspace, key: str) -> None:
+    made = library.save(workspace, workspace.settle(View(example=key)), "mine")
     assert made.sentence == "Saved 'mine' as a new analysis, version 1."
     loaded = workspace.store.load_analysis_results(made.view.analysis_id or "")
-    assert loaded["analysis_data"] == workspace.demo["analysis_data"]
+    assert loaded["analysis_data"] == load_example(key)["analysis_data"]
     assert loaded["metadata"]["name"] == "mine"
 
 
@@ -92,9 +96,13 @@ def test_loading_shows_the_newest_version_with_a_fresh_window(
     assert loaded.view.tokens == ()
 
 
-def test_loading_the_demo_needs_no_store(workspace: Workspace, saved: str) -> None:
-    loaded = library.load(workspace, workspace.settle(View(analysis_id=saved)), DEMO_VALUE, None)
-    assert loaded.view.analysis_id is None
+@pytest.mark.parametrize(("value", "example"), EXAMPLE_VALUES.items())
+def test_loading_an_example_needs_no_store(
+    workspace: Workspace, saved: str, value: str, example: Example
+) -> None:
+    loaded = library.load(workspace, workspace.settle(View(analysis_id=saved)), value, None)
+    assert loaded.view.is_example
+    assert workspace.shown(loaded.view).name == load_example(example.key)["metadata"]["name"]
 
 
 def test_loading_what_is_gone_is_one_sentence(workspace: Workspace) -> None:
@@ -114,11 +122,13 @@ def test_deleting_the_version_shown_shows_the_newest_that_is_left(
     assert (deleted.view.analysis_id, deleted.view.version) == (saved, 1)
 
 
-def test_deleting_the_analysis_shown_shows_the_demo(workspace: Workspace, saved: str) -> None:
+def test_deleting_the_analysis_shown_shows_the_first_example(
+    workspace: Workspace, saved: str
+) -> None:
     view = workspace.settle(View(analysis_id=saved))
     deleted = library.delete(workspace, view, saved, None)
     assert deleted.sentence == "Deleted 'first run'."
-    assert deleted.view.analysis_id is None
+    assert deleted.view == workspace.settle(View.from_query(""))
     assert workspace.store.list_analyses() == []
 
 
@@ -130,7 +140,7 @@ def test_deleting_another_analysis_leaves_the_view(
     assert library.delete(workspace, view, other, None).view == view
 
 
-@pytest.mark.parametrize("chosen", [None, DEMO_VALUE])
+@pytest.mark.parametrize("chosen", [None, *EXAMPLE_VALUES])
 def test_what_is_not_stored_cannot_be_deleted(workspace: Workspace, chosen: str | None) -> None:
     with pytest.raises(ChoiceMissingError):
         library.delete(workspace, View(), chosen, None)
@@ -148,13 +158,23 @@ def test_the_question_before_deleting_says_what_goes(
     assert one == 1
 
 
-def test_saved_analyses_are_offered_newest_first_after_the_demo(
+def test_saved_analyses_are_offered_newest_first_after_the_examples(
     workspace: Workspace, saved: str, analysis: dict[str, Any]
 ) -> None:
     newer = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="newer")
-    options = library.analysis_options(workspace, "", DEMO_VALUE)
-    assert [option["value"] for option in options] == [DEMO_VALUE, newer, saved]
-    assert options[1]["label"].startswith("newer · gpt2 · 8 tokens · 20")
+    options = library.analysis_options(workspace, "", TWO_STORIES)
+    assert [option["value"] for option in options if not option.get("disabled")] == [
+        *(GPT2_SMALL, TWO_STORIES),
+        *(newer, saved),
+    ]
+    assert [i for i, option in enumerate(options) if option.get("disabled")] == [0, 3]
+    assert options[4]["label"].startswith("newer · gpt2 · 8 tokens · 20")
+
+
+def test_examples_stand_alone_where_nothing_is_saved(workspace: Workspace) -> None:
+    options = library.analysis_options(workspace, "", None)
+    assert [option["value"] for option in options[1:]] == [GPT2_SMALL, TWO_STORIES]
+    assert library.analysis_options(workspace, "", None, with_examples=False) == []
 
 
 def test_the_chosen_analysis_stays_offered_while_searching_for_another(
@@ -162,7 +182,10 @@ def test_the_chosen_analysis_stays_offered_while_searching_for_another(
 ) -> None:
     other = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="other")
     options = library.analysis_options(workspace, "other", saved)
-    assert {option["value"] for option in options} == {DEMO_VALUE, saved, other}
+    assert {option["value"] for option in options if not option.get("disabled")} == {
+        *EXAMPLE_VALUES,
+        *(saved, other),
+    }
 
 
 def test_versions_are_offered_newest_first(
@@ -170,5 +193,5 @@ def test_versions_are_offered_newest_first(
 ) -> None:
     workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
     assert [o["value"] for o in library.version_options(workspace, saved)] == [2, 1]
-    assert library.version_options(workspace, DEMO_VALUE) == []
+    assert library.version_options(workspace, TWO_STORIES) == []
     assert library.version_options(workspace, "gone") == []

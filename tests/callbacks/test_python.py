@@ -48,7 +48,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     labels = {layer: [*given[1:], given[0]] for layer, given in data["cluster_labels"].items()}
     rest = {key: value for key, value in data.items() if key != "token_paths"}
     store.save_analysis_results(rest | {"cluster_labels": labels}, "gpt2", "", "other")
-    return Workspace(store, demo_analysis())
+    return Workspace(store)
 
 
 @pytest.fixture(scope="module")

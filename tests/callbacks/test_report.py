@@ -65,7 +65,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     moved = data["cluster_labels"] | {"block_2": [*labels[1:], labels[0]]}
     bare = {key: value for key, value in data.items() if key != "token_paths"}
     store.save_analysis_results(bare | {"cluster_labels": moved}, "gpt2", "text", "moved")
-    return Workspace(store, demo_analysis())
+    return Workspace(store)
 
 
 def test_every_figure_is_in_the_report_in_both_themes(library: Workspace) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import flask
 import pytest
 
-from concept_fragmentation.app import Settings, create_app, demo_analysis
+from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.callbacks import concepts, report, runs
 from concept_fragmentation.callbacks.downloads import csv_text
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
@@ -24,7 +24,7 @@ UMAP = View(tab="concepts", projection="umap")
 @pytest.fixture
 def hurried(store: GPT2AnalysisPersistence) -> Workspace:
     """Return what the server works with."""
-    return Workspace(store, demo_analysis(), patient=False)
+    return Workspace(store, patient=False)
 
 
 def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[int]:

@@ -10,7 +10,7 @@ from flask import Flask
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     CorruptedFileError,
@@ -19,10 +19,34 @@ from concept_fragmentation.persistence import (
 )
 
 
-def test_the_demo_says_that_it_is_not_gpt2(workspace: Workspace) -> None:
+def test_the_two_stories_say_that_they_are_not_of_gpt2(workspace: Workspace) -> None:
     shown = workspace.shown(View())
-    assert shown.is_demo
+    assert shown.is_example
+    assert not shown.is_saved
     assert "not GPT-2" in shown.name
+
+
+def test_the_first_view_is_the_overview_of_gpt2_small(workspace: Workspace) -> None:
+    view = workspace.settle(View.from_query(""))
+    shown = workspace.shown(view)
+    assert shown.is_example
+    assert (view.tab, shown.analysis.num_tokens, shown.analysis.num_layers) == (
+        "overview",
+        10_000,
+        12,
+    )
+    assert workspace.shown(view) is shown
+
+
+def test_an_unknown_example_is_refused_with_the_known_ones(workspace: Workspace) -> None:
+    with pytest.raises(AnalysisNotFoundError, match="no example 'x'; choose one of gpt2-small"):
+        workspace.settle(View.from_query("?v=1&e=x"))
+
+
+def test_the_view_of_a_saved_analysis_names_no_example(workspace: Workspace, saved: str) -> None:
+    view = workspace.settle(View(analysis_id=saved, example=FIRST_EXAMPLE))
+    assert view == workspace.settle(View(analysis_id=saved))
+    assert "e=" not in View(analysis_id=saved, example=FIRST_EXAMPLE).to_query()
 
 
 def test_a_view_without_a_version_is_pinned_to_the_newest(

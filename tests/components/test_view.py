@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.components.view import (
+    FIRST_EXAMPLE,
+    FULL_EXAMPLE,
     MAX_QUERY_LENGTH,
     View,
     default_window,
@@ -57,6 +59,19 @@ def test_an_address_needs_no_escaping_by_the_browser(view: View) -> None:
     query = view.to_query()
     assert query.isascii()
     assert not set(query[1:]) & set("#?\"<>`' ")
+
+
+def test_examples_in_addresses() -> None:
+    """An address without a query opens GPT-2 small; one copied earlier opens the two stories."""
+    assert View.from_query("").example == View.from_query(None).example == FIRST_EXAMPLE
+    assert View.from_query("?v=1&w=0-3").example == FULL_EXAMPLE
+    assert View(example=FULL_EXAMPLE).to_query() == "?v=1"
+    first = View(example=FIRST_EXAMPLE, tab="concepts")
+    assert first.to_query() == "?v=1&tab=concepts&e=gpt2-small"
+    assert View.from_query(first.to_query()) == first
+    assert View.from_dict(first.to_dict()) == first
+    assert View.from_query("?v=1&e=" + "x" * 41).example == FULL_EXAMPLE
+    assert first.part("window") != View(tab="concepts").part("window")
 
 
 @given(st.text(max_size=300))
