@@ -1,9 +1,9 @@
-"""Make the pictures of the documentation in `docs/images/` from the demo analysis.
+"""Make the pictures of the documentation in `docs/images/` from the examples.
 
     make screenshots
 
 The dashboard runs on a free port with a store that is thrown away, so that every run shows the
-same. The store holds the demo, to be compared with the same text in fewer clusters.
+same. The store holds the two stories, to be compared with the same text in fewer clusters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from concept_fragmentation.analysis import TINY, analyze
 from concept_fragmentation.app import Settings, create_app, demo_analysis
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -40,11 +40,11 @@ class Picture:
     width: int
     height: int
     dark: bool = False
-    view: View = field(default_factory=View)
+    view: View = field(default_factory=lambda: View(example=FIRST_EXAMPLE))
     selector: str | None = None
 
 
-# Indices of the same word twice in the demo, in two senses.
+# Indices of the same word twice in the two stories, in two senses.
 TWICE: Final = (33, 110)
 
 PICTURES: Final = (
@@ -82,7 +82,7 @@ PICTURES: Final = (
 
 
 def fill(store: GPT2AnalysisPersistence) -> None:
-    """Save the demo, and its text in fewer clusters."""
+    """Save the two stories, and their text in fewer clusters."""
     demo = demo_analysis()["analysis_data"]
     text = demo["provenance"]["input"]["text"]
     fewer = analyze(text, TINY, n_clusters=5)
