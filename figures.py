@@ -226,7 +226,7 @@ def cluster_entropy(handle: Source, window: Window = None, theme: Theme = "light
 
 @checked_figure()
 def concept_metrics(handle: Source, theme: Theme = "light") -> go.Figure:
-    """Purity, silhouette and stability of the clusters, layer by layer."""
+    """Purity, silhouette and reproducibility of the clusters, layer by layer."""
     return _optional(handle, layers.concept_metrics, layers.missing_concepts, theme)
 
 

@@ -92,6 +92,12 @@ from concept_fragmentation.analysis.significance import (
     window_significance,
 )
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
+from concept_fragmentation.analysis.tables import (
+    TableOf,
+    cluster_members,
+    layer_table,
+    token_table,
+)
 from concept_fragmentation.analysis.text_files import read_text_file, table_columns
 from concept_fragmentation.analysis.typical import TypicalTokens, typical_tokens
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
@@ -146,6 +152,7 @@ __all__ = [
     "Projection",
     "Purity",
     "Silhouette",
+    "TableOf",
     "TokenChanges",
     "TokenPathMetrics",
     "Transition",
@@ -171,12 +178,14 @@ __all__ = [
     "check_options",
     "cka_matrix",
     "cluster_company",
+    "cluster_members",
     "cluster_stability",
     "compare_analyses",
     "compute_token_paths",
     "find_problems",
     "layer_names",
     "layer_steps",
+    "layer_table",
     "layer_window",
     "linear_cka",
     "pair_divergence",
@@ -189,6 +198,7 @@ __all__ = [
     "skipped_words",
     "table_columns",
     "token_path_metrics",
+    "token_table",
     "tokens_in_cluster",
     "tokens_in_transition",
     "tokens_on_path",

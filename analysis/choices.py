@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from concept_fragmentation.analysis.errors import InvalidDataError, UnknownChoiceError
+from concept_fragmentation.analysis.errors import UnknownChoiceError
 
 # A layer, by its name or by its position in `layers`: from 0, or negative from the end.
 Layer: TypeAlias = str | int
@@ -165,8 +165,3 @@ def shown(given: object) -> str:
     """Return a value as Python writes it, cut."""
     text = repr(given)
     return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def refuse_unlike(what: str, needed: str, given: object) -> InvalidDataError:
-    """Return the error that says which kind of value is needed."""
-    return InvalidDataError([f"{what}: {needed} is needed, not {shown(given)}"])

@@ -160,9 +160,9 @@ def summary(made: Mapping[str, Any]) -> str:
             for name in ("fragmentation", "concentration", "convergence")
         ),
         "",
-        f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'stability':>11}",
+        f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'reproducibility':>17}",
         *(
-            f"{layer:<14}{of['num_clusters']:>8}{of['silhouette']:>12.3f}{of['stability']:>11.3f}"
+            f"{layer:<14}{of['num_clusters']:>8}{of['silhouette']:>12.3f}{of['stability']:>17.3f}"
             for layer, of in made["cluster_metrics"].items()
         ),
     ]

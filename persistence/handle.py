@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from concept_fragmentation.analysis import Analysis, LazyArray, compute_token_paths
+from concept_fragmentation.analysis import (
+    Analysis,
+    Layer,
+    LazyArray,
+    TableOf,
+    UnknownChoiceError,
+    cluster_members,
+    compute_token_paths,
+    layer_table,
+    token_table,
+)
+from concept_fragmentation.analysis.choices import as_whole_number, choose, layer_position
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.tables import with_float_columns
 from concept_fragmentation.persistence import codec, lookup
 from concept_fragmentation.persistence.display import Metadata, fields
 from concept_fragmentation.persistence.errors import NotFoundError
@@ -135,14 +147,51 @@ class AnalysisHandle:
         )
         frame = pd.DataFrame.from_records(list(records.values()), index=list(records))
         frame.index.name = "key"
-        return frame
+        return with_float_columns(frame)
+
+    def metrics(
+        self, of: TableOf = "layer", window: tuple[Layer, Layer] | None = None
+    ) -> pd.DataFrame:
+        """One table of all metrics: a row for each layer, or for each token.
+
+        Missing values are NaN. Where an analysis holds no statistics of attention but few enough
+        weights, the weights are read.
+
+        Args:
+            of: "layer", see `layer_table`, or "token", see `token_table`.
+            window: of tokens only: the first and the last layer of their paths, by name or by
+                position in `layers`; by default all.
+
+        Raises:
+            UnknownChoiceError: there is no such table or window, or layers are given a window.
+        """
+        if choose("of", of, get_args(TableOf)) == "token":
+            return token_table(self.analysis, window)
+        if window is not None:
+            raise UnknownChoiceError(
+                "window: the table of layers has them all; a window is for metrics('token')"
+            )
+        return layer_table(self.analysis)
+
+    def members(self, layer: Layer, cluster: int) -> pd.DataFrame:
+        """The tokens in a cluster with all that is known of each, as rows of `metrics("token")`.
+
+        Args:
+            layer: by its name or by its position in `layers`: from 0, or negative from the end.
+            cluster: raw id; -1 for the tokens without a cluster.
+
+        Raises:
+            UnknownChoiceError: there is no such layer with labels, or no such cluster in it.
+        """
+        return cluster_members(self.analysis, layer, cluster)
 
     @cached_property
     def layer_metrics(self) -> pd.DataFrame:
         """One row a declared layer: numbers and words of `cluster_metrics` and `attention_data`.
 
-        Nested entries are named with dots (`entropy.mean`), short lists by position (`entropy.0`
-        for head 0). Attention weights are never read for it.
+        They have the names that they are stored under; `metrics` has one name for each quantity,
+        and what is computed of labels besides. Nested entries are named with dots (`entropy.mean`),
+        short lists by position (`entropy.0` for head 0). Attention weights are never read for it.
         """
         rows: dict[str, dict[str, Any]] = {layer: {} for layer in self.layers}
         for part in ("cluster_metrics", "attention_data"):
@@ -158,13 +207,13 @@ class AnalysisHandle:
         flat = {layer: dict(scalars(row)) for layer, row in rows.items()}
         frame = pd.DataFrame.from_dict(flat, orient="index").reindex(self.layers)
         frame.index.name = "layer"
-        return frame
+        return with_float_columns(frame)
 
-    def attention(self, layer: str, head: int | None = None) -> Array:
+    def attention(self, layer: Layer, head: int | None = None) -> Array:
         """The attention weights of a layer, or of one of its heads, without reading the others.
 
         Args:
-            layer: which layer.
+            layer: by its name or by its position in `layers`: from 0, or negative from the end.
             head: which head, from 0; by default all.
 
         Returns:
@@ -173,8 +222,11 @@ class AnalysisHandle:
 
         Raises:
             NotFoundError: there are no weights for that layer, or no such head.
+            UnknownChoiceError: the layer is neither a name nor a position that there is.
             CorruptedFileError: a byte of it is not what was written; the file is named.
         """
+        if not isinstance(layer, str):
+            layer = self.layers[layer_position(self.layers, layer)]
         found = lookup.find(self._encoded, "attention_data", layer, "attention_probs")
         if found is lookup.MISSING or found is None:
             having = [
@@ -198,15 +250,16 @@ class AnalysisHandle:
             return weights if part is None else self._part(part)
         # [batch, heads, ...] in older files: a head of every sequence.
         axis = len(shape) - 3
-        if type(head) is not int or not 0 <= head < shape[axis]:
+        wanted = as_whole_number(head)
+        if wanted is None or not 0 <= wanted < shape[axis]:
             raise NotFoundError(
                 f"No head {head!r} in layer {layer!r}: it has heads 0 to {shape[axis] - 1}."
             )
         if part is None or axis:
             whole = weights if part is None else self._part(part)
-            of_head: Array = whole[..., head, :, :]
+            of_head: Array = whole[..., wanted, :, :]
             return of_head
-        return self._part(part._replace(below=(*part.below, head)))
+        return self._part(part._replace(below=(*part.below, wanted)))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as `load_analysis_results` gives it; it is the caller's to change."""

@@ -98,7 +98,7 @@ def attention_flow_frame(analysis: Analysis, flow: AttentionFlow) -> pd.DataFram
     for side, column in (("source", 1), ("target", 2)):
         tokens = [int(link[column]) for link in flow.links]
         frame[side] = ["others" if i == OTHERS else analysis.tokens[i] for i in tokens]
-        positions = [None if i == OTHERS else int(analysis.positions[i]) for i in tokens]
+        positions = [np.nan if i == OTHERS else int(analysis.positions[i]) for i in tokens]
         frame[f"{side}_position"] = pd.array(positions, dtype="Int64")
     return frame.assign(share=[share for *_, share in flow.links])
 

@@ -29,7 +29,7 @@ MOST_MOVED: Final = 30
 _METRICS: Final = (
     ("cluster_metrics", "purity", "purity"),
     ("cluster_metrics", "silhouette", "silhouette"),
-    ("cluster_metrics", "stability", "stability"),
+    ("cluster_metrics", "stability", "reproducibility"),
     ("attention", "entropy", "attention entropy (nats)"),
     ("attention", "head_agreement", "head agreement"),
 )

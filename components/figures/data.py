@@ -11,6 +11,7 @@ import pandas as pd
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, transition
 from concept_fragmentation.analysis.cells import escape_cell
+from concept_fragmentation.analysis.tables import SHOWN_AS
 from concept_fragmentation.components.figures.layers import (
     CONCEPT_METRICS,
     attention_entropies,
@@ -151,7 +152,7 @@ def attention_frame(analysis: Analysis) -> pd.DataFrame:
     agreements = layer_numbers(analysis.attention, "head_agreement")
     return pd.DataFrame(
         [
-            {"layer": layer, "head_agreement": agreements.get(layer)}
+            {"layer": layer, "head_agreement": agreements.get(layer, np.nan)}
             | {f"entropy_{i}": value for i, value in enumerate(entropies.get(layer, []))}
             for layer in analysis.layers
             if layer in entropies or layer in agreements
@@ -160,11 +161,14 @@ def attention_frame(analysis: Analysis) -> pd.DataFrame:
 
 
 def concepts_frame(analysis: Analysis) -> pd.DataFrame:
-    """Return one row a layer: purity, silhouette and stability."""
-    found = {name: layer_numbers(analysis.cluster_metrics, name) for name in CONCEPT_METRICS}
+    """Return one row a layer: purity, silhouette and reproducibility."""
+    found = {
+        SHOWN_AS.get(name, name): layer_numbers(analysis.cluster_metrics, name)
+        for name in CONCEPT_METRICS
+    }
     return pd.DataFrame(
         [
-            {"layer": layer} | {name: values.get(layer) for name, values in found.items()}
+            {"layer": layer} | {name: values.get(layer, np.nan) for name, values in found.items()}
             for layer in analysis.layers
             if any(layer in values for values in found.values())
         ]

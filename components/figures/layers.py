@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.model import MOST_WEIGHTS, as_weights
+from concept_fragmentation.analysis.tables import SHOWN_AS
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import faded, ink
@@ -18,7 +19,7 @@ from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
 
-# Each with what it says of clusters where it is high.
+# As they are stored, each with what it says of clusters where it is high.
 CONCEPT_METRICS: Final = {
     "purity": "one category",
     "silhouette": "apart",
@@ -70,17 +71,18 @@ def attention_by_layer(analysis: Analysis, theme: str = "light") -> go.Figure | 
 
 
 def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | None:
-    """Draw purity, silhouette and stability by layer; None without such data."""
+    """Draw purity, silhouette and reproducibility by layer; None without such data."""
     panels = [
-        (name, "", values)
+        (SHOWN_AS.get(name, name), "", values)
         for name in CONCEPT_METRICS
         if (values := layer_numbers(analysis.cluster_metrics, name))
     ]
     if not panels:
         return None
+    said = {SHOWN_AS.get(name, name): high for name, high in CONCEPT_METRICS.items()}
     return _panels(
         "Concepts by layer",
-        "; ".join(f"{name}: {CONCEPT_METRICS[name]}" for name, _, _ in panels),
+        "; ".join(f"{name}: {said[name]}" for name, _, _ in panels),
         analysis,
         panels,
         theme,
@@ -90,11 +92,13 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
 def missing_concepts(analysis: Analysis) -> str:
     """Say what is missing for `concept_metrics`, and how to get it."""
     have = (
-        "no purity, silhouette or stability" if analysis.cluster_metrics else "no cluster metrics"
+        "no purity, silhouette or reproducibility"
+        if analysis.cluster_metrics
+        else "no cluster metrics"
     )
     return (
-        f"This analysis has {have}. Give cluster_metrics with purity, silhouette or stability for "
-        "its layers, and save it again."
+        f"This analysis has {have}. Give cluster_metrics with “purity”, “silhouette” or "
+        "“stability” (the reproducibility) for its layers, and save it again."
     )
 
 

@@ -134,11 +134,11 @@ def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
     assert "every 3rd of 10,001 tokens" in figure.layout.title.subtitle.text
 
 
-def test_stability_is_a_panel_beside_purity_and_silhouette() -> None:
+def test_reproducibility_is_a_panel_beside_purity_and_silhouette() -> None:
     figure = concept_metrics(made(cluster_metrics={"c": {"purity": 0.5, "stability": 0.7}}))
     assert figure is not None
     assert [list(line.y)[2] for line in figure.data] == [0.5, 0.7]
-    assert figure.layout.title.subtitle.text == "purity: one category; stability: found again"
+    assert figure.layout.title.subtitle.text == "purity: one category; reproducibility: found again"
 
 
 # --- Typical tokens ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from concept_fragmentation.analysis import Analysis, LazyArray, with_token_paths
+from concept_fragmentation.analysis import Analysis, LazyArray, UnknownChoiceError, with_token_paths
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     CorruptedFileError,
@@ -91,6 +91,60 @@ def test_paths_are_those_given_or_computed(store: Store, analysis: Data) -> None
     assert list(computed.index) == list(made)
     assert list(computed["cluster_path"]) == [r["cluster_path"] for r in made.values()]
     assert list(computed["mobility_score"]) == [r["mobility_score"] for r in made.values()]
+
+
+def test_missing_values_are_nan_in_columns_of_floats(store: Store) -> None:
+    data = with_token_paths(wide_analysis())
+    assert {record["path_length"] for record in data["token_paths"].values()} == {None}
+    data["cluster_metrics"]["layer_0"]["silhouette"] = None
+    data["cluster_metrics"]["layer_1"] |= {"silhouette": None, "stability": None}
+    data["cluster_metrics"]["layer_2"] = {"stability": 0.25}
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    with store.open_analysis("mine") as opened:
+        assert opened.paths["path_length"].dtype == np.float64
+        assert opened.paths["path_length"].isna().all()
+        assert opened.layer_metrics["purity"].isna().tolist() == [False, False, True]
+        table = opened.metrics()
+        assert set(map(str, table.dtypes)) == {"int64", "float64"}
+        assert table["purity"].tolist()[:2] == [0, 1 / 3]
+        assert table["silhouette"].isna().all()
+        assert np.array_equal(table["reproducibility"], [np.nan, np.nan, 0.25], equal_nan=True)
+        assert "stability" not in table
+        assert table["head_agreement"].tolist() == [0, 1 / 7, 2 / 7]
+        assert table["attention_entropy"].tolist() == [1, 1, 1]
+        tokens = opened.metrics("token", ("layer_0", 1))
+        assert tokens["path_length"].dtype == np.float64
+        assert tokens["token"].tolist() == data["token_metadata"]["tokens"]
+        whole = Analysis.from_dict(data).aligned.labels
+        changes = (whole[:, 0] != whole[:, 1]).astype(int)
+        assert tokens["cluster_changes"].tolist() == changes.tolist()
+        members = opened.members("layer_1", 3)
+        expected = np.flatnonzero(opened.labels[:, 1] == 3)
+        assert members.index.tolist() == expected.tolist()
+        assert members["token"].tolist() == [opened.tokens[i] for i in expected]
+        for ask, said in (
+            (lambda: opened.metrics("tokens"), "of: there is no 'tokens', only layer, token"),  # type: ignore[arg-type]
+            (lambda: opened.metrics("layer", (0, 1)), "a window is for metrics"),
+            (lambda: opened.metrics("token", (0, 9)), "window: 0 to 9 is not within the 3"),
+            (lambda: opened.members("layer_7", 0), "layer: there is no 'layer_7', only layer_0"),
+            (lambda: opened.members(-1, 99), "cluster: there is no 99 in layer_2"),
+        ):
+            with pytest.raises(UnknownChoiceError, match=said):
+                ask()
+
+
+def test_weights_are_of_a_layer_by_name_or_position(store: Store) -> None:
+    store.save_analysis_results(wide_analysis(), "gpt2", "", "mine")
+    with store.open_analysis("mine") as opened:
+        named = opened.attention("layer_2", 1)
+        for layer in (2, -1, np.int64(2)):
+            assert (opened.attention(layer, np.int16(1)) == named).all()
+        for layer in (3, -4, True, 1.0):
+            with pytest.raises(UnknownChoiceError, match="layer: "):
+                opened.attention(layer)  # type: ignore[arg-type]
+        for head in (True, 1.0, -1):
+            with pytest.raises(NotFoundError, match="heads 0 to 3"):
+                opened.attention(0, head)  # type: ignore[arg-type]
 
 
 def test_weights_in_lists_and_in_other_dtypes_are_given_too(store: Store) -> None:
