@@ -66,9 +66,9 @@ def cluster_stability(runs: Sequence[npt.ArrayLike]) -> float:
     """How much clusterings of the same tokens agree that differ by seed or by bootstrap sample.
 
     The reproducibility of a clustering, as tables and figures call it: not the `stability` of a
-    layer window. The mean adjusted Rand index over all pairs of runs (Ben-Hur, Elisseeff & Guyon 2002 for
-    stability by pairs of samples). It says that a clustering comes out again, not that it is the
-    right one: one cluster of everything is perfectly stable.
+    layer window. The mean adjusted Rand index over all pairs of runs (Ben-Hur, Elisseeff & Guyon
+    2002 for stability by pairs of samples). It says that a clustering comes out again,
+    not that it is the right one: one cluster of everything is perfectly stable.
 
     >>> cluster_stability([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, -1]])
     1.0
