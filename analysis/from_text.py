@@ -305,7 +305,7 @@ class _Run:
                     "made with (their checksums differ); call analyze to make a new one."
                 )
             sequences = read_input(text, options.words, language_model)
-            metadata = sequences.metadata(language_model)
+            metadata = sequences.metadata()
             columns = {
                 name: sequences.per_row(values, f"categories.{name}")
                 for name, values in categories.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from concept_fragmentation.analysis.counting import IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.inputs import PlainText, Words
 from concept_fragmentation.analysis.language_models import LanguageModel
-
-# SentencePiece's sign for a space, which decoding a single token loses.
-_SPACE: Final = "\u2581"
+from concept_fragmentation.analysis.token_texts import Spans, token_texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +25,7 @@ class Sequences:
             mean of its tokens; None where every token of a sequence is one.
         sources: int64 (B,), which of the given texts or words each sequence is.
         num_given: how many texts or words were given.
+        texts: for each sequence the texts of its tokens; empty where sequences are words.
         left_out: the words of several tokens that were skipped.
     """
 
@@ -34,6 +33,7 @@ class Sequences:
     words: tuple[str, ...] | None
     sources: IntArray
     num_given: int
+    texts: tuple[tuple[str, ...], ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
@@ -47,11 +47,11 @@ class Sequences:
         pairs = zip(self.words or (), self.ids, strict=False)
         return [word for word, ids in pairs if len(ids) > 1]
 
-    def metadata(self, language_model: LanguageModel) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The `token_metadata` of the analysis.
 
-        A token that is a part of a character shows as U+FFFD; its id says which it is. Words have
-        `positions` in the order of the list, and no `token_ids` where one has several tokens.
+        Words have `positions` in the order of the list, and no `token_ids` where one has several
+        tokens.
         """
         if self.words is not None:
             found: dict[str, Any] = {
@@ -62,9 +62,8 @@ class Sequences:
                 found["token_ids"] = [ids[0] for ids in self.ids]
             return found
         flat = [token_id for ids in self.ids for token_id in ids]
-        texts = _token_texts(language_model.tokenizer, sorted(set(flat)))
         found = {
-            "tokens": [texts[token_id] for token_id in flat],
+            "tokens": [text for texts in self.texts for text in texts],
             "positions": [position for ids in self.ids for position in range(len(ids))],
             "token_ids": flat,
         }
@@ -108,21 +107,35 @@ def read_input(text: PlainText, words: Words | None, language_model: LanguageMod
     items: list[Any] = [text] if isinstance(text, str) else list(text)
     if words is not None:
         return _words(items, words, language_model)
-    ids = [
-        _tokenised(item, language_model.tokenizer, special=True)
-        if isinstance(item, str)
-        else _checked_ids(item, f"text[{i}]", language_model)
-        for i, item in enumerate(items)
-    ]
+    tokenizer = language_model.tokenizer
+    ids: list[tuple[int, ...]] = []
+    texts: list[tuple[str, ...]] = []
+    for i, item in enumerate(items):
+        if isinstance(item, str):
+            found, spans = _tokenised(item, tokenizer)
+            ids.append(found)
+            texts.append(token_texts(tokenizer, found, item, spans))
+        else:
+            ids.append(_checked_ids(item, f"text[{i}]", language_model))
+            texts.append(token_texts(tokenizer, ids[-1]))
     if not any(ids):
         raise InvalidDataError(["text: there is no token in it; give a text with words in it"])
     kept = [i for i, found in enumerate(ids) if found]
-    return Sequences(tuple(ids[i] for i in kept), None, np.array(kept), len(items))
+    return Sequences(
+        ids=tuple(ids[i] for i in kept),
+        words=None,
+        sources=np.array(kept),
+        num_given=len(items),
+        texts=tuple(texts[i] for i in kept),
+    )
 
 
 def tokenised_words(words: Sequence[str], tokenizer: Any) -> list[tuple[int, ...]]:
     """Return the token ids of each word, read alone with one space before it."""
-    return [_tokenised(f" {word.strip()}", tokenizer, special=False) for word in words]
+    return [
+        tuple(tokenizer(f" {word.strip()}", add_special_tokens=False, verbose=False)["input_ids"])
+        for word in words
+    ]
 
 
 def _words(items: Sequence[str], words: Words, language_model: LanguageModel) -> Sequences:
@@ -142,9 +155,20 @@ def _words(items: Sequence[str], words: Words, language_model: LanguageModel) ->
     )
 
 
-def _tokenised(text: str, tokenizer: Any, *, special: bool) -> tuple[int, ...]:
+def _tokenised(text: str, tokenizer: Any) -> tuple[tuple[int, ...], Spans | None]:
+    """Return the ids of a text, and where each token is in it, if the tokenizer says so."""
+    if not getattr(tokenizer, "is_fast", False):
+        return tuple(tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"]), None
     # Texts longer than the context are cut into windows later: no warning is due.
-    return tuple(tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+    found = tokenizer(
+        text,
+        add_special_tokens=True,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    spans = zip(found["offset_mapping"], found["special_tokens_mask"], strict=True)
+    return tuple(found["input_ids"]), [None if added else span for span, added in spans]
 
 
 def _checked_ids(items: Sequence[int], path: str, language_model: LanguageModel) -> tuple[int, ...]:
@@ -154,13 +178,3 @@ def _checked_ids(items: Sequence[int], path: str, language_model: LanguageModel)
                 [f"{path}[{i}]: token {item} of a vocabulary of {language_model.vocabulary_size}"]
             )
     return tuple(items)
-
-
-def _token_texts(tokenizer: Any, ids: list[int]) -> dict[int, str]:
-    """The text of each token, with the space before it if it has one."""
-    texts = {}
-    for token_id, raw in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
-        text = tokenizer.decode([token_id], clean_up_tokenization_spaces=False)
-        lost = (raw or "").startswith(_SPACE) and not text.startswith(" ")
-        texts[token_id] = f" {text}" if lost else text
-    return texts
