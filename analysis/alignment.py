@@ -14,10 +14,11 @@ import numpy as np
 import scipy
 
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray, compact, count_pairs
+from concept_fragmentation.analysis.shown import Shown
 
 
-@dataclass(frozen=True, eq=False)
-class AlignedLabels:
+@dataclass(frozen=True, eq=False, repr=False)
+class AlignedLabels(Shown):
     """Labels on aligned ids, and how they were had.
 
     Attributes:

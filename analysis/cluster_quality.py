@@ -14,6 +14,7 @@ import scipy
 from concept_fragmentation.analysis.centred import check_states
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact, count_pairs
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.shown import Shown
 
 # Every token is scored up to this many; of more, a random sample is, against all tokens.
 SILHOUETTE_ALL: Final = 5_000
@@ -22,8 +23,8 @@ SILHOUETTE_SAMPLE: Final = 2_000
 _CHUNK: Final = 2_048
 
 
-@dataclass(frozen=True, eq=False)
-class Silhouette:
+@dataclass(frozen=True, eq=False, repr=False)
+class Silhouette(Shown):
     """How well tokens lie within their clusters; see `silhouette`.
 
     Attributes:
@@ -39,8 +40,8 @@ class Silhouette:
     num_tokens: int
 
 
-@dataclass(frozen=True, eq=False)
-class Purity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Purity(Shown):
     """How far each cluster holds tokens of one category; see `purity`.
 
     Attributes:

@@ -16,12 +16,13 @@ from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.shown import LONGEST, Shown, block, cell
 
 _LISTED: Final = 10
 
 
-@dataclass(frozen=True)
-class KeyChanges:
+@dataclass(frozen=True, repr=False)
+class KeyChanges(Shown):
     """Keys of nested dicts by their path, such as `attention_data.layer_3`."""
 
     added: tuple[str, ...] = ()
@@ -33,8 +34,8 @@ class KeyChanges:
         return bool(self.added or self.removed or self.changed)
 
 
-@dataclass(frozen=True, eq=False)
-class TokenChanges:
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenChanges(Shown):
     """Which tokens are in both analyses, in the same order.
 
     Attributes:
@@ -60,8 +61,8 @@ class TokenChanges:
         return self.num_after - len(self.kept_after)
 
 
-@dataclass(frozen=True, eq=False)
-class LabelChanges:
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelChanges(Shown):
     """What became of one layer's clusters.
 
     Attributes:
@@ -91,8 +92,8 @@ class LabelChanges:
         return bool(len(self.moved) or self.only_before or self.only_after)
 
 
-@dataclass(frozen=True)
-class MetricChange:
+@dataclass(frozen=True, repr=False)
+class MetricChange(Shown):
     """One metric that changed.
 
     Attributes:
@@ -114,7 +115,7 @@ class MetricChange:
         return None if self.before is None or self.after is None else self.after - self.before
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AnalysisComparison:
     """What changed from one analysis to another; see `compare_analyses`."""
 
@@ -129,9 +130,25 @@ class AnalysisComparison:
         """Whether the analyses are equal, whatever their metadata says."""
         return not self.keys
 
-    def __repr__(self) -> str:
-        """A page that a person can read."""
+    def __str__(self) -> str:
+        """A page that a person can read, with everything that changed."""
         return "\n".join(self._lines())
+
+    def __repr__(self) -> str:
+        """The first lines of that page."""
+        lines, room = list(self._lines()), LONGEST - len("... and 1,000,000 more lines; print it")
+        shown: list[str] = []
+        for line in lines:
+            room -= len(line) + 1
+            if room < 0 and shown:
+                break
+            shown.append(line)
+        left = len(lines) - len(shown)
+        return "\n".join([*shown, f"... and {left:,} more lines; print it"] if left else shown)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{cell(line)}</td></tr>" for line in self._lines())
+        return block(f"<table><tbody>{rows}</tbody></table>")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON; a number that is not finite is None."""

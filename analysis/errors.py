@@ -36,10 +36,12 @@ class InvalidDataError(ConceptFragmentationError, ValueError):
 class UnknownChoiceError(InvalidDataError, LookupError):
     """Raised for a layer, cluster, token or option that is not there; the message lists what is."""
 
-    def __init__(self, problem: str) -> None:
-        """Keep the sentence, which blames what was asked for and not the data."""
-        super().__init__([problem])
-        self.args = (f"{problem}{'' if problem.endswith('?') else '.'}",)
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        """Keep what was asked for in vain; the message blames that, and not the data."""
+        found = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(found)
+        said = "; ".join(found)
+        self.args = (said if said.endswith("?") else f"{said}.",)
 
 
 class InvalidAnalysisError(InvalidDataError):

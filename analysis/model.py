@@ -18,6 +18,7 @@ from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.shown import brief, table_of_fields
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -30,7 +31,7 @@ TOKEN_COLUMNS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analysis:
     """T tokens in L layers that have cluster labels.
 
@@ -126,6 +127,32 @@ class Analysis:
             significance=_mapping(data.get("significance")),
             category_association=_mapping(data.get("category_association")),
         )
+
+    def __repr__(self) -> str:
+        """The model, how many tokens and layers there are, and what is known of them."""
+        said = ", ".join(f"{name} {text}" for name, text in self._described().items())
+        return f"<{type(self).__name__} {said}>"
+
+    def _repr_html_(self) -> str:
+        return table_of_fields(self._described(), type(self).__name__)
+
+    def _described(self) -> dict[str, str]:
+        """What there is, by name; layers by their number, which none would be read for."""
+        having = {
+            "cluster labels": len(self.labelled_layers),
+            "hidden states": len(self.hidden_states),
+            "attention": len(self.attention),
+            "cluster metrics": len(self.cluster_metrics),
+        }
+        described = {
+            "of": brief(self.model_type),
+            "tokens": f"{self.num_tokens:,}",
+            "layers": brief(list(self.layers)),
+        }
+        described |= {name: f"in {number}" for name, number in having.items() if number}
+        if self.token_columns:
+            described["columns"] = brief(list(self.token_columns))
+        return described
 
     @property
     def num_tokens(self) -> int:

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.shown import Shown
 
 # Tokens whose hidden states are looked at together.
 _CHUNK: Final = 4_096
 
 
-@dataclass(frozen=True, eq=False)
-class TokenPathMetrics:
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenPathMetrics(Shown):
     """One number a token for each metric; see `token_path_metrics`.
 
     Attributes:

@@ -22,6 +22,7 @@ from concept_fragmentation.analysis.centred import (
 from concept_fragmentation.analysis.counting import Floats
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.extra import need
+from concept_fragmentation.analysis.shown import Shown
 
 # What `umap_plane` is given of wider states: their first principal components.
 UMAP_DIMENSIONS: Final = 50
@@ -35,8 +36,8 @@ _SEED: Final = 0
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Projection(Shown):
     """Hidden states on their first K principal axes; K is 2 of a plane.
 
     Attributes:
@@ -53,8 +54,8 @@ class Projection:
     mean: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Embedding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Embedding(Shown):
     """Tokens on a plane that keeps who is near, with axes that mean nothing.
 
     Attributes:

@@ -14,6 +14,7 @@ import scipy
 from concept_fragmentation.analysis.attention import mean_of_heads
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.shown import Shown
 
 Bools = npt.NDArray[np.bool_]
 
@@ -23,8 +24,8 @@ _FEWEST_KEYS: Final = 3
 _ROUNDING: Final = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class PathCorrelation:
+@dataclass(frozen=True, eq=False, repr=False)
+class PathCorrelation(Shown):
     """How attention and shared paths go together; see `attention_path_correlation`.
 
     Attributes:

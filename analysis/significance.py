@@ -15,6 +15,7 @@ from concept_fragmentation.analysis.cluster_quality import category_codes_of
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray, compact
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
+from concept_fragmentation.analysis.shown import Shown, table_of_fields
 from concept_fragmentation.analysis.windows import (
     LayerWindow,
     layer_window,
@@ -35,8 +36,8 @@ _ROOM: Final = 2**62
 _ROUNDING: Final = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class PermutationTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class PermutationTest(Shown):
     """A figure beside its distribution over M permutations.
 
     Attributes:
@@ -54,6 +55,8 @@ class PermutationTest:
     All are NaN where the figure is not defined.
     """
 
+    shown_first = ("observed", "null_mean", "null_sd", "effect_size", "p_value")
+
     observed: float
     null_mean: float
     null_sd: float
@@ -70,7 +73,7 @@ class PermutationTest:
         return self.observed - self.null_mean
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowSignificance:
     """Tests of a window's figures against layers that know nothing of each other.
 
@@ -86,9 +89,25 @@ class WindowSignificance:
     num_permutations: int
     seed: int
 
+    def __repr__(self) -> str:
+        """Each figure beside its mean by chance, and its p-value."""
+        return f"<{type(self).__name__} {'; '.join(self._lines())}>"
 
-@dataclass(frozen=True, eq=False)
-class CategoryAssociation:
+    def _repr_html_(self) -> str:
+        rows = {name: said for name, _, said in (line.partition(" ") for line in self._lines())}
+        options = {"num_permutations": self.num_permutations, "seed": self.seed}
+        return table_of_fields(rows | options, type(self).__name__)
+
+    def _lines(self) -> list[str]:
+        return [
+            f"{name} {test.observed:.4g}, by chance {test.null_mean:.4g} (p {test.p_value:.2g})"
+            for name in ("fragmentation", "concentration", "convergence")
+            for test in [getattr(self, name)]
+        ]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CategoryAssociation(Shown):
     """How far the path of a token and its category belong together; see `category_association`.
 
     Attributes:

@@ -14,10 +14,11 @@ from concept_fragmentation.analysis.centred import (
     mean_state,
 )
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact
+from concept_fragmentation.analysis.shown import Shown
 
 
-@dataclass(frozen=True, eq=False)
-class TypicalTokens:
+@dataclass(frozen=True, eq=False, repr=False)
+class TypicalTokens(Shown):
     """The tokens nearest to the centroid of one cluster.
 
     Attributes:

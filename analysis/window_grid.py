@@ -8,6 +8,7 @@ import numpy as np
 
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact
 from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
+from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.analysis.windows import (
     Transition,
     pair_convergence,
@@ -17,8 +18,8 @@ from concept_fragmentation.analysis.windows import (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class WindowGrid:
+@dataclass(frozen=True, eq=False, repr=False)
+class WindowGrid(Shown):
     """What `LayerWindow` says of the window from layer i to layer j, for all i <= j.
 
     Attributes:
@@ -34,8 +35,8 @@ class WindowGrid:
     concentration: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class LayerSteps:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerSteps(Shown):
     """What happens from each of L labelled layers to the next.
 
     Attributes:

@@ -26,10 +26,11 @@ from concept_fragmentation.analysis.counting import (
 )
 from concept_fragmentation.analysis.errors import UnknownChoiceError
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
+from concept_fragmentation.analysis.shown import Shown
 
 
-@dataclass(frozen=True, eq=False)
-class Transition:
+@dataclass(frozen=True, eq=False, repr=False)
+class Transition(Shown):
     """How tokens go from the clusters of one layer to those of another.
 
     Attributes:
@@ -65,8 +66,8 @@ class Transition:
         return shares
 
 
-@dataclass(frozen=True, eq=False)
-class LayerWindow:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerWindow(Shown):
     """The paths of tokens through the layers `first` to `last`, both included.
 
     A token is counted if it has a cluster in every layer of the window; N tokens are. Paths are on
@@ -102,6 +103,16 @@ class LayerWindow:
             cluster in these two layers only. NaN if no two tokens begin apart.
     """
 
+    shown_first = (
+        "layers",
+        "num_counted",
+        "num_paths",
+        "fragmentation",
+        "concentration",
+        "stability",
+        "convergence",
+    )
+
     first: int
     last: int
     layers: tuple[str, ...]
@@ -120,9 +131,14 @@ class LayerWindow:
     stability: float
     convergence: float
 
+    @property
+    def num_paths(self) -> int:
+        """P, how many different paths the counted tokens take."""
+        return len(self.paths)
 
-@dataclass(frozen=True)
-class ArchetypalPath:
+
+@dataclass(frozen=True, repr=False)
+class ArchetypalPath(Shown):
     """One of the most frequent paths of a window.
 
     Attributes:

@@ -237,6 +237,6 @@ def diff_command(
     if as_json:
         print_json(found.to_dict())
     else:
-        for line in repr(found).splitlines():
+        for line in str(found).splitlines():
             click.echo(shown(line, limit=1000))
     context.exit(0 if found.identical else options.FOUND_SOMETHING)

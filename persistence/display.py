@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-_LONGEST: Final = 200
+from concept_fragmentation.analysis.shown import block, brief, cell, table_of_fields
 
 
 class Metadata(dict[str, Any]):
@@ -16,11 +15,38 @@ class Metadata(dict[str, Any]):
         return fields(self)
 
 
+class LoadedAnalysis(dict[str, Any]):
+    """The structure that a store loads: a dict in everything, but for how it shows itself.
+
+    Pickled or copied by `copy` it is a plain dict, which needs none of this project.
+    """
+
+    def __repr__(self) -> str:
+        """Which analysis it is, its size, and its keys."""
+        return f"<loaded analysis {sentence(self)}; keys: {', '.join(map(repr, self))}>"
+
+    def _repr_html_(self) -> str:
+        return fields(self.get("metadata", {}) | self.get("model_info", {}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As a plain dict."""
+        return dict, (), None, None, iter(self.items())
+
+
+def sentence(loaded: Mapping[str, Any]) -> str:
+    """The analysis, its version and its size."""
+    info, of = loaded.get("model_info", {}), loaded.get("metadata", {})
+    return (
+        f"{brief(of.get('analysis_id'))} version {of.get('version')}: "
+        f"{info.get('num_tokens', 0):,} tokens, {info.get('num_layers', 0)} layers, "
+        f"{brief(info.get('model_name'))}"
+    )
+
+
 def fields(values: Mapping[str, Any]) -> str:
     """A table of names and values; what is empty is left out."""
     shown = {name: value for name, value in values.items() if value not in ("", [], (), None)}
-    rows = "".join(f"<tr><th>{cell(k)}</th><td>{cell(v)}</td></tr>" for k, v in shown.items())
-    return _block(f"<table><tbody>{rows}</tbody></table>")
+    return table_of_fields(shown)
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -29,26 +55,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
     body = "".join(
         "<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>" for row in rows
     )
-    return _block(
+    return block(
         f"<table><caption>{cell(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
-
-
-def cell(value: object) -> str:
-    """A value as HTML text: escaped, cut, and what can't be printed written as Python does."""
-    if type(value) is int:
-        return f"{value:,}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(cell, value))
-    text = str(value)
-    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-    printable = (
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
-    return html.escape("".join(printable))
-
-
-def _block(content: str) -> str:
-    # Jupyter would typeset what stands between two dollars.
-    return f'<div class="tex2jax_ignore mathjax_ignore">{content}</div>'

@@ -26,7 +26,7 @@ from concept_fragmentation.analysis.choices import as_whole_number, choose, laye
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.tables import with_float_columns
 from concept_fragmentation.persistence import codec, lookup
-from concept_fragmentation.persistence.display import Metadata, fields
+from concept_fragmentation.persistence.display import LoadedAnalysis, Metadata, fields, sentence
 from concept_fragmentation.persistence.errors import NotFoundError
 from concept_fragmentation.persistence.flatten import scalars
 from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
@@ -85,14 +85,13 @@ class AnalysisHandle:
 
     def __repr__(self) -> str:
         """The analysis, its version and its size."""
-        info, of = self.model_info, self.metadata
-        return (
-            f"<{type(self).__name__} {of['analysis_id']!r} version {of['version']}: "
-            f"{info['num_tokens']:,} tokens, {info['num_layers']} layers, {info['model_name']}>"
-        )
+        return f"<{type(self).__name__} {sentence(self._said())}>"
 
     def _repr_html_(self) -> str:
         return fields(self.metadata | self.model_info)
+
+    def _said(self) -> dict[str, Any]:
+        return {"metadata": self.metadata, "model_info": self.model_info}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """A figure of this analysis, such as `sankey`: a function that makes it.
@@ -263,7 +262,7 @@ class AnalysisHandle:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as `load_analysis_results` gives it; it is the caller's to change."""
-        return self._load()
+        return LoadedAnalysis(self._load())
 
     def _part(self, part: lookup.TensorPart) -> Array:
         assert self._tensors is not None  # noqa: S101 - for the type checker

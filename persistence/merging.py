@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from concept_fragmentation.analysis import check_analysis
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
+from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.persistence import codec, documents, marker
 from concept_fragmentation.persistence.analyses import (
     AnalysisFiles,
@@ -37,8 +38,8 @@ _ID_LENGTH: Final = 100
 Progress = Callable[[int, int, str], object]
 
 
-@dataclass
-class ImportReport:
+@dataclass(repr=False)
+class ImportReport(Shown):
     """What `import_store` did.
 
     Attributes:

@@ -111,9 +111,17 @@ def _bytes(*_nothing: object) -> bytes:
     return b""
 
 
+def _dict(*_nothing: object) -> dict[Any, Any]:
+    # What a store loads is pickled as an empty dict to which its items are added.
+    if _nothing:
+        raise RefusedPickleError(["the pickle builds a dict from something else than its items"])
+    return {}
+
+
 _BUILTINS: Final[dict[str, Callable[..., Any]]] = {
     "bytes": _bytes,
     "complex": complex,
+    "dict": _dict,
     "set": set,
     "frozenset": frozenset,
     "bytearray": _bytearray,

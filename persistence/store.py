@@ -23,7 +23,7 @@ from concept_fragmentation.persistence.backup import backup
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
 from concept_fragmentation.persistence.cache import AnalysisCache, DiskCache, MemoryCache, NoCache
 from concept_fragmentation.persistence.clock import now, timestamp
-from concept_fragmentation.persistence.display import Metadata, table
+from concept_fragmentation.persistence.display import LoadedAnalysis, Metadata, table
 from concept_fragmentation.persistence.documents import FORMAT_VERSION
 from concept_fragmentation.persistence.errors import NotFoundError, StorageError
 from concept_fragmentation.persistence.filters import Filters
@@ -251,13 +251,15 @@ class GPT2AnalysisPersistence:
 
         Returns:
             `{"metadata": {...}, "analysis_data": {...}, "model_info": {"model_name", "num_tokens",
-            "num_layers", "input_length" (characters)}}`; it is the caller's to change.
+            "num_layers", "input_length" (characters)}}`; it is the caller's to change. A dict that
+            is shown as one line; the analysis within is a plain dict, equal to what was saved.
 
         Raises:
             AnalysisNotFoundError: there is no such analysis or version.
             CorruptedFileError: a byte on disk is not what was written; the file is named.
         """
-        return self._analyses.load(check_identifier(analysis_id), _check_version(version))
+        loaded = self._analyses.load(check_identifier(analysis_id), _check_version(version))
+        return LoadedAnalysis(loaded)
 
     def open_analysis(self, analysis_id: str, version: int | None = None) -> AnalysisHandle:
         """Open an analysis without loading it.
@@ -660,7 +662,7 @@ class GPT2AnalysisPersistence:
             StorageError: the disk refused, or something else has that name.
         """
         chosen = exchange.check_format(export_format)
-        loaded = self.load_analysis_results(analysis_id, version)
+        loaded = dict(self.load_analysis_results(analysis_id, version))
         number = loaded["metadata"]["version"]
         file_name = exchange.default_name(folder_name(analysis_id), number, chosen)
         target = self.exports_dir / file_name

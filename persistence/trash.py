@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.persistence import codec, documents
 from concept_fragmentation.persistence.blobs import (
     TEMPORARY_PREFIX,
@@ -40,8 +41,8 @@ _NAME: Final = re.compile(r"(\d{8}T\d{12})-[0-9a-f]{12}")
 _STAMP: Final = "%Y%m%dT%H%M%S%f"
 
 
-@dataclass(frozen=True)
-class TrashEntry:
+@dataclass(frozen=True, repr=False)
+class TrashEntry(Shown):
     """One thing in the trash."""
 
     trash_id: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.persistence.analyses import AnalysisFiles, card_name, read_card
 from concept_fragmentation.persistence.blobs import (
     TEMPORARY_PREFIX,
@@ -41,8 +42,8 @@ _REPAIR: Final = "repair() puts it aside; a backup may still have it whole"
 Progress = Callable[[int, int, str], object]
 
 
-@dataclass(frozen=True)
-class Problem:
+@dataclass(frozen=True, repr=False)
+class Problem(Shown):
     """Something that is wrong with a store.
 
     Attributes:
@@ -63,8 +64,8 @@ class Problem:
     remedy: str
 
 
-@dataclass
-class RepairReport:
+@dataclass(repr=False)
+class RepairReport(Shown):
     """What `repair` did.
 
     Attributes:
