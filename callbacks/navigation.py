@@ -20,7 +20,7 @@ from concept_fragmentation.callbacks.gestures import (
     with_layer_of_cluster,
 )
 from concept_fragmentation.callbacks.library import Destination
-from concept_fragmentation.callbacks.messages import say_failed
+from concept_fragmentation.callbacks.messages import say, say_failed
 from concept_fragmentation.callbacks.views import Parts
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -31,16 +31,20 @@ from concept_fragmentation.components.controls import (
     head_options,
     layer_marks,
     layer_options,
+    matches_text,
+    matching_tokens,
     token_options,
     window_text,
 )
 from concept_fragmentation.components.figures.weights import num_heads, weight_layers
 from concept_fragmentation.components.view import (
     FIRST_EXAMPLE,
+    MAX_HIGHLIGHTED_TOKENS,
     Part,
     View,
     parse_selection,
 )
+from concept_fragmentation.components.words import plural
 
 # A page that works has one or two.
 _MOST_PENDING: Final = 100
@@ -152,11 +156,14 @@ def register(app: Dash, workspace: Workspace) -> None:
             elif ids.OTHER_VERSION in triggered:
                 view = replace(view, other_version=other_version)
             settled = with_layer_of_cluster(workspace.settle(view), old, analysis)
+            if ids.FIND_TOKENS in triggered:
+                say_left_out(len(said.tokens or ()) - len(settled.tokens))
         state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
         return state | last
 
     @app.callback(
         Output(ids.FIND_TOKENS, "options", allow_duplicate=True),
+        Output(ids.FIND_NOTE, "children"),
         Input(ids.FIND_TOKENS, "search_value"),
         State(ids.FIND_TOKENS, "value"),
         State(ids.ANALYSIS_VIEW, "data"),
@@ -164,9 +171,11 @@ def register(app: Dash, workspace: Workspace) -> None:
     )
     def search_tokens(
         typed: str | None, chosen: Sequence[int] | None, query: str | None
-    ) -> list[dict[str, Any]]:
-        shown = workspace.shown(View.from_query(query))
-        return token_options(shown.analysis, chosen or (), typed or "")
+    ) -> tuple[list[dict[str, Any]], str]:
+        analysis, typed = workspace.shown(View.from_query(query)).analysis, typed or ""
+        matches = matching_tokens(analysis, typed)
+        options = token_options(analysis, chosen or (), typed, matches)
+        return options, matches_text(typed, len(matches))
 
     for name, source in (
         ("open_tab", Input({"type": ids.TAB, "index": ALL}, "n_clicks")),
@@ -213,6 +222,15 @@ def register(app: Dash, workspace: Workspace) -> None:
         Input(ids.COPY_LINK, "n_clicks"),
         prevent_initial_call=True,
     )
+
+
+def say_left_out(left_out: int) -> None:
+    """Say how many tokens of a choice are not highlighted because there are too many."""
+    if left_out > 0:
+        say(
+            f"{plural(left_out, 'token is', 'tokens are')} not highlighted: at most "
+            f"{MAX_HIGHLIGHTED_TOKENS} are at once."
+        )
 
 
 def page_state(

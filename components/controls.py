@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.analysis.token_search import find_tokens
 from concept_fragmentation.components.figures.colouring import colourings
 from concept_fragmentation.components.figures.layer_names import abbreviated
-from concept_fragmentation.components.text import visible
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.text import from_visible, visible
+from concept_fragmentation.components.view import MAX_HIGHLIGHTED_TOKENS
+from concept_fragmentation.components.words import plural, title
 
 MAX_MARKS: Final = 13
-TOKENS_OFFERED: Final = 50
+# As many as can be highlighted.
+TOKENS_OFFERED: Final = MAX_HIGHLIGHTED_TOKENS
 SUGGESTED: Final = 20
 # Of a token: how much a browser is given to search.
 SEARCHED: Final = 60
 # The value of the choice that is no head: the mean of all.
 ALL_HEADS: Final = -1
+# A position as the page shows it beside a token.
+_POSITION: Final = re.compile("#([0-9]{1,9})")
 
 
 def layer_marks(layers: Sequence[str]) -> dict[int, str]:
@@ -82,27 +90,44 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
     return f"{span} · {last - first + 1} of {len(layers)} layers"
 
 
-def token_options(analysis: Analysis, chosen: Sequence[int], typed: str) -> list[dict[str, Any]]:
-    """Return the chosen tokens and the best matches for what was typed, never all tokens.
+def matching_tokens(analysis: Analysis, typed: str) -> list[int]:
+    """Return the tokens that match what was typed, best first; see `find_tokens`.
 
-    Exact matches come first, then tokens that begin with it, then tokens that contain it;
-    leading spaces of a token and the case do not matter.
+    The text may be typed as the page shows it: "·software" for " software", "#2567" for the token
+    at position 2567.
     """
-    needle = typed.strip().casefold()
-    ranked: list[tuple[int, int]] = []
-    for index, token in enumerate(analysis.tokens):
-        if not needle:
-            if len(ranked) == SUGGESTED:
-                break
-            ranked.append((0, index))
-            continue
-        text = token.strip().casefold()
-        if needle in text:
-            ranked.append((0 if text == needle else 1 if text.startswith(needle) else 2, index))
-    ranked.sort()
+    typed = typed.strip()
+    position = _POSITION.fullmatch(typed)
+    found = find_tokens(analysis, typed).tolist()
+    found += find_tokens(analysis, from_visible(typed)).tolist()
+    if position is not None:
+        found += np.flatnonzero(analysis.positions == int(position[1])).tolist()
+    return list(dict.fromkeys(found))
+
+
+def token_options(
+    analysis: Analysis, chosen: Sequence[int], typed: str, matches: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """Return the chosen tokens and the first `matches` for what was typed as options.
+
+    Where nothing was typed, the first tokens are suggested.
+    """
+    if not typed.strip():
+        matches = range(min(analysis.num_tokens, SUGGESTED))
     indices = dict.fromkeys([i for i in chosen if 0 <= i < analysis.num_tokens])
-    indices |= dict.fromkeys(index for _, index in ranked[:TOKENS_OFFERED])
-    return [_token_option(analysis, index, needle) for index in indices]
+    matched = dict.fromkeys(matches[:TOKENS_OFFERED])
+    return [
+        _token_option(analysis, index, typed if index in matched else "")
+        for index in indices | matched
+    ]
+
+
+def matches_text(typed: str, num_matches: int) -> str:
+    """Return how many tokens match, and how many of them are listed."""
+    if not typed.strip():
+        return ""
+    listed = "" if num_matches <= TOKENS_OFFERED else f"; the first {TOKENS_OFFERED} are listed"
+    return f"{plural(num_matches, 'match', 'matches')}{listed}"
 
 
 def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
@@ -121,14 +146,13 @@ def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
     ]
 
 
-def _token_option(analysis: Analysis, index: int, needle: str) -> dict[str, Any]:
+def _token_option(analysis: Analysis, index: int, typed: str) -> dict[str, Any]:
     token = analysis.tokens[index]
     shown = visible(token, limit=40)
     # The browser filters once more, by all parts of this text, which are many of a long one.
     begins = token[:SEARCHED].encode("utf-8", "replace").decode()
-    matched = f" {needle[:SEARCHED]}" if needle and needle in token.strip().casefold() else ""
     return {
         "label": f"{shown}  #{int(analysis.positions[index])}",
         "value": index,
-        "search": f"{begins} {shown}{matched}",
+        "search": f"{begins} {shown} {typed[:SEARCHED]}".rstrip(),
     }

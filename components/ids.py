@@ -44,6 +44,7 @@ LAYER_WINDOW: Final = "layer-window"
 LAYER_WINDOW_TEXT: Final = "layer-window-text"
 QUICK_WINDOW: Final = "quick-window"  # pattern: {"type": QUICK_WINDOW, "index": "early"}
 FIND_TOKENS: Final = "find-tokens"
+FIND_NOTE: Final = "find-note"
 CLEAR_HIGHLIGHTS: Final = "clear-highlights"
 
 # Sections.

@@ -362,6 +362,7 @@ def _controls() -> html.Div:
                     html.Div(
                         [
                             html.Span("Find tokens", className="cf-label"),
+                            html.Span(id=ids.FIND_NOTE, className="cf-hint", role="status"),
                             html.Button(
                                 "Clear highlights",
                                 id=ids.CLEAR_HIGHLIGHTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
@@ -29,6 +30,7 @@ _BLANKS: Final = frozenset(
     )
 )
 _EMPTY: Final = "∅"
+_CODE_POINT: Final = re.compile(r"U\+((?:10|[0-9A-F])?[0-9A-F]{4})")
 _RIGHT_TO_LEFT: Final = {"R", "AL", "AN"}
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 # `$` too: where a notebook has loaded MathJax, Plotly would typeset what is between two of them.
@@ -55,6 +57,13 @@ def visible(text: str, limit: int = 40) -> str:
             return f"{shown}…"
         shown += mark
     return shown or _EMPTY
+
+
+def from_visible(shown: str) -> str:
+    """Return the text that `visible` shows so; other text is returned as it is."""
+    for character, mark in _MARKS.items():
+        shown = shown.replace(mark, character)
+    return _CODE_POINT.sub(lambda found: chr(int(found[1], 16)), shown)
 
 
 def plotly_text(text: str, limit: int = 40) -> str:

@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl, quote
 
 QUERY_VERSION: Final = "1"
 MAX_QUERY_LENGTH: Final = 8000
-MAX_HIGHLIGHTED_TOKENS: Final = 50
+MAX_HIGHLIGHTED_TOKENS: Final = 200
 MAX_HIGHLIGHTED_PATHS: Final = 20
 MAX_PATH_LENGTH: Final = 200
 

@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from concept_fragmentation.components.controls import layer_marks, short_names
+from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.components.controls import (
+    TOKENS_OFFERED,
+    layer_marks,
+    matches_text,
+    matching_tokens,
+    short_names,
+    token_options,
+)
+from concept_fragmentation.components.text import from_visible, visible
 
 
 @pytest.mark.parametrize(
@@ -22,3 +31,52 @@ def test_names_on_the_slider_tell_layers_apart(layers: list[str], short: list[st
 
 def test_no_more_marks_than_fit() -> None:
     assert list(layer_marks([f"layer_{i}" for i in range(26)])) == list(range(0, 26, 2))
+
+
+def made_of(tokens: list[str], first_position: int = 0) -> Analysis:
+    positions = list(range(first_position, first_position + len(tokens)))
+    metadata = {"tokens": tokens, "positions": positions}
+    return Analysis.from_dict({"model_type": "m", "layers": ["a"], "token_metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("·software", [1]),  # as the page shows it, which tells the word from the part of one
+        ("software", [1, 2]),
+        ("#2567", [0]),
+        (" #2568 ", [1]),
+        ("#9", [3]),  # a token, not a position that there is
+        ("↵", [4]),
+        ("U+200B", [5]),
+        ("·", [6, 1]),
+        ("#99999999999", []),
+    ],
+)
+def test_tokens_are_found_by_what_the_page_shows(typed: str, found: list[int]) -> None:
+    tokens = ["free", " software", "softwares", "#9", "\n", "\u200b", "·"]
+    assert matching_tokens(made_of(tokens, 2567), typed) == found
+
+
+@pytest.mark.parametrize("text", [" a", "\n", "\t\tb", "\u200b", "\x00", "\U0010ffff", "naïve"])
+def test_what_is_shown_leads_back_to_the_text(text: str) -> None:
+    assert from_visible(visible(text)) == text
+
+
+def test_all_matches_are_offered_or_the_page_says_how_many_are_not() -> None:
+    analysis = made_of([","] * 171 + [" a"] * 300)
+    commas = matching_tokens(analysis, ",")
+    assert [option["value"] for option in token_options(analysis, (), ",", commas)] == commas
+    assert (len(commas), matches_text(",", len(commas))) == (171, "171 matches")
+    letters = matching_tokens(analysis, "a")
+    assert len(token_options(analysis, (), "a", letters)) == TOKENS_OFFERED == 200
+    assert matches_text("a", len(letters)) == "300 matches; the first 200 are listed"
+    assert matches_text("x", 0) == "0 matches"
+    assert matches_text(" ", 0) == ""
+    assert matches_text("x", 1) == "1 match"
+
+
+def test_tokens_are_suggested_before_anything_is_typed() -> None:
+    analysis = made_of(["a"] * 30)
+    values = [option["value"] for option in token_options(analysis, (29, 99), "")]
+    assert values == [29, *range(20)]
