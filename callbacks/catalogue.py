@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, TypedDict
 from uuid import uuid4
 
 from dash import Dash, Input, Output, State, no_update
@@ -12,10 +12,10 @@ from dash.exceptions import PreventUpdate
 from dash_ag_grid import AgGrid
 
 from concept_fragmentation.callbacks.browser import in_browser
+from concept_fragmentation.callbacks.deletion import Rows, chosen_ids
 from concept_fragmentation.callbacks.library import (
     ChoiceMissingError,
     Destination,
-    Saved,
     destination,
     load,
 )
@@ -34,9 +34,12 @@ from concept_fragmentation.components.library_panel import (
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, title
 
-MAX_SELECTED: Final = 200
 
-Rows = Sequence[Mapping[str, Any]]
+class OpenedRow(TypedDict):
+    """The analysis whose row was clicked; the key makes each click a new one."""
+
+    id: str
+    key: float
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -113,9 +116,27 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
     )
     def open_clicked(_clicks: int, rows: Rows | None, query: str | None) -> Destination:
         (chosen, *_) = chosen_ids(rows)
-        opened = load(workspace, replace(needed(query), tab="overview"), chosen, None)
-        say(opened.sentence)
-        return destination(opened.view)
+        return _open(workspace, needed(query), chosen)
+
+    in_browser(
+        app,
+        "library",
+        "open_row",
+        Output(ids.LIBRARY_OPENED, "data"),
+        Input(ids.LIBRARY_GRID, "cellClicked"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input(ids.LIBRARY_OPENED, "data"),
+        State(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def row_clicked(opened: OpenedRow | None, query: str | None) -> Destination:
+        if not opened:
+            raise PreventUpdate
+        return _open(workspace, needed(query), opened["id"])
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -157,37 +178,12 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
         say(f"Exported {count} to {workspace.store.exports_dir}.")
         return f"Exported {count} to {workspace.store.exports_dir}"
 
-    @app.callback(
-        Output(ids.LIBRARY, "data", allow_duplicate=True),
-        Output(ids.LIBRARY_DELETED, "data"),
-        Output(ids.LIBRARY_UNDO, "style"),
-        Output(ids.LIBRARY_GRID, "selectedRows"),
-        Output(ids.DESTINATION, "data", allow_duplicate=True),
-        Input(ids.LIBRARY_DELETE, "n_clicks"),
-        selected,
-        State(ids.VIEW, "data"),
-        prevent_initial_call=True,
-    )
-    def delete_clicked(clicks: int | None, rows: Rows | None, query: str | None) -> tuple[Any, ...]:
-        if not clicks:
-            raise PreventUpdate
-        deleted = chosen_ids(rows)
-        made = delete(workspace, needed(query), deleted)
-        say(made.sentence)
-        return uuid4().hex, deleted, {}, [], destination(made.view)
 
-    @app.callback(
-        Output(ids.LIBRARY, "data", allow_duplicate=True),
-        Output(ids.LIBRARY_UNDO, "style", allow_duplicate=True),
-        Input(ids.LIBRARY_UNDO, "n_clicks"),
-        State(ids.LIBRARY_DELETED, "data"),
-        prevent_initial_call=True,
-    )
-    def undo_clicked(_clicks: int, deleted: list[str] | None) -> tuple[str, dict[str, str]]:
-        for analysis_id in (deleted or [])[:MAX_SELECTED]:
-            workspace.store.restore_analysis(str(analysis_id))
-        say(f"Restored {plural(len(deleted or []), 'analysis', 'analyses')}.")
-        return uuid4().hex, {"display": "none"}
+def _open(workspace: Workspace, view: View, analysis_id: str) -> Destination:
+    """Return the order to show the newest version of an analysis on the overview."""
+    opened = load(workspace, replace(view, tab="overview"), analysis_id, None)
+    say(opened.sentence)
+    return destination(opened.view)
 
 
 def library_rows(
@@ -245,26 +241,6 @@ def compare(workspace: Workspace, view: View, rows: Rows | None) -> View:
         return workspace.settle(replace(view, tab="compare", other=chosen[0], other_version=None))
     after = View(tab="compare", analysis_id=chosen[0], other=chosen[1])
     return workspace.settle(after)
-
-
-def delete(workspace: Workspace, view: View, analysis_ids: Sequence[str]) -> Saved:
-    """Put analyses into the trash; what was shown of them gives way to the demo."""
-    for analysis_id in analysis_ids:
-        workspace.store.delete_analysis(analysis_id)
-    if view.analysis_id in analysis_ids:
-        view = workspace.settle(View(tab=view.tab))
-    if view.other in analysis_ids:
-        view = replace(view, other=None, other_version=None)
-    count = plural(len(analysis_ids), "analysis", "analyses")
-    return Saved(view, f"Deleted {count}; “Undo delete” brings back what was deleted last.")
-
-
-def chosen_ids(rows: Any) -> list[str]:
-    """Return the ids of the selected rows; without any, raise the sentence that asks for some."""
-    found = [str(row["id"]) for row in rows or [] if isinstance(row, Mapping) and "id" in row]
-    if not found:
-        raise ChoiceMissingError("Select analyses in the table first.")
-    return found[:MAX_SELECTED]
 
 
 def _sorting(value: Any) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""Save, load and delete analyses."""
+"""Save and load analyses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import EXAMPLE, Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.view import FIRST_EXAMPLE, View
+from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import plural, short_date, title
 from concept_fragmentation.persistence import NotFoundError
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
 from concept_fragmentation.persistence.examples import EXAMPLES
-from concept_fragmentation.persistence.trash import RETENTION
 
 ANALYSES_OFFERED: Final = 50
 # Identifiers hold no slash, so no saved analysis has such a value in the list.
@@ -58,10 +57,9 @@ def destination(view: View) -> Destination:
 
 
 def register(app: Dash, workspace: Workspace) -> None:
-    """Connect the panels Save and Load and the dialog that confirms a deletion."""
+    """Connect the panels Save and Load."""
     _register_save(app, workspace)
     _register_load(app, workspace)
-    _register_delete(app, workspace)
 
 
 def _register_save(app: Dash, workspace: Workspace) -> None:
@@ -156,57 +154,6 @@ def _register_load(app: Dash, workspace: Workspace) -> None:
         return destination(loaded.view)
 
 
-def _register_delete(app: Dash, workspace: Workspace) -> None:
-    @app.callback(
-        Output(ids.DELETE_DIALOG, "is_open"),
-        Output(ids.DELETE_QUESTION, "children"),
-        Output(ids.DELETE_VERSION, "children"),
-        Output(ids.DELETE_VERSION, "style"),
-        Input(ids.DELETE, "n_clicks"),
-        State(ids.LOAD_ANALYSIS, "value"),
-        State(ids.LOAD_VERSION, "value"),
-        prevent_initial_call=True,
-    )
-    def ask(
-        _clicks: int, chosen: str | None, version: int | None
-    ) -> tuple[bool, str, str, dict[str, str]]:
-        question, one = deletion_question(workspace, chosen, version)
-        return True, question, f"Delete version {one}", {} if one else {"display": "none"}
-
-    @app.callback(
-        Output(ids.DELETE_DIALOG, "is_open", allow_duplicate=True),
-        Input(ids.DELETE_CANCEL, "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def cancel(_clicks: int) -> bool:
-        return False
-
-    @app.callback(
-        Output(ids.DELETE_DIALOG, "is_open", allow_duplicate=True),
-        Output(ids.LIBRARY, "data", allow_duplicate=True),
-        Output(ids.DESTINATION, "data", allow_duplicate=True),
-        Input(ids.DELETE_VERSION, "n_clicks"),
-        Input(ids.DELETE_ALL, "n_clicks"),
-        State(ids.LOAD_ANALYSIS, "value"),
-        State(ids.LOAD_VERSION, "value"),
-        State(ids.VIEW, "data"),
-        prevent_initial_call=True,
-    )
-    def delete_clicked(
-        _one: int | None,
-        _all: int | None,
-        chosen: str | None,
-        version: int | None,
-        query: str | None,
-    ) -> tuple[bool, str, Any]:
-        only = version if ctx.triggered_id == ids.DELETE_VERSION else None
-        view = needed(query)
-        deleted = delete(workspace, view, chosen, only)
-        say(deleted.sentence)
-        moved = deleted.view != view
-        return False, uuid4().hex, destination(deleted.view) if moved else no_update
-
-
 def save(workspace: Workspace, view: View, name: str) -> Saved:
     """Save the analysis of a view: under its own name as its next version, else as a new one."""
     name = name.strip()
@@ -267,39 +214,6 @@ def load(workspace: Workspace, view: View, chosen: str | None, version: int | No
     shown = workspace.shown(target)
     which = f", version {target.version}" if shown.is_saved else ""
     return Saved(view=target, sentence=f"Loaded '{title(shown.name)}'{which}.")
-
-
-def delete(workspace: Workspace, view: View, chosen: str | None, version: int | None) -> Saved:
-    """Delete an analysis or one version of it; what was shown of it gives way to what is left."""
-    analysis_id, versions = _stored(workspace, chosen)
-    name = str(versions[0]["name"])
-    workspace.store.delete_analysis(analysis_id, version)
-    left = [v["version"] for v in versions if version is not None and v["version"] != version]
-    if view.analysis_id == analysis_id and version in {None, view.version}:
-        view = (
-            workspace.settle(replace(view, version=left[0]))
-            if left
-            else workspace.settle(View(example=FIRST_EXAMPLE))
-        )
-    what = f"'{title(name)}'" if version is None else f"version {version} of '{title(name)}'"
-    return Saved(view=view, sentence=f"Deleted {what}.")
-
-
-def deletion_question(
-    workspace: Workspace, chosen: str | None, version: int | None
-) -> tuple[str, int | None]:
-    """Return what to ask before deleting, and the one version that can be deleted alone."""
-    _, versions = _stored(workspace, chosen)
-    name = title(str(versions[0]["name"]))
-    count = plural(len(versions), "version")
-    kept = f"It stays in the trash for {RETENTION.days} days."
-    if version is None or len(versions) == 1:
-        return f"Delete '{name}' with its {count} and its saved views? {kept}", None
-    return (
-        f"Delete version {version} of '{name}', or the whole analysis with its {count} and its "
-        f"saved views? {kept}",
-        version,
-    )
 
 
 def analysis_options(
@@ -370,11 +284,3 @@ def _label(item: Mapping[str, Any]) -> str:
         short_date(str(item["timestamp"])),
     )
     return " · ".join(parts)
-
-
-def _stored(workspace: Workspace, chosen: str | None) -> tuple[str, list[dict[str, Any]]]:
-    if chosen is None:
-        raise ChoiceMissingError("Choose a saved analysis, then delete it.")
-    if chosen in EXAMPLE_VALUES:
-        raise ChoiceMissingError("Examples ship with the dashboard and can't be deleted.")
-    return chosen, workspace.store.list_versions(chosen)

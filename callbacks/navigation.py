@@ -45,6 +45,7 @@ from concept_fragmentation.components.view import (
     parse_selection,
 )
 from concept_fragmentation.components.words import plural
+from concept_fragmentation.persistence import NotFoundError
 
 # A page that works has one or two.
 _MOST_PENDING: Final = 100
@@ -141,6 +142,14 @@ def register(app: Dash, workspace: Workspace) -> None:
             state = page_state(workspace, view, old, said, cluster=cluster, concept=concept)
             return state | last | {"search": no_update}
         old = View.from_query(query)
+        try:
+            workspace.shown(old)
+        except NotFoundError as error:
+            # Another window or person deleted it.
+            say_failed(f"{error} An example is shown instead.")
+            settled = workspace.settle(View(tab=old.tab, example=FIRST_EXAMPLE))
+            state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
+            return state | last
         if ids.DESTINATION in triggered and destination:
             settled = workspace.settle(View.from_query(destination["query"]))
         else:

@@ -24,7 +24,12 @@ from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.view import Selection, View
-from concept_fragmentation.persistence import AnalysisHandle, GPT2AnalysisPersistence
+from concept_fragmentation.components.words import title
+from concept_fragmentation.persistence import (
+    AnalysisHandle,
+    AnalysisNotFoundError,
+    GPT2AnalysisPersistence,
+)
 from concept_fragmentation.persistence.examples import EXAMPLES, load_example
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
@@ -68,6 +73,20 @@ class Shown:
     def name(self) -> str:
         """What a person calls it."""
         return str(self.metadata.get("name") or self.metadata.get("analysis_id") or "Unnamed")
+
+
+class DeletedError(AnalysisNotFoundError):
+    """An analysis, or a version of it, was deleted and can be restored from the trash."""
+
+    def __init__(self, name: str, version: int | None) -> None:
+        """Name it; `version` None is the whole analysis."""
+        self.name, self.version = name, version
+        what = f"'{title(name)}'" if version is None else f"Version {version} of '{title(name)}'"
+        super().__init__(f"{what} was deleted. Restore it from the trash in the Library.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how pickle makes it again."""
+        return (DeletedError, (self.name, self.version))
 
 
 class NotMadeError(ConceptFragmentationError):
@@ -144,6 +163,15 @@ class Workspace:
         return held[asked]
 
     def _saved(self, analysis_id: str, version: int | None) -> Shown:
+        try:
+            return self._stored(analysis_id, version)
+        except AnalysisNotFoundError:
+            for entry in self.store.list_trash():
+                if entry["analysis_id"] == analysis_id and entry["version"] in {None, version}:
+                    raise DeletedError(entry["name"], entry["version"]) from None
+            raise
+
+    def _stored(self, analysis_id: str, version: int | None) -> Shown:
         versions = self.store.list_versions(analysis_id)
         summary = next((v for v in versions if version is None or v["version"] == version), None)
         if summary is None:

@@ -29,6 +29,7 @@ from concept_fragmentation.components.persistence_panel import persistence_panel
 from concept_fragmentation.components.python_dialog import python_dialog
 from concept_fragmentation.components.runs import MAP, REPORT, run_panel
 from concept_fragmentation.components.structure import FIGURES, TAB_NAMES, structure
+from concept_fragmentation.components.trash_panel import delete_dialog
 from concept_fragmentation.components.view import View
 
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
@@ -85,6 +86,8 @@ def page(max_upload: int, examples: Mapping[str, str], *, signed_in: bool = Fals
                 className="cf-main",
             ),
             python_dialog(),
+            delete_dialog(),
+            dcc.Store(id=ids.DOOMED),
             html.Div(
                 [
                     run_panel(REPORT),

@@ -90,8 +90,8 @@ def library_section() -> html.Section:
     return section(
         ids.LIBRARY_SECTION,
         "Library",
-        "Every saved analysis. Select some with their boxes; double-click a name, tags or notes to "
-        "change them.",
+        "Every saved analysis. Click one to open it; select some with their boxes; double-click a "
+        "name, tags or notes to change them.",
         [
             card(
                 [
@@ -119,21 +119,22 @@ def library_section() -> html.Section:
                             _button("Compare two", ids.LIBRARY_COMPARE),
                             _button("Export as JSON", ids.LIBRARY_EXPORT),
                             session,
-                            _button("Delete selected", ids.LIBRARY_DELETE, "danger"),
-                            dbc.Button(
-                                "Undo delete",
-                                id=ids.LIBRARY_UNDO,
-                                color="secondary",
-                                size="sm",
-                                style={"display": "none"},
-                            ),
+                            _button("Delete selected…", ids.LIBRARY_DELETE, "danger"),
                         ],
                         className="cf-actions cf-card-foot",
                     ),
-                    dcc.Store(id=ids.LIBRARY_DELETED),
+                    dcc.Store(id=ids.LIBRARY_OPENED),
                 ],
                 label="Saved analyses",
-            )
+            ),
+            card(
+                [
+                    html.H3("Trash", className="cf-card-title"),
+                    html.Div(id=ids.TRASH),
+                ],
+                label="Trash",
+                class_name="cf-trash",
+            ),
         ],
     )
 

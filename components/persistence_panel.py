@@ -31,7 +31,6 @@ def persistence_panel(max_upload: int) -> html.Section:
                 [_save(), _load(), _transfer(max_upload), _states(), _sessions()],
                 className="cf-persistence",
             ),
-            _delete_dialog(),
         ],
     )
 
@@ -204,24 +203,4 @@ def _sessions() -> html.Div:
             ),
             html.Div(id=ids.SESSION_ANALYSES, className="cf-session-analyses"),
         ],
-    )
-
-
-def _delete_dialog() -> dbc.Modal:
-    return dbc.Modal(
-        [
-            dbc.ModalHeader(dbc.ModalTitle("Delete analysis", id=ids.DELETE_TITLE)),
-            dbc.ModalBody(html.P(id=ids.DELETE_QUESTION, className="mb-0")),
-            dbc.ModalFooter(
-                [
-                    _button("Cancel", ids.DELETE_CANCEL),
-                    _button("Delete this version", ids.DELETE_VERSION, "danger"),
-                    _button("Delete analysis", ids.DELETE_ALL, "danger"),
-                ]
-            ),
-        ],
-        id=ids.DELETE_DIALOG,
-        labelledby=ids.DELETE_TITLE,
-        is_open=False,
-        centered=True,
     )

@@ -82,7 +82,7 @@ def test_two_quick_presses_save_once(fresh: Any, open_page: Open) -> None:
 def test_the_demo_can_not_be_deleted_and_it_is_said(fresh: Any, open_page: Open) -> None:
     page = open_page(fresh.stories)
     expect(page.locator(f"#{ids.DELETE}")).to_be_disabled()
-    expect(page.locator(f"#{ids.DELETE_HINT}")).to_contain_text("The demo ships")
+    expect(page.locator(f"#{ids.DELETE_HINT}")).to_contain_text("Examples are read-only")
     save_small(fresh, "first run")
     page.reload()
     choose(page, ids.LOAD_ANALYSIS, "first run")

@@ -63,18 +63,6 @@ def test_an_edit_that_cannot_be_is_refused(workspace: Workspace, change: Any) ->
         catalogue.edit(workspace, change)
 
 
-def test_deleting_what_is_shown_shows_the_demo_and_can_be_undone(
-    workspace: Workspace, three: list[str]
-) -> None:
-    view = workspace.settle(View(tab="library", analysis_id=three[0]))
-    deleted = catalogue.delete(workspace, view, three[:2])
-    assert (deleted.view.analysis_id, deleted.view.tab) == (None, "library")
-    assert names(catalogue.library_rows(workspace, {}, "")) == ["a"]
-    for analysis_id in three[:2]:
-        workspace.store.restore_analysis(analysis_id)
-    assert len(workspace.store.list_analyses()) == 3
-
-
 def test_two_selected_are_compared_with_each_other(workspace: Workspace, three: list[str]) -> None:
     rows = [{"id": three[0]}, {"id": three[1]}]
     view = catalogue.compare(workspace, View(), rows)

@@ -112,52 +112,6 @@ def test_loading_what_is_gone_is_one_sentence(workspace: Workspace) -> None:
         library.load(workspace, View(), None, None)
 
 
-def test_deleting_the_version_shown_shows_the_newest_that_is_left(
-    workspace: Workspace, saved: str, analysis: dict[str, Any]
-) -> None:
-    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
-    view = workspace.settle(View(analysis_id=saved))
-    deleted = library.delete(workspace, view, saved, 2)
-    assert deleted.sentence == "Deleted version 2 of 'first run'."
-    assert (deleted.view.analysis_id, deleted.view.version) == (saved, 1)
-
-
-def test_deleting_the_analysis_shown_shows_the_first_example(
-    workspace: Workspace, saved: str
-) -> None:
-    view = workspace.settle(View(analysis_id=saved))
-    deleted = library.delete(workspace, view, saved, None)
-    assert deleted.sentence == "Deleted 'first run'."
-    assert deleted.view == workspace.settle(View.from_query(""))
-    assert workspace.store.list_analyses() == []
-
-
-def test_deleting_another_analysis_leaves_the_view(
-    workspace: Workspace, saved: str, analysis: dict[str, Any]
-) -> None:
-    other = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="other")
-    view = workspace.settle(View(analysis_id=saved))
-    assert library.delete(workspace, view, other, None).view == view
-
-
-@pytest.mark.parametrize("chosen", [None, *EXAMPLE_VALUES])
-def test_what_is_not_stored_cannot_be_deleted(workspace: Workspace, chosen: str | None) -> None:
-    with pytest.raises(ChoiceMissingError):
-        library.delete(workspace, View(), chosen, None)
-
-
-def test_the_question_before_deleting_says_what_goes(
-    workspace: Workspace, saved: str, analysis: dict[str, Any]
-) -> None:
-    assert library.deletion_question(workspace, saved, None)[0].startswith(
-        "Delete 'first run' with its 1 version"
-    )
-    workspace.store.save_analysis_results(analysis, "gpt2", "text", saved)
-    question, one = library.deletion_question(workspace, saved, 1)
-    assert question.startswith("Delete version 1 of 'first run', or the whole analysis")
-    assert one == 1
-
-
 def test_saved_analyses_are_offered_newest_first_after_the_examples(
     workspace: Workspace, saved: str, analysis: dict[str, Any]
 ) -> None:

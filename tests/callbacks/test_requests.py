@@ -145,7 +145,10 @@ NEARLY: dict[str, st.SearchStrategy[Any]] = {
     f"{ids.PARTS}.data": st.fixed_dictionaries(
         {"tab": st.just("compare"), "queries": st.just({}), "layer": st.none() | texts}
     ),
-    f"{ids.LIBRARY_DELETED}.data": st.lists(texts, max_size=3),
+    f"{ids.DOOMED}.data": st.fixed_dictionaries(
+        {"analyses": st.lists(texts, max_size=3), "version": st.none() | numbers}
+    ),
+    f"{ids.LIBRARY_OPENED}.data": st.fixed_dictionaries({"id": texts, "key": numbers}),
     f"{ids.ANALYZE_OUTCOME}.data": st.fixed_dictionaries({"draft": texts}),
     f"{ids.GESTURES}.data": st.lists(
         st.fixed_dictionaries(
