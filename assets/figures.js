@@ -6,29 +6,31 @@
 
   // Dash passes on neither whether a click hit a cluster or a band, nor their customdata; Plotly
   // knows both. A figure's element stays the same when the figure changes, so one listener does.
-  // What a click on a point of a figure chooses, by the figure's id; of many, what its customdata
-  // begins with says it: ["node", layer, cluster], ["link", layer, source, target], ["token", i].
-  // Where nothing says more, it is the layer at which the point is.
-  const choices = {
-    "window-fragmentation": (point) => ["span", point.pointIndex],
-    "state-map": (point) => ["token", point.customdata[0] ?? point.customdata],
-    "head-entropy": (point) => ["head", [point.pointIndex[1], point.pointIndex[0]]],
+  // The places of points say nothing here: a figure may draw some layers, heads or tokens only, and
+  // in another order. In a figure that is `keyed` (components/figures/theme.py), the customdata of a
+  // point begins with a key that names what is chosen, by ids that mean the same everywhere.
+  const KEYS = {
+    node: { length: 3, gesture: (key) => ["select", key] }, // labelled layer, cluster
+    link: { length: 4, gesture: (key) => ["select", key] }, // labelled layer, source, target
+    token: { length: 2, gesture: (key) => key }, // index
+    span: { length: 3, gesture: ([kind, ...ends]) => [kind, ends] }, // labelled layers
+    head: { length: 3, gesture: ([kind, ...head]) => [kind, head] }, // declared layer, head
   };
 
-  function chosen(id, point, graph) {
-    if (choices[id]) return choices[id](point);
-    const said = keyIn(point.customdata);
-    if (said) return said[0] === "token" ? said : ["select", said];
+  // Where no key says more, a click chooses the layer at which the point is.
+  function chosen(point, graph) {
+    const key = keyIn(point.customdata, graph);
+    if (key) return KEYS[key[0]].gesture(key);
     const layers = layersOf(graph);
     const name = layers.x ? layers.x[point.x] : layers.y && layers.y[point.y];
     return name === undefined ? null : ["layer", name];
   }
 
-  // What customdata says of itself; text alone may read "node" as well.
-  function keyIn(customdata) {
-    if (!Array.isArray(customdata) || typeof customdata[1] !== "number") return null;
-    const length = { node: 3, link: 4, token: 2 }[customdata[0]];
-    return length === undefined ? null : customdata.slice(0, length);
+  function keyIn(customdata, graph) {
+    const { keyed } = graph.layout.meta || {};
+    if (keyed === "token") return ["token", customdata[0] ?? customdata];
+    if (!keyed || !Array.isArray(customdata) || !Object.hasOwn(KEYS, customdata[0])) return null;
+    return customdata.slice(0, KEYS[customdata[0]].length);
   }
 
   // The names of the layers that stand at 0, 1, 2, ... of an axis, by axis.
@@ -40,18 +42,18 @@
   function mark(graph) {
     for (const part of graph.querySelectorAll(".sankey-node, .sankey-link, .bars .point")) {
       const { cluster } = window.cfSelection;
-      part.classList.toggle("cf-selected", cluster !== null && keyOf(part) === cluster);
+      part.classList.toggle("cf-selected", cluster !== null && keyOf(part, graph) === cluster);
     }
     frameLayer(graph);
   }
 
-  function keyOf(part) {
+  function keyOf(part, graph) {
     const drawn = part.__data__;
     if (!drawn) return null;
     const flow = drawn.node || drawn.link;
-    if (flow) return (keyIn(flow.customdata) || []).join(".");
+    if (flow) return (keyIn(flow.customdata, graph) || []).join(".");
     const [first] = part.closest(".trace").__data__;
-    return (keyIn((first.trace.customdata || [])[drawn.i]) || []).join(".");
+    return (keyIn((first.trace.customdata || [])[drawn.i], graph) || []).join(".");
   }
 
   const FRAME = "cf-layer";
@@ -84,14 +86,14 @@
     };
   }
 
-  function listen(id, graph) {
+  function listen(graph) {
     if (graph.dataset.cfListens) return;
     graph.dataset.cfListens = "true";
     graph.on("plotly_afterplot", () => mark(graph));
     mark(graph);
     graph.on("plotly_click", (event) => {
       const point = event.points && event.points[0];
-      const choice = point && chosen(id, point, graph);
+      const choice = point && chosen(point, graph);
       if (choice) window.dash_clientside.gestures.tell(choice[0], choice[1]);
     });
   }
@@ -122,7 +124,7 @@
     listen: function (_children, id) {
       const attach = (attempts) => {
         const graph = document.querySelector(`#${id} .js-plotly-plot`);
-        if (graph && graph.on) listen(id, graph);
+        if (graph && graph.on) listen(graph);
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);

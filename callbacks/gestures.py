@@ -79,8 +79,8 @@ def apply_gesture(view: View, gesture: Gesture, analysis: Analysis) -> View:
     """Return the view after a click; one that says nothing readable changes nothing.
 
     "select": on a cluster or band; "path", "token", "layer": on one of these, a layer by its name;
-    "span": on a window, given by its ends; "head": on a head of a layer; "window": on a quick
-    choice; "tab"; "clear".
+    "span": on a window, given by its ends; "head": on a head, given by the index of its layer among
+    all declared ones and its number; "window": on a quick choice; "tab"; "clear".
     """
     kind, value = gesture["kind"], gesture["value"]
     pair = _pair(value)

@@ -141,6 +141,7 @@ def attention_flow_sankey(
         "from the input, layer by layer; grey: below the threshold",
         theme,
         [trace],
+        keyed=True,
         annotations=notes,
         margin=_MARGIN,
         height=_HEIGHT,

@@ -186,6 +186,7 @@ def state_map(
         f"{which}{len(tokens):,} tokens; colour: aligned cluster{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
+        keyed="token",
         height=_HEIGHT,
         hovermode="closest",
         **(legend_below_axis(legend, theme) if len(legend) <= _MOST_NAMED else {}),

@@ -93,7 +93,8 @@ def difference_sankey(
     A band is as wide as the larger of its two counts: grey what both flows have, coloured what only
     the one has. Clusters have the colours of the second analysis; those it does not have are grey.
     `customdata` of bands that the second analysis has begins with `["link", layer, source, target]`
-    as in the token Sankey, its layer an index into the second analysis's labelled layers.
+    as in the token Sankey, its layer an index into the second analysis's labelled layers. Where the
+    second analysis has layers between the two, it begins with the cluster that the band leads to.
     """
     if not len(difference.step):
         return empty_figure("No token has a cluster in two neighbouring layers of both.", theme)
@@ -135,6 +136,7 @@ def difference_sankey(
         f"{len(paths.tokens):,} tokens in both, clusters matched{more}",
         theme,
         [trace],
+        keyed=True,
         annotations=[*notes, legend_below(lines, theme)],
         margin=_MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)},
         height=_HEIGHT,
@@ -254,7 +256,11 @@ def _links(
             f"<b>{paths.name(source)} → {paths.name(target)}</b>, {names[step]} → "
             f"{names[step + 1]}<br>{old:,} tokens before, {new:,} after ({new - old:+,})"
         )
-        layer = _layer_of(after, difference, step)
+        here, there = (_layer_of(after, difference, step + i) for i in (0, 1))
+        # Other layers of the second analysis may lie between the two: no band of its flow then.
+        key: list[Any] = (
+            ["link", here, source, target] if there == here + 1 else ["node", there, target, None]
+        )
         wide = min(abs(new - old) / (_WIDE * pixel), 1.0)
         change = _CHANGED_LITTLE + (_CHANGED - _CHANGED_LITTLE) * wide
         for value, colour, opacity in (
@@ -267,7 +273,7 @@ def _links(
                 links["target"].append(place[step + 1, target])
                 links["value"].append(value)
                 links["color"].append(faded(colour, opacity))
-                links["customdata"].append(["link", layer, source, target, says])
+                links["customdata"].append([*key, says])
     return links
 
 

@@ -25,26 +25,33 @@ def head_entropy(
     """Draw the attention entropy of each head of each layer; None without it.
 
     In nats, or `normalised`: divided by what the causal mask allows a query, the logarithm of the
-    number of keys it can reach.
+    number of keys it can reach. `customdata` of a cell begins with "head", the index of its
+    layer among all declared ones, and the head.
     """
     nats, shares = head_values(analysis, "entropy"), head_values(analysis, "entropy_normalised")
     firsts = head_values(analysis, "first_token_weight")
     values = shares if normalised else nats
     if values is None:
         return None
-    names = [plotly_name(layer) for layer in attention_layers(analysis)]
+    layers = attention_layers(analysis)
+    names = [plotly_name(layer) for layer in layers]
     num_heads = values.shape[1]
     largest = float(np.nanmax(values))
     top = 1.0 if normalised else max(largest, 1e-9)
     cells = numbered_cells(values.T, theme, largest=top) | {
         "customdata": [
             [
-                [f"<b>{name}, head {head}</b><br>" + _said(nats, shares, firsts, (i, head))]
-                for i, name in enumerate(names)
+                [
+                    "head",
+                    analysis.layers.index(layer),
+                    head,
+                    f"<b>{name}, head {head}</b><br>" + _said(nats, shares, firsts, (i, head)),
+                ]
+                for i, (layer, name) in enumerate(zip(layers, names, strict=True))
             ]
             for head in range(num_heads)
         ],
-        "hovertemplate": "%{customdata[0]}<extra></extra>",
+        "hovertemplate": "%{customdata[3]}<extra></extra>",
     }
     return new_figure(
         "Attention entropy by head",
@@ -53,8 +60,9 @@ def head_entropy(
         else "nats; 0: all weight on one key",
         theme,
         [cells, *cell_numbers(values.T, theme, largest=top)],
-        layers={"x": attention_layers(analysis)},
-        xaxis=layer_axis(attention_layers(analysis)),
+        layers={"x": layers},
+        keyed=True,
+        xaxis=layer_axis(layers),
         yaxis={
             "title": {"text": "head"},
             "showgrid": False,

@@ -266,6 +266,7 @@ def cluster_sizes(
         theme,
         [trace],
         shapes=frames,
+        keyed=True,
         barmode="overlay",
         bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},

@@ -550,6 +550,7 @@ def _figure(
         f"{window.num_counted:,} tokens on {len(window.paths):,} paths{meaning}",
         theme,
         [trace],
+        keyed=True,
         annotations=notes,
         margin=margin,
         height=_HEIGHT,

@@ -32,16 +32,26 @@ def new_figure(
     data: Sequence[Mapping[str, Any]] = (),
     *,
     layers: Mapping[Literal["x", "y"], Sequence[str]] | None = None,
+    keyed: bool | Literal["token"] = False,
     **layout: Any,
 ) -> go.Figure:
     """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
 
     Both are Plotly text: user text in them must have been through `plotly_text`. `data` are traces,
     `layers` the layers that stand at 0, 1, 2, ... of an axis, by which the page finds the one that
-    is selected (assets/figures.js); `layout` is what differs from all other figures.
+    is selected (assets/figures.js). `keyed` says that the `customdata` of points begins with a key
+    that a click reads: `["node", layer, cluster]`, `["link", layer, source, target]`, `["token",
+    index]` or `["span", first, last]`, with layers as indices of the labelled ones, or `["head",
+    layer, head]`, with the layer as an index of all declared ones; "token" that it is the index of
+    a token and nothing else. `layout` is what differs from all other figures.
     """
+    meta: dict[str, Any] = layout.pop("meta", {})
     if layers is not None:
-        layout["meta"] = {"layers": {axis: list(names) for axis, names in layers.items()}}
+        meta["layers"] = {axis: list(names) for axis, names in layers.items()}
+    if keyed:
+        meta["keyed"] = keyed
+    if meta:
+        layout["meta"] = meta
     colours = ink(theme)
     margin = {"l": 8, "r": 12, "t": 64, "b": 40} | layout.pop("margin", {})
     axis = {

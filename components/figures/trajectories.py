@@ -111,6 +111,7 @@ def trajectory_lines(
         annotations=[legend_below(lines, theme, below=_MARGIN["b"])] if lines else [],
         margin=margin,
         height=_HEIGHT + LEGEND_LINE * len(lines),
+        keyed=True,
         hovermode="closest",
         hoverdistance=12,
         barmode="overlay",

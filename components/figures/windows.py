@@ -129,6 +129,7 @@ def window_fragmentation(
     """Draw the fragmentation of every window: its first layer a row, its last a column.
 
     `window`, the first and last labelled layer of the one that is shown elsewhere, is framed.
+    `customdata` of a cell begins with "span" and the window's two ends.
     """
     layers = analysis.labelled_layers
     grid = window_grid(analysis)
@@ -137,6 +138,9 @@ def window_fragmentation(
         "customdata": [
             [
                 [
+                    "span",
+                    min(i, j),
+                    max(i, j),
                     f"{names[i]} to {names[j]}",
                     int(grid.num_paths[i, j]),
                     int(grid.num_counted[i, j]),
@@ -146,8 +150,8 @@ def window_fragmentation(
             for i in range(len(layers))
         ],
         "hovertemplate": (
-            "<b>%{customdata[0]}</b><br>fragmentation %{z:.3f}"
-            "<br>%{customdata[1]:,} paths of %{customdata[2]:,} tokens<extra></extra>"
+            "<b>%{customdata[3]}</b><br>fragmentation %{z:.3f}"
+            "<br>%{customdata[4]:,} paths of %{customdata[5]:,} tokens<extra></extra>"
         ),
     }
     axis = layer_axis(layers)
@@ -159,6 +163,7 @@ def window_fragmentation(
         theme,
         [cells, *cell_numbers(grid.fragmentation, theme)],
         shapes=frame,
+        keyed=True,
         xaxis=axis | {"title": {"text": f"last {what}"}},
         yaxis=axis | {"title": {"text": f"first {what}"}, "range": axis["range"][::-1]},
     )

@@ -147,7 +147,7 @@ def test_what_heads_do_is_computed_where_only_weights_are_given() -> None:
     nats = head_entropy(analysis)
     assert nats is not None
     assert np.allclose(nats.data[0].z.T, [expected[n]["entropy"] for n in LAYERS])
-    assert "h.1, head 2" in nats.data[0].customdata[2][1][0]
+    assert "h.1, head 2" in nats.data[0].customdata[2][1][3]
 
 
 def test_what_is_given_is_not_computed_anew() -> None:

@@ -157,6 +157,17 @@ def test_what_is_gained_lost_and_kept_has_a_colour_each_and_its_width(theme: str
     assert list(figure.data[0].node.color[:2]) == colours
 
 
+def test_a_band_over_a_layer_that_only_the_second_has_chooses_the_cluster_it_leads_to() -> None:
+    rows = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0]] * 3)
+    tokens = [f"t{i}" for i in range(len(rows))]
+    old = analysis_from_labels(tokens, rows[:, [0, 2]], layers=["layer_0", "layer_2"])
+    new = analysis_from_labels(tokens, rows)
+    before, after = (Analysis.from_dict(made) for made in (old, new))
+    paths = matched_paths(before, after, compare_analyses(old, new))
+    link = difference_sankey(after, paths, flow_difference(paths, 0, 1)).data[0].link
+    assert {tuple(data[:3]) for data in link.customdata} == {("node", 2, 0), ("node", 2, 1)}
+
+
 def test_short_names_of_layers_stand_above_the_middle_of_their_bars() -> None:
     short, long = (
         [head["xanchor"] for head in column_heads(names, "light", 12)]
