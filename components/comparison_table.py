@@ -9,7 +9,8 @@ import pandas as pd
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.palette import cluster_colour, text_on
+from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.palette import text_on
 from concept_fragmentation.components.parts import GRID_OPTIONS
 from concept_fragmentation.components.words import title
 
@@ -87,5 +88,5 @@ def _cluster(
     if pd.isna(cluster):
         return {when: None}
     index = analysis.labelled_layers.index(layer)
-    colour = cluster_colour(analysis.aligned.raw_to_aligned[index][int(cluster)], theme)
+    colour = colour_of(analysis, analysis.aligned.raw_to_aligned[index][int(cluster)], theme)
     return {when: int(cluster), f"{when}_colour": colour, f"{when}_text": text_on(colour)}

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
+
+# Of clusters: enough for two neighbouring layers of 64 clusters each, whatever flows between them.
+MOST_COLOURS: Final = 128
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,61 @@ _CLUSTERS: Final = {
     ),
 }
 
+# Those after the first sixteen, as "#rrggbb" run together: each is as far as can be from all
+# before it (greedily, to the same eyes), and not near the colours of routes. A place has one hue in
+# both themes.
+_MORE: Final = {
+    "light": (
+        "512a372e326079c773a28218555548d3afcf40380e67b7af61095191645d63a35eb878a6"
+        "8c47966169b6735a003e521fcb9e43b54c3dbc907d6f83c3b45b797d588395c9b85d4149"
+        "96b2e50f4d30862b658bb474878c40a89ae02e40959e84b7d488251333758d795298679f"
+        "473b526d1e47057d38d1bd5ba6b99092292ed09cd7c6767d6f373c814672ac728bda9cb6"
+        "4f47931c98a032384340be9e6785647378070a529f905459756dcb5957894932245e6228"
+        "54634ccaae63d08acab88ab357c5c5284c0b71a89d683070856eae7355a2c46664384723"
+        "836686aec68f306964c8878b7d3a59cabd812a5800671a63c2b4de54a1923c7a99477629"
+        "752a59823a3ab7a75a857f30985593cc895f828bcdd493885e6e485740618c966dbb852e"
+        "8d7bb06f4f7d9e8ddf7a4f5ce4a339ad49794165ac8a74d27466a77b72495d4583c4ae86"
+        "29406b5f2f8400afc480a96a"
+    ),
+    "dark": (
+        "8a606d636a9a93de8dc5a64c858478e6c3e2776f4885d0c99d4c89bb8d8585c380d899c6"
+        "b875c28992e0a18842708553e4b965e07767d8ae9b91a6e5db829ea983aeaaddcc90737b"
+        "aec9fa4d8364ba6096a6ce90aaaf67c1b5f95e76cbbea4d7f0a751496cb0b39f79be8dc4"
+        "7b7087a7577c4da965e4d176becfa8c75f5ee6b4ede6989da56a6eb0749fcf95adf0b4cd"
+        "7d79c554bbc3686e7a67d8b88dab8a9ba1474885d1bc7f839994f18685b880685a8b9059"
+        "819079e0c67feaa5e3d5a7d076dcdb5c824790c5ba9c64a4aa94d49d82cee88b886c7c57"
+        "ab8eafc2daa4629691e5a5a9b06b89ddd1975e8b43a0559ad5c8f078c1b268a2c173a259"
+        "ab5f8cb66c69d1c178aaa55cc17fbbe9a77fa2abededaea3899974897294acb68edba658"
+        "b09ed29d7dabbaabfba97d89fabb5cd775a26c91d8ac98f59b8fd0a39b728c76b4dac59e"
+        "5d75a29264b94bcce09ec688"
+    ),
+}
+
+# Of routes: paths, single tokens and kinds of them. No cluster has one of these, so that a route in
+# colour is never taken for a cluster; found by annealing too, no two nearer than 8 to any eye.
+_ROUTES: Final = {
+    "light": (
+        "#0091c8",
+        "#a5148f",
+        "#9ea81c",
+        "#ac6735",
+        "#000094",
+        "#651911",
+        "#584fbf",
+        "#430e5b",
+    ),
+    "dark": (
+        "#4bb5eb",
+        "#d655bc",
+        "#bac44d",
+        "#d38e60",
+        "#2759d6",
+        "#a25549",
+        "#827fee",
+        "#7e4f99",
+    ),
+}
+
 _DIVERGING: Final = {
     "light": ("#7a3a00", "#c96f12", "#f2b877", "#f7f8fa", "#93bfe0", "#3a83bb", "#0b3a6b"),
     "dark": ("#ffd9a8", "#e08a2e", "#7a4a17", "#20262f", "#1f4f7d", "#3f8fca", "#c8e4fb"),
@@ -96,20 +155,30 @@ def ink(theme: str) -> Ink:
     return _INKS["dark" if theme == "dark" else "light"]
 
 
-def cluster_colour(aligned_id: int, theme: str = "light") -> str:
-    """Return a cluster's colour, by its aligned id; ids beyond sixteen begin again."""
+def cluster_colour(place: int, theme: str = "light") -> str:
+    """Return the colour at a place among those of clusters; places beyond the last begin again.
+
+    The place of a cluster is in `cluster_places` (components/figures/cluster_colours.py).
+    """
     colours = cluster_colours(theme)
-    return colours[aligned_id % len(colours)]
+    return colours[place % len(colours)]
 
 
+@cache
 def cluster_colours(theme: str = "light") -> tuple[str, ...]:
-    """Return the colours of clusters; that of aligned id i is at i modulo their number."""
-    return _CLUSTERS["dark" if theme == "dark" else "light"]
+    """Return the colours of clusters, `MOST_COLOURS` of them, the most different ones first."""
+    name = "dark" if theme == "dark" else "light"
+    more = _MORE[name]
+    return (*_CLUSTERS[name], *(f"#{more[i : i + 6]}" for i in range(0, len(more), 6)))
 
 
 def path_colour(rank: int, theme: str = "light") -> str:
-    """Return the colour of the path that is the `rank`-th most frequent, from 0."""
-    return cluster_colour(rank, theme)
+    """Return the colour of a route, such as the `rank`-th most frequent path, from 0.
+
+    No cluster has it. There are eight; ranks beyond begin again.
+    """
+    colours = _ROUTES["dark" if theme == "dark" else "light"]
+    return colours[rank % len(colours)]
 
 
 def diverging_scale(theme: str = "light") -> list[list[float | str]]:

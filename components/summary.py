@@ -13,7 +13,8 @@ from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.palette import cluster_colour, text_on
+from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.palette import text_on
 from concept_fragmentation.components.parts import aria, data
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.token_chips import token_chips
@@ -123,7 +124,7 @@ def archetypal_table(
         different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES_SHOWN]
         examples = "  ".join(visible(token, limit=16) for token in different)
         colours = [
-            cluster_colour(to_aligned[cluster], theme)
+            colour_of(analysis, to_aligned[cluster], theme)
             for cluster, to_aligned in zip(path.path, aligned, strict=True)
         ]
         # Written by the browser, as `token_chips` are: a dozen a path are most of what is listed.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from typing import Final
 from urllib.parse import quote
@@ -16,9 +16,10 @@ from dash import html
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
 from concept_fragmentation.analysis.windows import labelled_window
+from concept_fragmentation.components.figures.cluster_colours import cluster_places
 from concept_fragmentation.components.figures.ordering import cluster_orders
 from concept_fragmentation.components.figures.sankey_layout import stacked
-from concept_fragmentation.components.palette import cluster_colours, ink
+from concept_fragmentation.components.palette import cluster_colour, ink
 from concept_fragmentation.components.view import View
 
 Floats = npt.NDArray[np.float64]
@@ -54,17 +55,18 @@ def thumbnail(analysis: Analysis, view: View) -> str:
     has_flow = columns and (analysis.labels[:, columns] >= 0).any()
     drawn = "".join(_flow(analysis, view, columns)) if has_flow else ""
     drawn = drawn or f'<path class="none" d="M0 {HEIGHT * _UNITS // 2}h{WIDTH * _UNITS}"/>'
+    used = set(map(int, re.findall(r'class="c(\d+)"', drawn)))
+    light, dark = (_style(theme, used) for theme in ("light", "dark"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
         f'viewBox="0 0 {WIDTH * _UNITS} {HEIGHT * _UNITS}" fill="none" stroke-width="5">'
-        f"<style>{_style('light')}@media (prefers-color-scheme:dark){{{_style('dark')}}}</style>"
+        f"<style>{light}@media (prefers-color-scheme:dark){{{dark}}}</style>"
         f"{drawn}</svg>"
     )
 
 
-@cache
-def _style(theme: str) -> str:
-    fills = "".join(f".c{i}{{fill:{c}}}" for i, c in enumerate(cluster_colours(theme)))
+def _style(theme: str, used: Collection[int]) -> str:
+    fills = "".join(f".c{i}{{fill:{cluster_colour(i, theme)}}}" for i in sorted(used))
     return f"{fills}.none{{stroke:{ink(theme).muted}}}.route{{stroke:{ink(theme).accent}}}"
 
 
@@ -148,7 +150,7 @@ def _bars(analysis: Analysis, window: LayerWindow, columns: list[int]) -> list[_
     sizes = [sizes[order] for sizes, order in zip(window.cluster_sizes, orders, strict=True)]
     placed = stacked([column.tolist() for column in sizes], _GAP)
     middles, heights = (np.array(values) * HEIGHT * _UNITS for values in (placed.y, placed.heights))
-    layers, done, number = [], 0, len(cluster_colours())
+    layers, done, places = [], 0, cluster_places(analysis)
     for i, (column, order) in enumerate(zip(columns, orders, strict=True)):
         here = slice(done, done + len(order))
         by_place = np.argsort(order)
@@ -159,7 +161,7 @@ def _bars(analysis: Analysis, window: LayerWindow, columns: list[int]) -> list[_
                 order=order,
                 tops=(middles[here] - heights[here] / 2)[by_place],
                 heights=heights[here][by_place],
-                colours=tuple(names[k] % number for k in window.cluster_ids[i].tolist()),
+                colours=tuple(places[names[k]] for k in window.cluster_ids[i].tolist()),
             )
         )
         done += len(order)

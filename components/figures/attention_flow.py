@@ -10,6 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, InvalidDataError
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.sankey_layout import (
     MOST_THICK,
@@ -24,7 +25,7 @@ from concept_fragmentation.components.figures.weights import (
     sequence_tokens,
     weight_layers,
 )
-from concept_fragmentation.components.palette import cluster_colour, faded, ink
+from concept_fragmentation.components.palette import faded, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 
 Floats = npt.NDArray[np.float64]
@@ -215,7 +216,7 @@ def _cluster(
     aligned = int(analysis.aligned.labels[token, index])
     if aligned < 0:
         return ink(theme).series, ""
-    return cluster_colour(aligned, theme), f", C{analysis.labels[token, index]}"
+    return colour_of(analysis, aligned, theme), f", C{analysis.labels[token, index]}"
 
 
 def _token(analysis: Analysis, token: int) -> str:

@@ -17,10 +17,11 @@ from concept_fragmentation.analysis import (
     cka_matrix,
 )
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import legend_below_axis
 from concept_fragmentation.components.figures.theme import halo, new_figure, steps_scale
-from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
 
@@ -145,7 +146,7 @@ def state_map(
     # A number a point and a scale of steps: Plotly takes long to check ten thousand colours.
     clusters, number = np.unique(aligned, return_inverse=True)
     colours = [
-        ink(theme).muted if cluster < 0 else cluster_colour(cluster, theme)
+        ink(theme).muted if cluster < 0 else colour_of(analysis, cluster, theme)
         for cluster in clusters.tolist()
     ]
     everywhere = _points(analysis, layer_index, projection, shown) | {

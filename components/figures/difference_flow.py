@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.counting import NO_CLUSTER
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
     legend_below,
@@ -26,7 +27,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     thickness,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
-from concept_fragmentation.components.palette import change_colours, cluster_colour, faded, ink
+from concept_fragmentation.components.palette import change_colours, faded, ink
 from concept_fragmentation.components.text import plotly_name
 
 IntArray = npt.NDArray[np.int64]
@@ -185,7 +186,7 @@ def _nodes(
             place[i, cluster] = len(place)
             aligned = _order(after, paths, difference, i, cluster)[1]
             gone = cluster >= paths.first_gone
-            colours.append(ink(theme).muted if gone else cluster_colour(aligned, theme))
+            colours.append(ink(theme).muted if gone else colour_of(after, aligned, theme))
             labels.append(paths.name(cluster) if named else "")
             old, new = (
                 int((side[:, here] == cluster).sum()) for side in (paths.before, paths.after)

@@ -161,7 +161,8 @@ def _panels(
     gap = 0.14
     height = (1 - gap * (len(panels) - 1)) / len(panels)
     layers = layer_axis(analysis.layers)
-    axes, traces = {}, list(behind)
+    axes: dict[str, Any] = {}
+    traces = list(behind)
     for i, (name, unit, values) in enumerate(panels):
         top, n = 1 - i * (height + gap), "" if i == 0 else str(i + 1)
         is_last = i == len(panels) - 1

@@ -20,9 +20,10 @@ from concept_fragmentation.analysis import (
     transition,
 )
 from concept_fragmentation.components.figures.cells import cell_numbers
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
-from concept_fragmentation.components.palette import cluster_colour, ink, text_on
+from concept_fragmentation.components.palette import ink, text_on
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import plural, title
 
@@ -221,7 +222,7 @@ def cluster_sizes(
             (
                 ["node", window.first + i, int(ids[k])],
                 int(sizes[k]),
-                cluster_colour(int(aligned[k]), theme),
+                colour_of(analysis, int(aligned[k]), theme),
                 f"C{ids[k]}",
                 str(aligned[k]),
             )
@@ -450,7 +451,7 @@ def _cluster_axis(
         "tickmode": "array",
         "tickvals": list(range(0, len(clusters), step)),
         "ticktext": [
-            f'<span style="color:{cluster_colour(colour, theme)}">■</span>{between}C{cluster}'
+            f'<span style="color:{colour_of(analysis, colour, theme)}">■</span>{between}C{cluster}'
             for cluster, colour in zip(clusters, aligned, strict=True)
         ][::step],
     }

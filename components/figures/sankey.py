@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
 from concept_fragmentation.analysis.counting import compact
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.colouring import colouring_name, token_groups
 from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.legends import (
@@ -27,7 +28,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     thickness,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
-from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
+from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import plural
 
@@ -263,7 +264,7 @@ class _Painter:
         if self.grey:
             return ink(self._theme).muted, 0.35
         aligned = self._analysis.aligned.raw_to_aligned[layer][cluster]
-        return cluster_colour(aligned, self._theme), 0.4
+        return colour_of(self._analysis, aligned, self._theme), 0.4
 
 
 def _routes(
@@ -475,7 +476,7 @@ def _nodes(
             # Plotly takes 0 for "not given".
             x.append(min(max(i / last, 0.001), 0.999))
             y.append(min(max(round(top + high / 2, 5), 0.001), 0.999))
-            colours.append(faded(cluster_colour(aligned, theme), 0.6 if dimmed else 1))
+            colours.append(faded(colour_of(analysis, aligned, theme), 0.6 if dimmed else 1))
             # A name needs the room of a line. Plotly would write the last ones to the left, where
             # on a narrow page others stand: see `_names_at_the_end`.
             named = (high + gap) * height >= _LEAST_LINE and i < last

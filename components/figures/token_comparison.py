@@ -11,6 +11,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
@@ -18,7 +19,7 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
-from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
+from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text, visible
 from concept_fragmentation.components.words import title
 
@@ -54,7 +55,7 @@ def compared_tokens(
     for i in range(len(window.layers)):
         for cluster, row in rows.items():
             if (aligned[:, i] == cluster).sum() > 1:
-                shapes.append(_box(i, row, cluster, theme))
+                shapes.append(_box(i, row, colour_of(analysis, cluster, theme)))
     for k, index in enumerate(chosen):
         said = f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
         lane = (k - (len(chosen) - 1) / 2) * shift
@@ -110,7 +111,7 @@ def compared_tokens(
             "ticks": "",
             "tickvals": list(rows.values()),
             "ticktext": [
-                f'<span style="color:{cluster_colour(cluster, theme)}">■</span> {cluster}'
+                f'<span style="color:{colour_of(analysis, cluster, theme)}">■</span> {cluster}'
                 for cluster in rows
             ],
             "range": [len(rows) - 0.5, -0.5],
@@ -159,7 +160,7 @@ def _rows(aligned: IntArray) -> dict[int, int]:
     return {cluster: row for row, cluster in enumerate(dict.fromkeys(visited))}
 
 
-def _box(layer: int, row: int, cluster: int, theme: str) -> dict[str, Any]:
+def _box(layer: int, row: int, colour: str) -> dict[str, Any]:
     return {
         "type": "rect",
         "x0": layer - 0.2,
@@ -167,8 +168,8 @@ def _box(layer: int, row: int, cluster: int, theme: str) -> dict[str, Any]:
         "y0": row - 0.36,
         "y1": row + 0.36,
         "layer": "below",
-        "line": {"color": faded(cluster_colour(cluster, theme), 0.9), "width": 1},
-        "fillcolor": faded(cluster_colour(cluster, theme), 0.22),
+        "line": {"color": faded(colour, 0.9), "width": 1},
+        "fillcolor": faded(colour, 0.22),
     }
 
 

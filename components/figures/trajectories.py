@@ -11,6 +11,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, tokens_on_path
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
@@ -20,7 +21,6 @@ from concept_fragmentation.components.figures.legends import (
 from concept_fragmentation.components.figures.ordering import cluster_orders
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure, table_of
 from concept_fragmentation.components.palette import (
-    cluster_colour,
     faded,
     ink,
     path_colour,
@@ -192,7 +192,7 @@ def _lines(
     groups: dict[tuple[str, float], list[int]] = {}
     for rank in ranks:
         aligned = mapping[int(window.paths[rank, 0])]
-        colour = ink(theme).muted if dimmed else cluster_colour(aligned, theme)
+        colour = ink(theme).muted if dimmed else colour_of(analysis, aligned, theme)
         groups.setdefault((colour, _width(window.counts[rank] * scale)), []).append(rank)
     by_path = np.argsort(window.path_of_token, kind="stable")
     starts = np.searchsorted(window.path_of_token[by_path], np.arange(len(ranks) + 1))
@@ -255,7 +255,7 @@ def _bars(
                 x.append(i)
                 base.append(round(top, 1))
                 sizes.append(size)
-                colours.append(cluster_colour(mapping[cluster], theme))
+                colours.append(colour_of(analysis, mapping[cluster], theme))
                 labels.append(str(cluster))
                 key = ["node", window.first + i, cluster]
                 # A stacked bar's own number is where it ends.

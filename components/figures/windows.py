@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
+from concept_fragmentation.components.figures.cluster_colours import cluster_places
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import legend_below_axis
 from concept_fragmentation.components.figures.theme import new_figure, steps_scale, table_of
@@ -34,13 +35,16 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     order = tokens_by_path(analysis)
     step = -(-len(order) // MOST_ROWS) or 1
     rows = order[step // 2 :: step]
-    aligned, raw = analysis.aligned.labels[rows], analysis.labels[rows]
+    raw = analysis.labels[rows]
+    found, inverse = np.unique(analysis.aligned.labels[rows], return_inverse=True)
     colours = cluster_colours(theme)
+    places = cluster_places(analysis)
+    place_of = np.array([places.get(i, np.nan) for i in found.tolist()], dtype=np.float32)
     names = [plotly_name(layer) for layer in layers]
     tokens = [f"“{plotly_text(analysis.tokens[i], 20)}” at {analysis.positions[i]}" for i in rows]
     cells = {
         "type": "heatmap",
-        "z": np.where(aligned >= 0, aligned % len(colours), np.nan).astype(np.float32),
+        "z": place_of[inverse.reshape(raw.shape)],
         "zmin": -0.5,
         "zmax": len(colours) - 0.5,
         "colorscale": steps_scale(colours),

@@ -11,7 +11,9 @@ from plotly.colors import sample_colorscale
 from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.theme import colour_scale
 from concept_fragmentation.components.palette import (
+    MOST_COLOURS,
     cluster_colour,
+    cluster_colours,
     faded,
     ink,
     path_colour,
@@ -96,9 +98,24 @@ def test_thirteen_clusters_are_told_apart_too(theme: str, eye: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("eye", EYES)
+def test_routes_are_told_apart_by_every_eye_and_from_the_accent(theme: str, eye: str) -> None:
+    routes = [path_colour(i, theme) for i in range(8)]
+    assert nearest(routes, eye) >= (13 if eye == "any" else 8)
+    assert min(nearest([ink(theme).accent, route], "any") for route in routes) >= 8
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_no_two_colours_of_clusters_or_routes_are_the_same(theme: str) -> None:
+    colours = [*cluster_colours(theme), *(path_colour(i, theme) for i in range(8))]
+    assert nearest(colours, "any") >= 2
+    assert nearest(list(cluster_colours(theme)[:32]), "any") >= 4
+
+
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_page_can_tell_colours_from_paper_and_text_from_both(theme: str) -> None:
     paper = ink(theme)
-    for i in range(16):
+    for i in range(MOST_COLOURS):
         assert contrast(cluster_colour(i, theme), paper.surface) >= 1.85
         assert contrast(text_on(cluster_colour(i, theme)), cluster_colour(i, theme)) >= 4.5
     assert contrast(paper.text, paper.surface) >= 7
