@@ -139,7 +139,7 @@ def _column(values: Any, path: str) -> npt.NDArray[Any]:
     if isinstance(values, list | tuple):
         kinds = set(map(type, values))
         small = kinds <= {int} and (not values or max(map(abs, values)) <= _MOST)
-        if not small and not any(map(_is_array_like, values)):
+        if not small and not any(isinstance(v, list | tuple) or _is_array_like(v) for v in values):
             # NumPy would make one type of all: True becomes 1, and 1 becomes "1" or 1.0.
             array = np.empty(len(values), dtype=object)
             array[:] = [item.item() if isinstance(item, np.generic) else item for item in values]
@@ -173,6 +173,8 @@ def _first_wrong(
         needed = f"{needed} of 64 bits"
     rows = f"{count:,} of {len(array):,} rows"
     out = f"; {least} means 'no cluster'" if least == -1 else ""
+    if number is not None and least is not None and number < least:
+        return f"{path}: row {row}: {shown(item)} is less than {least} ({rows}){out}"
     return f"{path}: row {row} is {shown(item)} where {needed} is needed ({rows}){out}"
 
 

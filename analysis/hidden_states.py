@@ -12,6 +12,12 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.counting import IntArray
 
+# Products of sums of squares, as similarities have them, of many larger rows would be infinite in the
+# type that is computed with.
+_MOST_NORMS: Final = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e30}
+# Rows that are looked at together.
+_CHUNK: Final = 4_096
+
 # More than these are kept in a file while they are worked with, and not in the analysis.
 IN_MEMORY_BYTES: Final = 512 * 1024**2
 
@@ -73,3 +79,38 @@ def hidden_state_store(
     with tempfile.TemporaryFile() as file:
         file.truncate(num_layers * size)
         yield [LayerStates(shape, file, layer * size) for layer in range(num_layers)]
+
+
+def state_problem(
+    states: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None = None
+) -> str | None:
+    """Return what is wrong with the numbers of one layer's hidden states; None if nothing is.
+
+    Args:
+        states: int or float (T, d).
+        padding: bool (T,), rows that are not computed with and may hold anything.
+
+    Returns:
+        The first row that holds NaN, an infinity or a number too large to square, and how many do.
+    """
+    if states.shape[1] == 0 and len(states):
+        return "no dimensions"
+    kind = np.dtype(np.float32 if states.dtype.kind == "f" and states.itemsize <= 4 else np.float64)
+    wrong = np.zeros(len(states), dtype=bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(states), _CHUNK):
+            part = states[start : start + _CHUNK].astype(kind, copy=False)
+            squares = np.einsum("td,td->t", part, part)
+            wrong[start : start + _CHUNK] = ~(squares < _MOST_NORMS[kind] ** 2)
+    if padding is not None:
+        wrong &= ~padding
+    if not wrong.any():
+        return None
+    first = int(np.argmax(wrong))
+    row = np.asarray(states[first])
+    if np.isnan(row).any():
+        held = "NaN"
+    else:
+        held = "infinity" if np.isinf(row).any() else "a number too large to square"
+    rows = f"{int(wrong.sum()):,} of {len(states):,} rows"
+    return f"row {first} holds {held} ({rows}); only padding may, whose attention_mask is 0"

@@ -25,10 +25,10 @@ class TokenPathMetrics(Shown):
     Attributes:
         cluster_changes: int64 (T,).
         path_length: float64 (T,), in the unit of the hidden states; None without hidden states, NaN
-            for padding.
+            for padding and where a hidden state is not finite.
         path_length_scaled: float64 (T,), in typical norms of a layer; None or NaN likewise.
         path_length_angular: float64 (T,), radians; None or NaN likewise.
-        mobility_score: float64 (T,), in [0, 1].
+        mobility_score: float64 (T,), in [0, 1]; NaN where a hidden state is not finite.
         path_entropy: float64 (T,), nats.
         cluster_ids_used: which ids were compared across layers.
     """
@@ -81,7 +81,7 @@ def token_path_metrics(
             index as arrays do; any float type, computed with as float64, some thousand tokens at a
             time. Tokens without a cluster have hidden states like any other.
         padding: bool (T,), tokens that are padding; by default none. They have no length, and do
-            not count for m(l).
+            not count for m(l); nor do tokens whose hidden states are not finite in some layer.
 
     Returns:
         TokenPathMetrics.
@@ -100,8 +100,11 @@ def token_path_metrics(
     if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
         known = np.ones(len(aligned), dtype=bool) if padding is None else ~padding
         length, scaled, angular = _path_lengths(hidden_states, known)
-        turned = np.where(known, angular, 0) / np.pi
+        turned = np.nan_to_num(angular) / np.pi
         mobility = (mobility + turned / max(len(hidden_states) - 1, 1)) / 2
+        # Beside numbers that count the angle, one that does not would mean something else.
+        unknown = np.isnan(angular) if padding is None else np.isnan(angular) & ~padding
+        mobility[unknown] = np.nan
     return TokenPathMetrics(changes, length, scaled, angular, mobility, _path_entropy(aligned))
 
 
@@ -110,6 +113,7 @@ def _path_lengths(
 ) -> tuple[Floats, Floats, Floats]:
     """Euclidean, scaled and angular lengths (T,), NaN for tokens that are not known."""
     norms = [_norms(state) for state in states]
+    known = np.logical_and.reduce([known, *map(np.isfinite, norms)])
     scales = [float(np.median(norm[known])) if known.any() else 0.0 for norm in norms]
     lengths = np.full((3, len(known)), np.nan)
     for start in range(0, len(known), _CHUNK):

@@ -14,12 +14,15 @@ import msgspec
 import numpy as np
 
 from concept_fragmentation.analysis.errors import InvalidAnalysisError
+from concept_fragmentation.analysis.hidden_states import state_problem
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
 
 # A hostile file can have millions of problems; nobody reads more than these.
 _MOST_PROBLEMS: Final = 100
 _SHOWN_CHARACTERS: Final = 60
+# Of more wrong entries of one list the first is named, and their number.
+_MOST_OF_A_LIST: Final = 3
 # The largest number that a column holds.
 _MOST: Final = 2**63 - 1
 # By the least number: long lists are looked through in C.
@@ -109,7 +112,9 @@ def _problems(data: object) -> Iterator[str]:
     yield from _path_problems(data.get("token_paths"), names, num_tokens)
     yield from _attention_problems(data.get("attention_data"), names, num_tokens, lengths)
     yield from _cluster_metric_problems(data.get("cluster_metrics"), names)
-    yield from _hidden_state_problems(data.get("hidden_states"), names, num_tokens)
+    yield from _hidden_state_problems(
+        data.get("hidden_states"), names, num_tokens, _padding(metadata, num_tokens)
+    )
 
 
 def _layer_problems(layers: object) -> Iterator[str]:
@@ -199,13 +204,34 @@ def _whole_number_problems(path: str, items: Any, least: int | None) -> Iterator
         else:
             yield f"{path}: {min(items)} is less than {least}"
         return
+    yield from _entry_problems(path, items, least)
+
+
+def _entry_problems(path: str, items: Any, least: int | None) -> Iterator[str]:
+    """The entries of a list that are no whole numbers, few of them or the first and how many.
+
+    Of a column of floats, made of whole numbers by one that is missing, that one is the first.
+    """
+    found: tuple[list[str], list[str]] = ([], [])
+    counts = [0, 0]
     for i, item in enumerate(items):
+        is_float = isinstance(item, float | np.floating) and float(item).is_integer()
         if isinstance(item, bool) or not isinstance(item, int | np.integer):
-            yield f"{path}[{i}]: a whole number is needed, not {_shown(item)}"
+            problem = f"{path}[{i}]: a whole number is needed, not {_shown(item)}"
         elif not -_MOST <= item <= _MOST:
-            yield f"{path}[{i}]: a number over 64 bits"
+            problem = f"{path}[{i}]: a number over 64 bits"
         elif least is not None and item < least:
-            yield f"{path}[{i}]: {item} is less than {least}"
+            problem = f"{path}[{i}]: {item} is less than {least}"
+        else:
+            continue
+        counts[is_float] += 1
+        if counts[is_float] <= _MOST_OF_A_LIST:
+            found[is_float].append(problem)
+    for problems, count in zip(found, counts, strict=True):
+        if count > _MOST_OF_A_LIST:
+            yield f"{problems[0]} ({count:,} of {len(items):,} entries)"
+        else:
+            yield from problems
 
 
 def _by_layer_problems(path: str, by_layer: object, layers: list[str] | None) -> Iterator[str]:
@@ -372,8 +398,23 @@ def _cluster_metric_problems(metrics: object, layers: list[str] | None) -> Itera
             yield f"cluster_metrics.{_key(layer)}: a dict is needed, not {_shown(values)}"
 
 
+def _padding(metadata: Mapping[Any, Any], num_tokens: int) -> np.ndarray[Any, Any] | None:
+    """Which tokens are padding; None if there is no mask, or no mask that makes sense."""
+    mask = metadata.get("attention_mask")
+    if not is_list(mask):
+        return None
+    flat: Any = mask if sequence_lengths(mask) is None else list(chain.from_iterable(mask))
+    if len(flat) != num_tokens or next(_whole_number_problems("", flat, None), None) is not None:
+        return None
+    padding: np.ndarray[Any, Any] = np.asarray(flat) == 0
+    return padding
+
+
 def _hidden_state_problems(
-    states: object, layers: list[str] | None, num_tokens: int
+    states: object,
+    layers: list[str] | None,
+    num_tokens: int,
+    padding: np.ndarray[Any, Any] | None,
 ) -> Iterator[str]:
     yield from _by_layer_problems("hidden_states", states, layers)
     if not isinstance(states, Mapping):
@@ -382,13 +423,27 @@ def _hidden_state_problems(
         path = f"hidden_states.{_key(layer)}"
         array = _as_numbers(values)
         if array is None or array.ndim != 2:
-            yield f"{path}: an array of numbers (tokens, dimensions) is needed"
+            found = _kind_of(values) if array is None else f"shape {array.shape}"
+            yield f"{path}: an array of numbers (tokens, dimensions) is needed, not {found}"
         elif len(array) != num_tokens:
             yield f"{path}: {len(array)} rows for {num_tokens} tokens"
+        # Arrays that are read when they are used were looked at when they were saved.
+        elif not isinstance(array, LazyArray) and (problem := state_problem(array, padding)):
+            yield f"{path}: {problem}"
+
+
+def _kind_of(values: object) -> str:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        return "one with masked entries"
+    if isinstance(values, np.ndarray):
+        return f"{values.dtype} of shape {values.shape}"
+    if hasattr(values, "detach"):
+        return f"{_shown(values)}; analysis_from_labels takes one, and gives an array"
+    return _shown(values)
 
 
 def _as_numbers(values: object) -> np.ndarray[Any, Any] | LazyArray | None:
-    if not is_list(values):
+    if not is_list(values) or (isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values)):
         return None
     try:
         array = values if isinstance(values, LazyArray) else np.asarray(values)
