@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.counting import IntArray
 
-# Products of sums of squares, as similarities have them, of many larger rows would be infinite in the
-# type that is computed with.
+# Products of sums of squares, as similarities have them, of many larger rows would be infinite in
+# the type that is computed with.
 _MOST_NORMS: Final = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e30}
 # Rows that are looked at together.
 _CHUNK: Final = 4_096
