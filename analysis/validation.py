@@ -400,7 +400,7 @@ def _cluster_metric_problems(metrics: object, layers: list[str] | None) -> Itera
 
 def _padding(metadata: Mapping[Any, Any], num_tokens: int) -> np.ndarray[Any, Any] | None:
     """Which tokens are padding; None if there is no mask, or no mask that makes sense."""
-    mask = metadata.get("attention_mask")
+    mask: Any = metadata.get("attention_mask")
     if not is_list(mask):
         return None
     flat: Any = mask if sequence_lengths(mask) is None else list(chain.from_iterable(mask))
