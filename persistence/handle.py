@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -28,20 +27,18 @@ from concept_fragmentation.analysis.tables import with_float_columns
 from concept_fragmentation.persistence import codec, lookup
 from concept_fragmentation.persistence.display import LoadedAnalysis, Metadata, fields, sentence
 from concept_fragmentation.persistence.errors import NotFoundError
+from concept_fragmentation.persistence.figure_methods import FigureMethods
 from concept_fragmentation.persistence.flatten import scalars
 from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
 
 Array = npt.NDArray[Any]
 StandIn = Callable[[Mapping[str, Any]], LazyArray | None]
 
-# Who draws an analysis declares its functions here; this package knows nothing that draws.
-FIGURES: Final = "concept_fragmentation.figures"
-
 # What tokens and labels are made from.
 _LIGHT: Final = ("model_type", "layers", "token_metadata", "cluster_labels")
 
 
-class AnalysisHandle:
+class AnalysisHandle(FigureMethods):
     """One version of an analysis, read-only: each part is read, and verified, when it is asked for.
 
     `open_analysis` makes it. It shows the version as it was when it was opened, and closes with the
@@ -92,20 +89,6 @@ class AnalysisHandle:
 
     def _said(self) -> dict[str, Any]:
         return {"metadata": self.metadata, "model_info": self.model_info}
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """A figure of this analysis, such as `sankey`: a function that makes it.
-
-        Figures are the entry points of the group `concept_fragmentation.figures`.
-        """
-        if not name.startswith("_"):
-            for point in entry_points(group=FIGURES, name=name):
-                return partial(point.load(), self)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __dir__(self) -> Iterable[str]:
-        """Its attributes, figures among them."""
-        return [*super().__dir__(), *entry_points(group=FIGURES).names]
 
     @cached_property
     def layers(self) -> tuple[str, ...]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import pydoc
 import re
+import runpy
+import subprocess
+import sys
+import venv
+from collections import defaultdict
 from collections.abc import Iterator
-from inspect import isfunction, signature
+from inspect import getdoc, isfunction, signature
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +161,66 @@ def test_an_analysis_is_drawn_in_any_shape(opened: AnalysisHandle) -> None:
 def test_every_figure_is_a_method_of_an_open_analysis(opened: AnalysisHandle) -> None:
     assert set(dir(opened)) >= PUBLIC
     for name in PUBLIC:
-        assert getattr(opened, name).func is getattr(figures, name), name
+        method = getattr(opened, name)
+        assert method.__func__ is getattr(figures, name), name
+        # What `help` shows.
+        options = list(signature(method).parameters)
+        assert options == list(signature(getattr(figures, name)).parameters)[1:]
+        assert f"{name}(" in (text := pydoc.plain(pydoc.render_doc(method)))
+        assert (getdoc(getattr(figures, name)) or "").splitlines()[0] in text
+
+
+def test_type_checkers_know_the_figures_as_they_are() -> None:
+    path = Path(__file__).parents[1] / "docs" / "make_figure_methods.py"
+    made: dict[str, Any] = runpy.run_path(str(path))
+    kept = made["TARGET"].read_text(encoding="utf-8")
+    assert kept == made["stub"](), "run docs/make_figure_methods.py"
+
+
+MISUSED = """
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
+
+store = GPT2AnalysisPersistence("x")
+opened = store.open_analysis("mine")
+reveal_type(opened.sankey)
+figure = opened.sankey(("block_1", -1), colour_by="mobility_score", theme="dark")
+opened.moved_by_layer(opened)
+opened.moved_by_layer(opened.data)
+opened.sankee()
+opened.sankey(theme="blue")
+opened.sankey(color_by="path")
+opened.state_map("block_1", projection="tsne")
+opened.metrics("tokens")
+"""
+
+
+@pytest.mark.slow
+def test_a_type_checker_refuses_what_is_not_there(tmp_path: Path) -> None:
+    """As in an environment that `make` made: an editable installation, and a link for checkers."""
+    venv.create(tmp_path / "venv", symlinks=True, with_pip=False)
+    (packages,) = tmp_path.glob("venv/lib/python*/site-packages")
+    (packages / "concept_fragmentation-stubs").symlink_to(Path(__file__).parents[1])
+    script = tmp_path / "script.py"
+    script.write_text(MISUSED)
+    python = tmp_path / "venv" / "bin" / "python"
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--python-executable", python, "--cache-dir=cache", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said: dict[int, str] = defaultdict(str)
+    for line in done.stdout.splitlines():
+        if line.startswith("script.py:"):
+            said[int(line.split(":")[1])] += line
+    assert "def (window: tuple[str | int, str | int] | None =" in said[6]
+    assert '"AnalysisHandle" has no attribute "sankee"' in said[10]
+    assert 'Argument "theme" to "sankey"' in said[11]
+    assert 'Unexpected keyword argument "color_by"' in said[12]
+    assert 'Argument "projection" to "state_map"' in said[13]
+    assert 'Argument 1 to "metrics"' in said[14]
+    assert not {7, 8, 9} & set(said), said
 
 
 def test_a_figure_needs_no_choices(opened: AnalysisHandle) -> None:

@@ -35,6 +35,7 @@ def sources() -> set[str]:
     patterns = (
         "*.py",
         "*/**/*.py",
+        "*/**/*.pyi",
         "py.typed",
         "assets/**/*",
         "components/templates/*",
