@@ -14,6 +14,10 @@ TORCH  ?= 2.13.0
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
+# Type checkers do not follow the editable installation of folders at the root. They look for what has
+# "-stubs" behind its name, which Python does not import; this link leads them to the sources.
+LINK_TYPES = ln -sfn "$(CURDIR)" "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/concept_fragmentation-stubs"
+
 PACKAGES := $(addprefix concept_fragmentation.,address app cli commands figures analysis persistence components callbacks)
 
 .DEFAULT_GOAL := help
@@ -34,10 +38,12 @@ RUN := $(VENV)/.run-$(EXTRAS)
 $(RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV)$(if $(EXTRAS), with the extras $(EXTRAS); the first time this takes minutes)"
 	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	@$(LINK_TYPES)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
+	@$(LINK_TYPES)
 	@touch $@ $(VENV)/.run- $(VENV)/.run-gpt2 $(VENV)/.run-gpt2,umap
 
 # What benchmarks compare with, MLflow and TransformerLens, pins older packages than ours: it lives
