@@ -16,9 +16,12 @@ from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.provenance import SURROUNDINGS
 from concept_fragmentation.analysis.shown import LONGEST, Shown, block, cell
 
 _LISTED: Final = 10
+# Where a third level of keys tells what changed from what only surrounds it.
+_DEEPER: Final = frozenset(("provenance.model", "provenance.options"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,17 +120,22 @@ class MetricChange(Shown):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AnalysisComparison:
-    """What changed from one analysis to another; see `compare_analyses`."""
+    """What changed from one analysis to another; see `compare_analyses`.
+
+    `surroundings` are keys that a repetition of the same run changes: its time, durations, machine
+    and versions of libraries. They are neither among `keys` nor among `metadata`.
+    """
 
     keys: KeyChanges
     metadata: KeyChanges
     tokens: TokenChanges
     labels: tuple[LabelChanges, ...]
     metrics: tuple[MetricChange, ...]
+    surroundings: KeyChanges = KeyChanges()
 
     @property
     def identical(self) -> bool:
-        """Whether the analyses are equal, whatever their metadata says."""
+        """Whether the analyses are equal, whatever their metadata and surroundings say."""
         return not self.keys
 
     def __str__(self) -> str:
@@ -156,6 +164,7 @@ class AnalysisComparison:
             "identical": self.identical,
             "keys": vars(self.keys),
             "metadata": vars(self.metadata),
+            "surroundings": vars(self.surroundings),
             "tokens": {
                 "before": self.tokens.num_before,
                 "after": self.tokens.num_after,
@@ -183,7 +192,11 @@ class AnalysisComparison:
 
     def _lines(self) -> Iterator[str]:
         yield "The analyses are equal." if self.identical else "The analyses differ."
-        for what, keys in (("Keys", self.keys), ("Metadata", self.metadata)):
+        for what, keys in (
+            ("Keys", self.keys),
+            ("Metadata", self.metadata),
+            ("Expected to differ between runs,", self.surroundings),
+        ):
             for how in ("added", "removed", "changed"):
                 if paths := getattr(keys, how):
                     yield f"{what} {how}: {_listed(paths)}"
@@ -238,9 +251,12 @@ def compare_analyses(
     first, second = Analysis.from_dict(before), Analysis.from_dict(after)
     kept_before, kept_after = _pair_tokens(first.tokens, second.tokens)
     tokens = TokenChanges(kept_before, kept_after, first.num_tokens, second.num_tokens)
+    keys = _compare_keys(before, after)
+    metadata = _compare_keys(metadata_before or {}, metadata_after or {})
     return AnalysisComparison(
-        keys=_compare_keys(before, after),
-        metadata=_compare_keys(metadata_before or {}, metadata_after or {}),
+        keys=_only(keys, surroundings=False),
+        metadata=_only(metadata, surroundings=False),
+        surroundings=_only(keys, surroundings=True),
         tokens=tokens,
         labels=tuple(
             _compare_layer(first, second, layer, tokens)
@@ -252,7 +268,7 @@ def compare_analyses(
 
 
 def _compare_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> KeyChanges:
-    """Two levels of keys; the records of tokens count as one."""
+    """Two levels of keys, of provenance three; the records of tokens count as one."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     return KeyChanges(
         added=tuple(path for path in new if path not in old),
@@ -261,11 +277,26 @@ def _compare_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> KeyCha
     )
 
 
+def _only(changes: KeyChanges, *, surroundings: bool) -> KeyChanges:
+    """The changes of what is expected to differ between two runs, or the others."""
+    return KeyChanges(
+        **{
+            how: tuple(path for path in paths if (path in SURROUNDINGS) == surroundings)
+            for how, paths in vars(changes).items()
+        }
+    )
+
+
 def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in data.items():
         if isinstance(value, Mapping) and value and key != "token_paths":
             for inner, leaf in value.items():
-                yield f"{key}.{inner}", leaf
+                path = f"{key}.{inner}"
+                if path in _DEEPER and isinstance(leaf, Mapping) and leaf:
+                    for innermost, value_there in leaf.items():
+                        yield f"{path}.{innermost}", value_there
+                else:
+                    yield path, leaf
         else:
             yield str(key), value
 

@@ -23,6 +23,26 @@ _LIBRARIES: Final = (
     "transformers",
 )
 
+# What differs between two runs of the same on two machines or days, and is no result of them. The
+# revision asked for is among them: one run may ask for a branch, its repetition for the commit that
+# it was, which `provenance.model.revision` has of both.
+SURROUNDINGS: Final = frozenset(
+    f"provenance.{key}"
+    for key in (
+        "libraries",
+        "python",
+        "platform",
+        "num_cpus",
+        "num_threads",
+        "started",
+        "seconds_by_stage",
+        "duration_seconds",
+        "model.device",
+        "options.device",
+        "options.revision",
+    )
+)
+
 
 def describe_model(language_model: LanguageModel) -> dict[str, Any]:
     """What the model is: its name, revision and kind, and the checksum of its weights."""

@@ -174,3 +174,44 @@ def test_layers_and_labels_may_be_missing() -> None:
 def test_an_inconsistent_analysis_is_refused() -> None:
     with pytest.raises(InvalidAnalysisError, match="layers"):
         compare_analyses(FOUR, {"model_type": "gpt2", "token_metadata": {"tokens": []}})
+
+
+RUN: dict[str, Any] = {
+    "model": {"name": "tiny", "weights_blake3": "a", "device": "cpu"},
+    "options": {"seed": 0, "revision": None},
+    "libraries": {"numpy": "2.0"},
+    "started": "2026-01-01T00:00:00+00:00",
+    "duration_seconds": 1.5,
+}
+
+
+def test_what_a_repetition_of_a_run_changes_is_listed_apart() -> None:
+    again = copy.deepcopy(RUN)
+    again["model"]["device"] = "cuda:0"
+    again["options"]["revision"] = "main"
+    again |= {"libraries": {"numpy": "2.1"}, "started": "2027", "num_cpus": 8}
+    found = compare_analyses(
+        FOUR | {"provenance": RUN}, FOUR | {"provenance": again}, {"name": "a", "provenance": RUN}
+    )
+    assert found.identical
+    assert not found.keys
+    assert found.surroundings.added == ("provenance.num_cpus",)
+    assert found.surroundings.changed == (
+        "provenance.model.device",
+        "provenance.options.revision",
+        "provenance.libraries",
+        "provenance.started",
+    )
+    assert "provenance.started" not in found.metadata.removed
+    assert found.to_dict()["surroundings"]["added"] == ("provenance.num_cpus",)
+    assert "Expected to differ between runs, added: provenance.num_cpus" in repr(found)
+
+
+def test_another_model_or_another_option_is_a_difference() -> None:
+    for part, key, value in (("model", "weights_blake3", "b"), ("options", "seed", 1)):
+        other = copy.deepcopy(RUN)
+        other[part][key] = value
+        found = compare_analyses(FOUR | {"provenance": RUN}, FOUR | {"provenance": other})
+        assert not found.identical
+        assert found.keys.changed == (f"provenance.{part}.{key}",)
+        assert not found.surroundings
