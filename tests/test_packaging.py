@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+import concept_fragmentation
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -99,3 +102,20 @@ print(app.demo_analysis()["metadata"]["name"])
     assert done.stderr == ""
     assert "not GPT-2" in done.stdout
     assert (tmp_path / "data" / "gpt2_analysis" / "metadata").is_dir()
+
+
+def test_the_package_shows_its_version_and_its_modules_without_loading_them() -> None:
+    asked = (
+        "import sys, concept_fragmentation as package; names = dir(package); "
+        "print(package.__version__, sorted(name for name in names if name[0] != '_'), "
+        "sorted({'numpy', 'dash', 'plotly', 'torch'} & set(sys.modules))); "
+        "print(package.analysis.analyze.__name__, package.persistence.__name__)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    version = metadata.version("concept-fragmentation")
+    assert said[0] == f"{version} ['analysis', 'figures', 'persistence'] []"
+    assert said[1] == "analyze concept_fragmentation.persistence"
+    with pytest.raises(AttributeError, match="nothing_such"):
+        concept_fragmentation.nothing_such  # noqa: B018
