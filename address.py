@@ -43,10 +43,10 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(address[0])).is_loopback for *_, address in found)
 
 
-def url(host: str, port: int) -> str:
+def url(host: str, port: int, prefix: str = "") -> str:
     """Return what a browser on this machine is told to open."""
     name = "localhost" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/"
+    return f"http://{name}:{port}{prefix}/"
 
 
 def _reason(error: OSError | UnicodeError) -> str:

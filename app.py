@@ -16,11 +16,11 @@ from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from concept_fragmentation import callbacks, security, serving
+from concept_fragmentation import callbacks, security, serving, terminal
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.background import Background
-from concept_fragmentation.callbacks.checks import CheckedDash, check_requests
+from concept_fragmentation.callbacks.checks import check_requests
 from concept_fragmentation.callbacks.messages import tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
 from concept_fragmentation.components.comparison_table import matched_clusters_grid
@@ -30,6 +30,13 @@ from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 from concept_fragmentation.persistence.jobs import job_cache
+from concept_fragmentation.prefix import (
+    BelowPrefix,
+    PrefixedDash,
+    checked_prefix,
+    prefix_from_environment,
+)
+from concept_fragmentation.serving import PREFIX
 from concept_fragmentation.sign_in import require_sign_in
 from concept_fragmentation.users import Users
 
@@ -46,19 +53,20 @@ UNGUARDED: Final = (
 # What a request holds beside a file: all else that its callback is told, such as a long text.
 _BESIDE_UPLOAD: Final = 16 * MIB
 
-# Dash asks for these when the first figure has arrived; they take longest of all.
-_DRAWS: Final = ("dash/dcc/async-graph.js", "plotly/package_data/plotly.min.js")
-
-# The theme is set before anything is painted, so a dark page never flashes white.
+# The theme is set before anything is painted, so a dark page never flashes white. Dash asks for the
+# preloaded scripts when the first figure has arrived; they take longest of all.
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
     <head>
         {%metas%}
         <title>{%title%}</title>
         {%favicon%}
+        <link rel="stylesheet" href="[root]bootstrap/static/css/bootstrap.min.css">
         {%css%}
-        <script src="[appearance]"></script>
-        [preloads]
+        <script src="[root]assets/appearance.js"></script>
+        <link rel="preload" as="script" href="[root]_dash-component-suites/dash/dcc/async-graph.js">
+        <link rel="preload" as="script"
+            href="[root]_dash-component-suites/plotly/package_data/plotly.min.js">
     </head>
     <body>
         {%app_entry%}
@@ -81,13 +89,20 @@ class Settings:
         max_upload: the largest file that the page takes, in bytes.
         users: the file of those who may sign in; None lets in whoever reaches the server.
         proxies: how many proxies stand in front, each of which adds to X-Forwarded-For and
-            X-Forwarded-Proto; where none does, anybody could write these headers.
+            X-Forwarded-Proto, and one of which may say the prefix in X-Forwarded-Prefix; where none
+            does, anybody could write these headers.
+        prefix: the path of the host below which browsers find the dashboard, such as
+            `/user/ada/proxy/8974/`; None leaves it to the environment.
+        names: names of hosts that it answers as beside this machine's own, where it is served to
+            this machine alone and nobody signs in.
     """
 
     base_dir: Path | None = None
     max_upload: int = MAX_UPLOAD
     users: Path | None = None
     proxies: int = 0
+    prefix: str | None = None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -120,6 +135,8 @@ def _whole_number(variable: str, default: int, least: int, most: int, unit: str)
 def create_app(settings: Settings | None = None) -> Dash:
     """Return the application, ready to be served."""
     settings = settings or Settings()
+    given = settings.prefix
+    prefix = prefix_from_environment() if given is None else checked_prefix(given)
     users = None if settings.users is None else Users(settings.users)
     if users is not None:
         users.check()
@@ -130,6 +147,9 @@ def create_app(settings: Settings | None = None) -> Dash:
     if settings.proxies:
         proxied = ProxyFix(server.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)
         server.wsgi_app = proxied  # type: ignore[method-assign]
+    below = BelowPrefix(server.wsgi_app, prefix, settings.proxies)
+    server.wsgi_app = below  # type: ignore[method-assign]
+    server.config[PREFIX] = prefix
     Bootstrap5(server)
     # For browsers that know gzip only: a third of the time for a fifth more bytes.
     server.config["COMPRESS_LEVEL"] = 3
@@ -137,20 +157,19 @@ def create_app(settings: Settings | None = None) -> Dash:
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     jobs = job_cache(store.base_dir / "cache" / "jobs")
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
-    app = CheckedDash(
+    app = PrefixedDash(
         __name__,
         server=flask_server,
         title=TITLE,
         update_title="",
         assets_folder=str(Path(__file__).with_name("assets")),
         assets_ignore=r"appearance\\.js",
-        external_stylesheets=["/bootstrap/static/css/bootstrap.min.css"],
         serve_locally=True,
         on_error=tell_failure,
         suppress_callback_exceptions=False,
         background_callback_manager=Background(jobs),  # type: ignore[no-untyped-call]
     )
-    app.index_string = _index(app)
+    app.index_string = _INDEX
     titles = {example.key: example.title for example in EXAMPLES}
     app.layout = page(settings.max_upload, titles, signed_in=users is not None)
     # Callbacks are checked against everything that can be on the page.
@@ -165,15 +184,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     workspace = Workspace(store, max_upload=settings.max_upload, patient=False)
     callbacks.register(app, workspace)
     security.send_headers(server, app.csp_hashes)
+    security.answer_unknown_scripts(server)
     return app
-
-
-def _index(app: Dash) -> str:
-    """Return the page around the application."""
-    suites = f"{app.config.requests_pathname_prefix}_dash-component-suites"
-    preloads = (f'<link rel="preload" as="script" href="{suites}/{file}">' for file in _DRAWS)
-    index = _INDEX.replace("[appearance]", app.get_asset_url("appearance.js"))
-    return index.replace("[preloads]", "\n        ".join(preloads))
 
 
 def create_server() -> flask.Flask:
@@ -199,7 +211,7 @@ def serve(
     settings = settings or Settings()
     app = create_app(settings)
     if settings.users is None and is_loopback(host):
-        security.answer_only_as(app.server, [host])
+        security.answer_only_as(app.server, [host, *settings.names])
     elif settings.users is None:
         click.echo(UNGUARDED, err=True)
     if debug:
@@ -214,8 +226,14 @@ def demo_analysis() -> dict[str, Any]:
     return load_example(TWO_STORIES.key)
 
 
-if __name__ == "__main__":
+def _serve_by_environment() -> int:
     try:
         serve(Settings.from_environment())
     except (AddressError, ConceptFragmentationError) as error:
-        sys.exit(str(error))
+        click.echo(error, err=True)
+        return terminal.FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(terminal.guarded(_serve_by_environment))

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import flask
+from dash.exceptions import DependencyException
 
 _SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -66,7 +67,7 @@ def refuse_foreign_pages(server: flask.Flask) -> None:
         site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")
         if site is None:
-            same = origin is None or urlsplit(origin).netloc == request.host
+            same = origin is None or _host_of(origin) == request.host
         else:
             same = site in {"same-origin", "none"}
         if same:
@@ -86,13 +87,40 @@ def answer_only_as(server: flask.Flask, names: Collection[str]) -> None:
 
     @server.before_request
     def check() -> flask.Response | None:
-        name = urlsplit(f"//{flask.request.host}").hostname or ""
+        name = _name_of(flask.request.host)
         if name in {"localhost", *names} or _is_loopback(name):
             return None
         return _refusal(
             "This dashboard answers on this machine only. To reach it by another name, let people "
             "sign in: concept-fragmentation serve --auth FILE."
         )
+
+
+def answer_unknown_scripts(server: flask.Flask) -> None:
+    """Answer who asks Dash for a script of a package that has none with 404.
+
+    Dash has an exception for that, and nothing that catches it.
+    """
+
+    @server.errorhandler(DependencyException)
+    def refuse(_error: DependencyException) -> flask.Response:
+        return flask.Response("There is no such script.", status=404, mimetype="text/plain")
+
+
+def _host_of(origin: str) -> str | None:
+    """Return host and port of an Origin; None of one that no browser sends."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a Host header; empty where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(name: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
+import sys
 from typing import Final
 
 import click
@@ -19,17 +21,26 @@ import waitress
 
 from concept_fragmentation.address import url
 
+# The key of the server's configuration under which its prefix is.
+PREFIX: Final = "CONCEPT_FRAGMENTATION_PREFIX"
+
 # A page asks for half a dozen things at once, and there can be several pages.
 THREADS: Final = 12
 # Each browser keeps up to six open while its page is; beyond so many, new ones wait.
-CONNECTIONS: Final = 1000
+CONNECTIONS: Final = 4000
+# What the store, its locks and running requests have open beside connections.
+OTHER_FILES: Final = 500
+# A connection on which nothing comes for so long is closed: one that a browser may need again, and
+# one on which half a request came.
+IDLE_SECONDS: Final = 30
 
 
 def listen(server: flask.Flask, host: str, port: int) -> None:
     """Serve until interrupted."""
     running = bind(server, host, port)
     keep_what_is_loaded()
-    click.echo(f"Concept Fragmentation is at {url(host, port)} (Ctrl+C stops it).", err=True)
+    address = url(host, port, server.config.get(PREFIX, ""))
+    click.echo(f"Concept Fragmentation is at {address} (Ctrl+C stops it).", err=True)
     running.run()
 
 
@@ -52,7 +63,9 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
         host=host,
         port=port,
         threads=THREADS,
-        connection_limit=CONNECTIONS,
+        connection_limit=_connections(),
+        channel_timeout=IDLE_SECONDS,
+        cleanup_interval=IDLE_SECONDS // 6,
         # select() can't watch as many.
         asyncore_use_poll=True,
         ident=None,
@@ -61,3 +74,20 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
         # What Flask would refuse is not even received; this is the first size that is refused.
         max_request_body_size=server.config["MAX_CONTENT_LENGTH"] + 1,
     )
+
+
+def _connections() -> int:
+    """Return how many connections may be open, and have the system allow this process as many."""
+    if sys.platform == "win32":
+        return CONNECTIONS
+    resource = importlib.import_module("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        except (OSError, ValueError):
+            # Some systems have a lower limit than the one they say.
+            soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return min(CONNECTIONS, max(soft - OTHER_FILES, soft // 2)) if soft > 0 else CONNECTIONS

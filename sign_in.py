@@ -13,6 +13,7 @@ from dash import Dash
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.components.words import plural
+from concept_fragmentation.prefix import address_root
 from concept_fragmentation.users import Users, UsersError
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -53,7 +54,13 @@ class _SignedIn(flask_login.UserMixin):  # type: ignore[misc]
 
 
 class _Sessions(flask.sessions.SecureCookieSessionInterface):
-    """Flask's, whose cookie comes back by https only if it was sent by https."""
+    """Flask's, whose cookie comes back by https only if it was sent by https.
+
+    It comes back below the prefix only: another dashboard of the host has another cookie.
+    """
+
+    def get_cookie_path(self, _app: flask.Flask) -> str:
+        return address_root()
 
     def get_cookie_secure(self, _app: flask.Flask) -> bool:
         return flask.request.is_secure
@@ -66,7 +73,6 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
     """
     server: flask.Flask = app.server
     server.session_interface = _Sessions()
-    prefix = app.config.routes_pathname_prefix
     server.secret_key = users.secret_key
     server.config["SESSION_COOKIE_NAME"] = "concept_fragmentation"
     server.config["SESSION_COOKIE_SAMESITE"] = "Lax"
@@ -87,10 +93,10 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
             return None
         if flask.request.method == "GET" and flask.request.accept_mimetypes.accept_html:
             # The query is the view; it is shown after signing in.
-            return _redirect(f"{prefix}sign-in", flask.request.query_string)
+            return _redirect("sign-in", flask.request.query_string)
         return flask.Response("Sign in first: reload the page.", 401, mimetype="text/plain")
 
-    @server.route(f"{prefix}sign-in", methods=["GET", "POST"], endpoint="sign_in")
+    @server.route("/sign-in", methods=["GET", "POST"], endpoint="sign_in")
     def sign_in() -> flask.Response:
         failure, status, headers = "", 200, {}
         form = flask.request.form
@@ -103,7 +109,7 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
                 if token is not None:
                     attempts.succeeded(name, address)
                     flask_login.login_user(_SignedIn(token))
-                    return _redirect(prefix, flask.request.query_string)
+                    return _redirect("", flask.request.query_string)
             except ConceptFragmentationError as error:
                 failure, status = str(error), 503
             else:
@@ -116,23 +122,26 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
             title=app.title,
             failure=failure,
             name=name,
-            sheets=[*app.config.external_stylesheets, app.get_asset_url("dashboard.css")],
+            sheets=[
+                flask.url_for("bootstrap.static", filename="css/bootstrap.min.css"),
+                app.get_asset_url("dashboard.css"),
+            ],
             appearance=app.get_asset_url("appearance.js"),
         )
         return flask.Response(page, status, headers)
 
-    @server.post(f"{prefix}sign-out")
+    @server.post("/sign-out")
     def sign_out() -> flask.Response:
         flask_login.logout_user()
-        return _redirect(f"{prefix}sign-in")
+        return _redirect("sign-in")
 
 
 def _try_again(seconds: float) -> str:
     return f"Too many wrong tries. Try again in {plural(math.ceil(seconds / 60), 'minute')}."
 
 
-def _redirect(path: str, query: bytes = b"") -> flask.Response:
-    target = f"{path}?{query.decode('latin-1')}" if query else path
+def _redirect(page: str, query: bytes = b"") -> flask.Response:
+    target = address_root() + page + (f"?{query.decode('latin-1')}" if query else "")
     response = flask.Response(status=303)
     response.headers["Location"] = target
     return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -642,6 +643,7 @@ class GPT2AnalysisPersistence:
         output_path: str | os.PathLike[str] | None = None,
         *,
         version: int | None = None,
+        overwrite: bool = True,
     ) -> str:
         """Write an analysis to a file (`json`, `pickle`) or a folder (`csv`) that can be imported.
 
@@ -650,8 +652,9 @@ class GPT2AnalysisPersistence:
             export_format: `json`, `csv` or `pickle`.
             include_visualizations: whether its visualization states go with it.
             output_path: where to; by default into `exports/`. A folder that exists gets the export
-                inside (json, pickle). What is there already is replaced.
+                inside (json, pickle).
             version: which version; by default the newest.
+            overwrite: whether what is there already is replaced, or StorageError says that it is.
 
         Returns:
             The path of the file or folder.
@@ -670,6 +673,8 @@ class GPT2AnalysisPersistence:
             target = Path(output_path).expanduser().absolute()
             if chosen != "csv" and target.is_dir():
                 target /= file_name
+        if not overwrite and os.path.lexists(target):
+            raise StorageError(f"{str(target)!r} is there already; overwrite=True replaces it.")
         states = self._states.list(analysis_id) if include_visualizations else []
         content = {
             "export_metadata": {"exported_at": timestamp(now()), "export_format": chosen},
@@ -685,11 +690,15 @@ class GPT2AnalysisPersistence:
         Raises:
             NotFoundError: there is no such export in `exports/`.
         """
-        target = Path(path).resolve()
-        if target.parent != self.exports_dir.resolve() or not target.exists():
-            raise NotFoundError(
-                f"Export not found: {str(path)!r} is not in {str(self.exports_dir)!r}."
-            )
+        try:
+            target = Path(path).resolve()
+            there = target.parent == self.exports_dir.resolve() and target.exists()
+        except (OSError, ValueError):
+            # No file can have such a name.
+            there = False
+        if not there:
+            shown = textwrap.shorten(Path(path).name, 200, placeholder="...")
+            raise NotFoundError(f"Export not found: {shown!r} is not in {str(self.exports_dir)!r}.")
         return exchange.pack(target)
 
     def import_analysis(self, path: str | os.PathLike[str], *, name: str | None = None) -> str:

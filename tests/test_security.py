@@ -45,6 +45,9 @@ FOREIGN = [
     {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:1"},
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
+    {"Origin": "//"},
+    {"Origin": ""},
 ]
 OWN = [{}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}]
 
@@ -85,3 +88,72 @@ def test_on_this_machine_alone_no_other_name_is_answered(host: str, status: int)
     server.add_url_rule("/", view_func=lambda: "here")
     answer = server.test_client().get("/", headers={"Host": host})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("host", ["[", "[::", "a b", "é", "localhost:x", "[::1"])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    server = flask.Flask(__name__)
+    security.answer_only_as(server, [])
+    server.add_url_rule("/", view_func=lambda: "here")
+    answer = server.test_client().get("/", environ_overrides={"HTTP_HOST": host})
+    assert answer.status_code in {400, 403}
+
+
+LONG = "a" * 5000
+NOWHERE = [
+    "/exports/%00",
+    f"/exports/{LONG}",
+    "/exports/%ff%2e",
+    "/exports/..%2f..%2fusers.json",
+    "/_dash-component-suites/os/x.js",
+    "/_dash-component-suites/%00/x.js",
+    f"/_dash-component-suites/dash/{LONG}",
+    "/_dash-component-suites/dash/%00",
+    "/assets/%00",
+    f"/assets/{LONG}",
+    "/assets/..%5c..%5cx",
+    "/bootstrap/static/%00",
+    f"/bootstrap/static/{LONG}",
+    "/figure/%00.csv",
+    f"/figure/{LONG}.html",
+    "/thumbnail.svg?a=%00",
+    f"/thumbnail.svg?a={LONG}",
+    "/_dash-layout/%00",
+    f"/{LONG}",
+    "/%ff",
+]
+
+
+@pytest.mark.parametrize("path", NOWHERE, ids=lambda path: path[:40])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_address_that_can_name_nothing_is_refused(
+    server: flask.Flask, path: str, method: str
+) -> None:
+    assert server.test_client().open(path, method=method).status_code in {400, 403, 404}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cookie": "=;=\xff;a;concept_fragmentation=\xff.x"},
+        {"Range": "bytes=9-1,x"},
+        {"Range": "bytes=0-" + "9" * 500},
+        {"If-None-Match": '"""",'},
+        {"If-Modified-Since": "\xff"},
+        {"Accept": "*;q=x,,;"},
+        {"Accept-Encoding": ";;q=9"},
+        {"X-Forwarded-For": "[,["},
+        {"X-Forwarded-Proto": "["},
+        {"X-Forwarded-Prefix": "["},
+        {"Content-Type": "application/json; charset=x"},
+        {"Content-Type": "multipart/form-data"},
+    ],
+    ids=str,
+)
+def test_no_header_is_too_much(server: flask.Flask, headers: dict[str, str]) -> None:
+    client = server.test_client()
+    for path in ("/", "/assets/dashboard.css", "/?" + "a" * 70_000):
+        with client.get(path, headers=headers) as answer:
+            assert answer.status_code < 500
+    posted = client.post("/_dash-update-component", data=b"{}", headers=headers)
+    assert posted.status_code in {400, 403, 415}
