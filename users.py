@@ -75,6 +75,8 @@ class Users:
             )
         if len(password) < LEAST_CHARACTERS:
             raise UsersError(f"Choose a password of at least {LEAST_CHARACTERS} characters.")
+        if not _is_text(password):
+            raise UsersError("The password holds bytes that are no text; type it anew.")
         file = self._read() if self.path.exists() else _File(_FORMAT, secrets.token_hex(32), {})
         is_new = name not in file.users
         file.users[name] = generate_password_hash(password)
@@ -123,6 +125,14 @@ class Users:
 
     def _way_out(self) -> str:
         return f"make one with: concept-fragmentation user NAME --auth {self.path}"
+
+
+def _is_text(password: str) -> bool:
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from concept_fragmentation.analysis import (
     STAGES,
     TINY,
+    Analysis,
     analyze,
     analyze_again,
     read_text_file,
@@ -20,15 +21,24 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.commands.options import (
     complete_analysis,
+    failure,
+    identify,
     in_directory,
     open_store,
 )
+from concept_fragmentation.commands.output import path_lines
 from concept_fragmentation.persistence import ConceptFragmentationError
+from concept_fragmentation.persistence.identifiers import check_identifier
 
 # How much of the bar each stage fills; about how long they take of a page of text.
 _PARTS: Final = dict(zip(STAGES, (200, 500, 200, 100), strict=True))
 # What may be said together with --like: what is made again has its own options.
-_BESIDE_LIKE: Final = frozenset(("like", "name", "directory"))
+_BESIDE_LIKE: Final = frozenset(("like", "name", "saved_id", "directory"))
+# How FILE names standard input.
+_STANDARD_INPUT: Final = Path("-")
+
+
+_POSITIVE: Final = click.IntRange(min=1)
 
 
 class _NumClusters(click.ParamType[int | str]):
@@ -40,7 +50,7 @@ class _NumClusters(click.ParamType[int | str]):
         if value == "auto":
             return "auto"
         try:
-            return int(value)
+            return _POSITIVE.convert(int(value), param, ctx)
         except ValueError:
             self.fail(f"{value!r} is neither a whole number nor 'auto'.", param, ctx)
 
@@ -87,10 +97,23 @@ class _Layers(click.ParamType[list[str | int]]):
     help="What to keep of it: figures of each head, the weights too, or nothing.",
 )
 @click.option("--standardise", is_flag=True, help="Scale each dimension before clustering.")
-@click.option("--pca", type=int, help="Reduce to as many components before clustering.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn.")
+@click.option("--pca", type=_POSITIVE, help="Reduce to as many components before clustering.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of all that is drawn.",
+)
 @click.option("--device", default="auto", show_default=True, help="As torch names it.")
 @click.option("--save", "name", help="Save the analysis under this name.")
+@click.option(
+    "--id",
+    "saved_id",
+    metavar="ID",
+    shell_complete=complete_analysis,
+    help="Save it under this id, as a new version if there is one.  [default: a new id]",
+)
 @click.option(
     "--like",
     metavar="ANALYSIS",
@@ -106,13 +129,15 @@ def analyze_command(
     text: str | None,
     column: str | None,
     name: str | None,
+    saved_id: str | None,
     like: str | None,
     directory: Path | None,
     **options: Any,
 ) -> None:
     """Run a language model over a text, cluster its hidden states and measure the paths.
 
-    FILE is a text, a table (.csv, .tsv) with a --column of texts, or with --words a list of words.
+    FILE is a text, a table (.csv, .tsv) with a --column of texts, or with --words a list of words;
+    - is standard input.
     """
     if like is not None:
         given = [
@@ -126,21 +151,26 @@ def analyze_command(
     elif (file is None) == (text is None):
         raise click.UsageError("Give a FILE or --text, one of them.")
     try:
-        with _Bar() as bar:
-            if like is not None:
-                with open_store(directory, make=False) as store:
-                    loaded = store.load_analysis_results(like)
+        if saved_id is not None:
+            check_identifier(saved_id, "--id")
+        if like is not None:
+            with open_store(directory, make=False) as store:
+                loaded = store.load_analysis_results(identify(store, like))
+            with _Bar() as bar:
                 made = analyze_again(loaded["analysis_data"], progress=bar.report)
-            else:
-                options["n_clusters"] = options.pop("k")
-                read = text if file is None else _read(file, column, options["words"])
+        else:
+            options["n_clusters"] = options.pop("k")
+            read = text if file is None else _read(file, column, options["words"])
+            with _Bar() as bar:
                 made = analyze(read or "", progress=bar.report, **options)
         saved = None
-        if name is not None:
+        if name is not None or saved_id is not None:
             with open_store(directory, make=True) as store:
-                saved = store.save_analysis_results(made, **saving_arguments(made), name=name)
+                saved = store.save_analysis_results(
+                    made, analysis_id=saved_id, **saving_arguments(made), name=name
+                )
     except ConceptFragmentationError as error:
-        raise click.ClickException(str(error)) from error
+        raise failure(error) from error
     click.echo(summary(made))
     if saved is None:
         click.echo("Not saved; --save NAME keeps it.")
@@ -149,7 +179,7 @@ def analyze_command(
 
 
 def summary(made: Mapping[str, Any]) -> str:
-    """What a person wants to know of an analysis first, in lines of text."""
+    """Return what a person wants to know of an analysis first, in lines of text."""
     tested = made["significance"]
     lines = [
         f"{made['model_type']}: {len(made['token_metadata']['tokens'])} tokens, "
@@ -166,17 +196,37 @@ def summary(made: Mapping[str, Any]) -> str:
             for layer, of in made["cluster_metrics"].items()
         ),
     ]
+    lines += ["", *path_lines(Analysis.from_dict(made))]
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
     return "\n".join(lines)
 
 
 def _read(file: Path, column: str | None, words: str | None) -> str | list[str]:
+    if file == _STANDARD_INPUT:
+        content = _standard_input()
+        # A table of one column has no separator to tell by.
+        table = ".tsv" if b"\t" in content.partition(b"\n")[0] else ".csv"
+        name = f"standard input{table if column is not None else ''}"
+    else:
+        name = file.name
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise click.ClickException(f"Cannot read {file}: {error.strerror}.") from error
+    return read_text_file(name, content, column=column, by_line=words is not None)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin.isatty():
+        click.echo("Type the text; Ctrl+D at the beginning of a line ends it.", err=True)
     try:
-        content = file.read_bytes()
+        content = sys.stdin.buffer.read()
     except OSError as error:
-        raise click.ClickException(f"Cannot read {file}: {error.strerror}.") from error
-    return read_text_file(file.name, content, column=column, by_line=words is not None)
+        raise click.ClickException(f"Cannot read standard input: {error.strerror}.") from error
+    if b"\0" in content:
+        raise click.ClickException("Cannot read standard input: it is no text in UTF-8.")
+    return content
 
 
 def _is_number(name: str) -> bool:

@@ -9,13 +9,14 @@ import click
 from concept_fragmentation.commands import options
 from concept_fragmentation.commands.output import (
     moment,
+    path_lines,
     print_fields,
     print_json,
     print_table,
     shown,
     size,
 )
-from concept_fragmentation.persistence import GPT2AnalysisPersistence
+from concept_fragmentation.persistence import CorruptedFileError, GPT2AnalysisPersistence
 
 _LISTED: Final = 50
 
@@ -110,6 +111,15 @@ def show_command(
             for v in versions
         ),
     )
+    try:
+        with store.open_analysis(analysis_id, version) as opened:
+            paths = path_lines(opened.analysis)
+    except CorruptedFileError as error:
+        # What the catalog knows is shown of a damaged analysis too.
+        paths = [options.in_shell_words(str(error))]
+    if paths:
+        click.echo()
+        click.echo("\n".join(paths))
     if views:
         click.echo()
         print_table(
@@ -173,15 +183,18 @@ def delete_command(
 
 
 @click.command("restore")
-@click.argument("analysis_id", metavar="[ANALYSIS]", required=False)
+@click.argument(
+    "deleted", metavar="[ANALYSIS]", required=False, shell_complete=options.complete_deleted
+)
 @click.option("--trash-id", metavar="ID", help="Which of its deletes.  [default: the last]")
 @options.as_json
 @options.with_store()
 def restore_command(
-    store: GPT2AnalysisPersistence, analysis_id: str | None, trash_id: str | None, as_json: bool
+    store: GPT2AnalysisPersistence, deleted: str | None, trash_id: str | None, as_json: bool
 ) -> None:
     """Undo the last delete of ANALYSIS; without one, list what can be restored."""
-    if analysis_id is not None:
+    if deleted is not None:
+        analysis_id = options.identify_deleted(store, deleted)
         store.restore_analysis(analysis_id, trash_id=trash_id)
         if as_json:
             print_json({"analysis_id": analysis_id})

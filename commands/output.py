@@ -14,11 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from concept_fragmentation import terminal
+from concept_fragmentation.analysis import Analysis, archetypal_paths, layer_window
 from concept_fragmentation.components.text import visible
+from concept_fragmentation.components.words import path_runs
 
 # Of a table that goes into a file or another program.
 _PIPED_WIDTH: Final = 200
 _CELL: Final = 60
+# Of the most frequent paths.
+_PATHS: Final = 5
+_EXAMPLES: Final = 4
 
 
 def print_json(value: Any) -> None:
@@ -35,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in listed:
         # A Text's markup is not interpreted.
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(terminal.escaped(shown(cell))) for cell in row))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
@@ -55,6 +61,26 @@ def shown(value: object, limit: int = _CELL) -> str:
         return ", ".join(shown(item, limit) for item in value)
     # Words a space apart; everything else that is not seen is named.
     return " ".join(visible(word, limit) for word in str(value).split(" ") if word)
+
+
+def path_lines(analysis: Analysis) -> list[str]:
+    """Return the most frequent paths of an analysis, a line each; none where it has no labels."""
+    layers = len(analysis.labelled_layers)
+    if not layers:
+        return []
+    window = layer_window(analysis, 0, layers - 1)
+    listed = archetypal_paths(analysis, window, top=_PATHS, examples=_EXAMPLES)
+    if not listed:
+        return []
+    paths = [path_runs(found.path) for found in listed]
+    width = max(len("path"), *map(len, paths))
+    return [
+        f"{'path':<{width}}{'tokens':>9}  such as",
+        *(
+            f"{path:<{width}}{found.count:>9,}  {' '.join(map(shown, found.example_tokens))}"
+            for path, found in zip(paths, listed, strict=True)
+        ),
+    ]
 
 
 def size(num_bytes: int) -> str:

@@ -21,6 +21,7 @@ _FORMATS: Final = ("json", "csv", "pickle")
 @click.option("--format", "export_format", type=click.Choice(_FORMATS), default="json")
 @click.option("--version", type=int, metavar="N", help="A version.  [default: the newest]")
 @click.option("--no-views", is_flag=True, help="Leave its saved views out.")
+@options.force
 @options.as_json
 @options.with_store()
 def export_command(
@@ -30,10 +31,15 @@ def export_command(
     export_format: str,
     version: int | None,
     no_views: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Write an analysis to the file or folder OUTPUT, by default into the store's exports."""
-    path = store.export_analysis(analysis_id, export_format, not no_views, output, version=version)
+    if output is not None and not output.is_dir():
+        options.check_free(output, force=force)
+    path = store.export_analysis(
+        analysis_id, export_format, not no_views, output, version=version, overwrite=force
+    )
     if as_json:
         print_json({"path": path})
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -28,12 +31,16 @@ def user_command(name: str, path: Path, remove: bool) -> None:
             users.remove(name)
             click.echo(f"Removed {name} from {path}.")
             return
-        password = click.prompt(
-            f"Password of {name} (at least {LEAST_CHARACTERS} characters)",
-            hide_input=True,
-            confirmation_prompt=True,
-            err=True,
-        )
+        with warnings.catch_warnings():
+            if not sys.stdin.isatty():
+                # A pipe shows nothing of what is typed anyway.
+                warnings.simplefilter("ignore", getpass.GetPassWarning)
+            password = click.prompt(
+                f"Password of {name} (at least {LEAST_CHARACTERS} characters)",
+                hide_input=True,
+                confirmation_prompt=True,
+                err=True,
+            )
         new = users.set_password(name, password)
     except ConceptFragmentationError as error:
         raise click.ClickException(str(error)) from error

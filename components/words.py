@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from concept_fragmentation.components.text import visible
 
@@ -34,6 +35,12 @@ def ordinal(number: int) -> str:
 def arrows(path: Sequence[int]) -> str:
     """Return a path as people read it."""
     return " → ".join(str(cluster) for cluster in path)
+
+
+def path_runs(path: Iterable[int]) -> str:
+    """Return a path with each stay in one cluster counted: `0 → 2×3`, `1×31`."""
+    stays = ((cluster, len(list(stay))) for cluster, stay in groupby(path))
+    return " → ".join(f"{cluster}×{num}" if num > 1 else f"{cluster}" for cluster, num in stays)
 
 
 def short_date(timestamp: str) -> str:

@@ -52,7 +52,7 @@ def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
 def test_layers_are_chosen_by_name_and_index() -> None:
     ran = run("--text", TEXT, "--model", "tiny", "--k", "auto", "--layers", "embedding, 2,-1")
     assert ran.exit_code == 0, ran.output
-    listed = [line.split()[0] for line in ran.stdout.splitlines()[6:-1]]
+    listed = [line.split()[0] for line in ran.stdout.splitlines()[6:9]]
     assert listed == ["embedding", "block_2", "block_4"]
 
 
@@ -80,3 +80,74 @@ def test_an_analysis_that_is_not_there_is_named(tmp_path: Path) -> None:
     ran = run("--like", "nobody", "--dir", tmp_path)
     assert ran.exit_code == 1
     assert "Analysis not found: 'nobody'" in ran.output
+
+
+def test_standard_input_is_a_file_too(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    given = ["analyze", "-", "--model", "tiny", "--k", "3", "--id", "mine", "--dir", str(store)]
+    ran = CliRunner().invoke(main, given, input=f"\ufeff{TEXT}".encode())
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.endswith("Saved as mine\n")
+    loaded = GPT2AnalysisPersistence(store).load_analysis_results("mine")
+    assert loaded["metadata"]["input_text"] == TEXT
+
+    ran = CliRunner().invoke(
+        main, ["analyze", "--like", "mine", "--id", "mine", "--dir", str(store)]
+    )
+    assert ran.exit_code == 0, ran.output
+    versions = GPT2AnalysisPersistence(store).list_versions("mine")
+    assert [version["version"] for version in versions] == [2, 1]
+
+    compared = CliRunner().invoke(
+        main, ["diff", "mine", "--from-version", "1", "--dir", str(store)]
+    )
+    assert compared.exit_code == 0, compared.output
+    assert compared.stdout.startswith("The analyses are equal.\n")
+    assert "Expected to differ between runs, changed: provenance.started" in compared.stdout
+
+
+def test_a_column_comes_from_standard_input_too() -> None:
+    given = ["analyze", "-", "--column", "word", "--words", "skip", "--model", "tiny", "--k", "2"]
+    for separator in (",", "\t"):
+        rows = [["word", "kind"], ["dog", "a"], ["house", "p"], ["river", "p"]]
+        table = "\n".join(separator.join(row) for row in rows)
+        ran = CliRunner().invoke(main, given, input=table)
+        assert ran.exit_code == 0, ran.output
+        assert "3 tokens" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "standard input: there is no text in it"),
+        (b"\x89PNG\r\n", "standard input: byte 0 is no UTF-8"),
+        (b"a\0b", "standard input: it is no text in UTF-8"),
+        ("text".encode("utf-16"), "it is no text in UTF-8"),
+    ],
+)
+def test_standard_input_that_is_no_text_is_one_sentence(content: bytes, sentence: str) -> None:
+    ran = CliRunner().invoke(main, ["analyze", "-", "--model", "tiny"], input=content)
+    assert ran.exit_code == 1
+    assert sentence in ran.output
+    assert ran.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--k", "0"],
+        ["--k", "-3"],
+        ["--pca", "0"],
+        ["--seed", "-1"],
+        ["--seed", "4294967296"],
+        ["--id", "../x"],
+        ["--id", ""],
+    ],
+)
+def test_options_are_checked_before_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setattr("concept_fragmentation.commands.analyze.analyze", pytest.fail)
+    ran = run("--text", TEXT, *options)
+    assert ran.exit_code in {1, 2}
+    assert options[0] in ran.output

@@ -31,3 +31,14 @@ def test_what_can_not_be_reported_is_said(run: Any, tmp_path: Path) -> None:
     said = run("report", "one", "--output", str(output), code=1).stderr
     assert str(output.name) in said
     assert "No such file" in said
+
+
+def test_a_report_is_written_over_another_file_only_by_force(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("mine")
+    said = run("report", "First", "-o", str(path), code=1).output
+    assert said == f"Error: '{path}' is there already; --force replaces it.\n"
+    assert path.read_text() == "mine"
+    run("report", "First", "-o", str(path), "--force")
+    assert path.read_text().startswith("<!DOCTYPE html>")
+    assert list(tmp_path.glob("*.html")) == [path]

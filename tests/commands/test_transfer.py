@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,47 @@ def test_a_backup_can_be_imported(run: Run, ask: Ask, store: Store, tmp_path: Pa
     assert report["already_here"] == ["one", "two"]
     assert run("backup", str(copy), code=1).stderr.startswith("Error: ")
     assert ask("backup", str(tmp_path / "other")) == {"path": str(tmp_path / "other")}
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "pickle"])
+def test_an_export_is_written_over_another_only_by_force(
+    run: Run, tmp_path: Path, form: str
+) -> None:
+    target = tmp_path / "there"
+    run("export", "one", str(target), "--format", form)
+    before = _state(target)
+    said = run("export", "two", str(target), "--format", form, code=1).output
+    assert said == f"Error: '{target}' is there already; --force replaces it.\n"
+    assert _state(target) == before
+    run("export", "two", str(target), "--format", form, "--force")
+    assert _state(target) != before
+
+
+def test_an_export_into_the_store_or_a_folder_is_not_written_over_either(
+    run: Run, tmp_path: Path
+) -> None:
+    for output in ([], [str(tmp_path)]):
+        run("export", "one", *output)
+        said = run("export", "one", *output, code=1).output
+        assert said.endswith("one_v1.json' is there already; --force replaces it.\n")
+        run("export", "one", *output, "-f")
+
+
+def test_a_device_is_never_written_over(run: Run, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for command in (["export", "one", str(pipe)], ["report", "one", "-o", str(pipe)]):
+        said = run(*command, "--force", code=1).output
+        assert said == f"Error: '{pipe}' is no file; give the path of one.\n"
+    assert pipe.is_fifo()
+
+
+def test_a_backup_goes_over_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    assert "something is there" in run("backup", str(tmp_path / "mine"), code=1).output
+    assert (tmp_path / "mine").read_text() == "x"
+
+
+def _state(path: Path) -> list[bytes]:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [file.read_bytes() for file in files]
