@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import flask
@@ -32,10 +32,10 @@ def register(app: Dash, workspace: Workspace) -> None:
     @server.get(f"{prefix}exports/<name>")
     def send_export(name: str) -> flask.Response:
         try:
-            file_name, content = workspace.store.read_export(workspace.store.exports_dir / name)
+            file_name, chunks = workspace.store.exports.stream(name)
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(content, file_name, "application/octet-stream")
+        return _attachment(chunks, file_name, "application/octet-stream")
 
     @server.get(f"{prefix}figure/<figure_id>.csv")
     def send_data(figure_id: str) -> flask.Response:
@@ -107,7 +107,7 @@ def refusal(error: ConceptFragmentationError) -> flask.Response:
     return flask.Response(str(error), status=status, mimetype="text/plain")
 
 
-def _attachment(content: bytes, file_name: str, mimetype: str) -> flask.Response:
+def _attachment(content: bytes | Iterator[bytes], file_name: str, mimetype: str) -> flask.Response:
     response = flask.Response(content, mimetype=mimetype)
     response.headers.set("Content-Disposition", "attachment", filename=file_name)
     response.headers["X-Content-Type-Options"] = "nosniff"

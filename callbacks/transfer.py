@@ -4,37 +4,81 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
-from dash import Dash, Input, Output, State, html
+from dash import ALL, Dash, Input, Output, State, ctx, html
 from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
 
+from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
-from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.messages import say, say_failed
 from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.export_list import ExportRow, export_address, export_list
+from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.words import mebibytes, title
 
 
 def register(app: Dash, workspace: Workspace) -> None:
     """Connect the panel Export and import."""
 
+    in_browser(
+        app,
+        "transfer",
+        "writing",
+        Output(ids.EXPORT_RESULT, "children", allow_duplicate=True),
+        Input(ids.EXPORT, "n_clicks"),
+        State(ids.EXPORT_FORMAT, "value"),
+        prevent_initial_call=True,
+    )
+
     @app.callback(
         Output(ids.EXPORT_RESULT, "children"),
+        Output(ids.EXPORTED, "data"),
         Input(ids.EXPORT, "n_clicks"),
         State(ids.EXPORT_FORMAT, "value"),
         State(ids.VIEW, "data"),
         running=[(Output(ids.EXPORT, "disabled"), True, False)],
         prevent_initial_call=True,
     )
-    def export_clicked(_clicks: int, chosen: str, query: str | None) -> list[Component]:
-        path = export(workspace, needed(query), chosen)
+    def export_clicked(_clicks: int, chosen: str, query: str | None) -> tuple[list[Component], str]:
+        try:
+            path = export(workspace, needed(query), chosen)
+        except ConceptFragmentationError as error:
+            # The place says that something is being written, which is so no longer.
+            say_failed(str(error))
+            return [], uuid4().hex
         say(f"Exported to {path}.")
-        return export_result(path)
+        return export_result(path), uuid4().hex
+
+    @app.callback(
+        Output(ids.EXPORT_FILES, "children"),
+        Input(ids.EXPORTED, "data"),
+        Input(ids.ANALYSIS_VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    def list_exports(_exported: str | None, _query: str | None) -> Component | None:
+        return export_list(export_rows(workspace))
+
+    @app.callback(
+        Output(ids.EXPORTED, "data", allow_duplicate=True),
+        Output(ids.EXPORT_RESULT, "children", allow_duplicate=True),
+        Input({"type": ids.EXPORT_DELETE, "index": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def delete_clicked(clicks: list[int | None]) -> tuple[str, list[Component]]:
+        # A list that is placed anew also calls this, with no click in it.
+        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
+            raise PreventUpdate
+        name = str(ctx.triggered_id["index"])
+        workspace.store.exports.delete(name)
+        say(f"Deleted the file {visible(name, limit=80)}; the analysis stays in the store.")
+        return uuid4().hex, []
 
     @app.callback(
         Output(ids.DESTINATION, "data", allow_duplicate=True),
@@ -69,9 +113,17 @@ def export_result(path: Path) -> list[Component]:
         html.Span(" ", className="cf-hint"),
         html.A(
             "Download as zip" if path.is_dir() else "Download",
-            href=f"exports/{quote(path.name, safe='')}",
+            href=export_address(path.name),
             download="",
         ),
+    ]
+
+
+def export_rows(workspace: Workspace) -> list[ExportRow]:
+    """Return the exports as rows, the newest first."""
+    return [
+        ExportRow(entry.name, mebibytes(entry.size_bytes), entry.is_folder)
+        for entry in workspace.store.exports.entries()
     ]
 
 

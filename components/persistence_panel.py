@@ -132,6 +132,8 @@ def _transfer(max_upload: int) -> html.Div:
                 className="cf-export-row",
             ),
             html.Div(id=ids.EXPORT_RESULT, className="cf-export-result", role="status"),
+            html.Div(id=ids.EXPORT_FILES),
+            dcc.Store(id=ids.EXPORTED),
             upload(
                 ids.IMPORT,
                 [

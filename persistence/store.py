@@ -27,6 +27,7 @@ from concept_fragmentation.persistence.clock import now, timestamp
 from concept_fragmentation.persistence.display import LoadedAnalysis, Metadata, table
 from concept_fragmentation.persistence.documents import FORMAT_VERSION
 from concept_fragmentation.persistence.errors import NotFoundError, StorageError
+from concept_fragmentation.persistence.exports import Exports
 from concept_fragmentation.persistence.filters import Filters
 from concept_fragmentation.persistence.handle import AnalysisHandle
 from concept_fragmentation.persistence.identifiers import (
@@ -103,6 +104,7 @@ class GPT2AnalysisPersistence:
             for folder in _FOLDERS:
                 (self.base_dir / folder).mkdir(parents=True, exist_ok=True)
         self.exports_dir = self.base_dir / "exports"
+        self.exports = Exports(self.exports_dir)
         self.cache: AnalysisCache
         if not enable_cache:
             self.cache = NoCache()
