@@ -148,6 +148,10 @@ def register(app: Dash, workspace: Workspace) -> None:
             # Another window or person deleted it.
             say_failed(f"{error} An example is shown instead.")
             settled = workspace.settle(View(tab=old.tab, example=FIRST_EXAMPLE))
+            # A choice of a tab is the one gesture that does not refer to what was shown.
+            for gesture in pending:
+                if gesture["kind"] == "tab":
+                    settled = apply_gesture(settled, gesture, workspace.shown(settled).analysis)
             state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
             return state | last
         if ids.DESTINATION in triggered and destination:
