@@ -147,11 +147,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         except NotFoundError as error:
             # Another window or person deleted it.
             say_failed(f"{error} An example is shown instead.")
-            settled = workspace.settle(View(tab=old.tab, example=FIRST_EXAMPLE))
-            # A choice of a tab is the one gesture that does not refer to what was shown.
-            for gesture in pending:
-                if gesture["kind"] == "tab":
-                    settled = apply_gesture(settled, gesture, workspace.shown(settled).analysis)
+            settled = example_instead(workspace, old, pending)
             state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
             return state | last
         if ids.DESTINATION in triggered and destination:
@@ -235,6 +231,16 @@ def register(app: Dash, workspace: Workspace) -> None:
         Input(ids.COPY_LINK, "n_clicks"),
         prevent_initial_call=True,
     )
+
+
+def example_instead(workspace: Workspace, gone: View, gestures: Sequence[Gesture]) -> View:
+    """Return the view of an example that takes the place of an analysis that was deleted."""
+    view = workspace.settle(View(tab=gone.tab, example=FIRST_EXAMPLE))
+    for gesture in gestures:
+        # A choice of a tab is the one gesture that does not refer to what was shown.
+        if gesture["kind"] == "tab":
+            view = apply_gesture(view, gesture, workspace.shown(view).analysis)
+    return view
 
 
 def say_left_out(left_out: int) -> None:
