@@ -45,7 +45,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             text = csv_text(workspace, figure_id, _view(workspace))
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(text.encode(), f"{figure_id}.csv", "text/csv; charset=utf-8")
+        return _attachment(text.encode("utf-8-sig"), f"{figure_id}.csv", "text/csv; charset=utf-8")
 
     @server.get(f"{prefix}figure/<figure_id>.html")
     def send_page(figure_id: str) -> flask.Response:

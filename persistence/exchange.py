@@ -13,11 +13,12 @@ import io
 import json
 import lzma
 import pickle
+import secrets
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -26,8 +27,10 @@ import msgspec
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.persistence import codec, csv_folder, safe_pickle
 from concept_fragmentation.persistence.blobs import (
+    TEMPORARY_PREFIX,
     flush_file,
     flush_folder,
+    rename_folder,
     replacing,
     storage_errors,
 )
@@ -65,7 +68,7 @@ def write(content: Content, export_format: str, target: Path) -> None:
     with storage_errors("write", target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if export_format == "csv":
-            _write_folder(csv_folder.write(content), target)
+            _write_folder(partial(csv_folder.write, content), target)
             return
         if target.is_dir():
             raise StorageError(f"Could not write {str(target)!r}: a folder has that name.")
@@ -82,7 +85,9 @@ def pack(path: Path) -> tuple[str, bytes]:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path.iterdir()):
-                archive.write(file, f"{path.name}/{file.name}")
+                # Arrays hardly get smaller with more effort, which takes many times as long.
+                level = 1 if file.name == csv_folder.ARRAYS else None
+                archive.write(file, f"{path.name}/{file.name}", compresslevel=level)
         return f"{path.name}.zip", packed.getvalue()
 
 
@@ -114,6 +119,10 @@ def read_bytes(filename: str, data: bytes) -> Content:
     """The content of an exported file that is at hand as bytes; its name is only said, not read."""
     if data[:4] == b"PK\x03\x04":
         return csv_folder.read(_unzipped(filename, data))
+    if filename.lower().endswith(".csv"):
+        raise InvalidDataError(
+            [f"{filename}: it is one table of a CSV export; give the whole folder, or it zipped"]
+        )
     # A pickle begins with its protocol, since the second one, and always ends in a full stop; no
     # JSON does either.
     is_pickle = data[:1] == b"\x80" or data[-1:] == b"."
@@ -195,7 +204,11 @@ def _unzipped(filename: str, data: bytes) -> dict[str, bytes]:
                     [f"{filename}: it unpacks to more than {limit // 2**20} MiB"]
                 )
             # Only the last part of a name counts: nothing is ever written under it.
-            return {PurePosixPath(entry.filename).name: archive.read(entry) for entry in entries}
+            # Some tools of Windows separate by backslashes.
+            return {
+                PurePosixPath(entry.filename.replace("\\", "/")).name: archive.read(entry)
+                for entry in entries
+            }
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -210,7 +223,7 @@ def _unzipped(filename: str, data: bytes) -> dict[str, bytes]:
         raise InvalidDataError([f"{filename}: the archive is damaged ({error})"]) from error
 
 
-def _write_folder(files: Mapping[str, bytes], target: Path) -> None:
+def _write_folder(fill: Callable[[Path], object], target: Path) -> None:
     if (
         target.exists()
         and not (target / csv_folder.MANIFEST).is_file()
@@ -219,18 +232,24 @@ def _write_folder(files: Mapping[str, bytes], target: Path) -> None:
         raise StorageError(
             f"Could not write {str(target)!r}: something else has that name; choose another path."
         )
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}-{secrets.token_hex(6)}")
+    old = temporary.with_name(f"{temporary.name}-old")
     try:
-        for name, data in files.items():
-            (temporary / name).write_bytes(data)
-            flush_file(temporary / name)
+        temporary.mkdir()
+        fill(temporary)
+        for file in temporary.iterdir():
+            flush_file(file)
         flush_folder(temporary)
-        temporary.chmod(0o755)
-        old = temporary.with_name(f"{temporary.name}-old")
         if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-        flush_folder(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+            rename_folder(target, old)
+        try:
+            rename_folder(temporary, target)
+            flush_folder(target.parent)
+        except OSError:
+            if old.exists():
+                shutil.rmtree(target, ignore_errors=True)
+                rename_folder(old, target)
+            raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)

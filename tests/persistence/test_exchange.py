@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -131,28 +132,25 @@ def test_a_csv_export_is_a_folder_that_people_can_read(store: Store, analysis: A
         "cluster_labels.csv",
         "cluster_metrics.csv",
         "attention.csv",
-        "attention_embedding.csv",
-        "attention_layer_0.csv",
-        "attention_layer_1.csv",
+        "arrays.safetensors",
     }
-    with (folder / "token_paths.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "token_paths.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [row["position"] for row in rows] == [str(i) for i in range(8)]
     for layer in analysis["layers"]:
         assert [int(row[layer]) for row in rows] == analysis["cluster_labels"][layer]
-    with (folder / "cluster_metrics.csv").open(newline="") as file:
+    with (folder / "cluster_metrics.csv").open(newline="", encoding="utf-8-sig") as file:
         metrics = list(csv.DictReader(file))
     assert metrics[1] == {"layer": "layer_0", "purity": "0.75", "num_clusters": "3"}
-    with (folder / "attention_layer_0.csv").open(newline="") as file:
-        weights = [[float(cell) for cell in row[2:]] for row in list(csv.reader(file))[1:]]
-    expected = analysis["attention_data"]["layer_0"]["attention_probs"].reshape(16, 8)
-    assert np.array_equal(np.array(weights), expected)
+    arrays = safetensors.numpy.load_file(folder / "arrays.safetensors")
+    name = "analysis_data.attention_data.layer_0.attention_probs"
+    assert np.array_equal(arrays[name], analysis["attention_data"]["layer_0"]["attention_probs"])
 
 
 def test_token_paths_are_computed_for_a_csv_reader(store: Store, real_analysis: Analysis) -> None:
     identifier = store.save_analysis_results(real_analysis, "gpt2-small", "")
     folder = Path(store.export_analysis(identifier, "csv"))
-    with (folder / "token_paths.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "token_paths.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10_000
     assert [int(rows[0][layer]) for layer in real_analysis["layers"]] == [
@@ -172,7 +170,7 @@ def test_a_token_can_not_run_in_a_spreadsheet(
     store.save_analysis_results(analysis, "gpt2", "", "mine")
     folder = Path(store.export_analysis("mine", "csv"))
     for name in ("tokens.csv", "token_paths.csv"):
-        with (folder / name).open(newline="", encoding="utf-8", errors="surrogatepass") as file:
+        with (folder / name).open(newline="", encoding="utf-8-sig", errors="surrogatepass") as file:
             for row in csv.reader(file):
                 for cell in row:
                     try:
