@@ -14,11 +14,14 @@ class LazyArray:
     """An array of known shape and dtype whose numbers are read each time they are asked for.
 
     `array[i]` and `array[i, j]` read only that part, `np.asarray(array)` reads everything; nothing
-    that was read is kept. What is not computed with by NumPy needs `np.asarray` first.
+    that was read is kept. What is not computed with by NumPy needs `np.asarray` first. The arrays
+    that it gives are the caller's to change: nothing that is written to them reaches the file.
+    Pickled or copied, it becomes what it stands for.
 
     Attributes:
         shape: as of a NumPy array.
         dtype: as of a NumPy array.
+        is_list: whether it stands for a nested list of numbers, not for an array.
     """
 
     def __init__(
@@ -26,11 +29,26 @@ class LazyArray:
         shape: tuple[int, ...],
         dtype: npt.DTypeLike,
         read: Callable[[tuple[int, ...]], npt.NDArray[Any]],
+        *,
+        is_list: bool = False,
     ) -> None:
         """`read` gives the part below leading indices, each from 0; `()` is everything."""
         self.shape = shape
         self.dtype = np.dtype(dtype)
+        self.is_list = is_list
         self._read = read
+
+    def value(self) -> npt.NDArray[Any] | list[Any]:
+        """Return what it stands for: the array, or the nested list."""
+        array = self._read(())
+        if self.is_list:
+            values: list[Any] = array.tolist()
+            return values
+        return array
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        """Pickle what it stands for: the file is not there where it is unpickled."""
+        return _itself, (self.value(),)
 
     @property
     def ndim(self) -> int:
@@ -68,6 +86,10 @@ class LazyArray:
     ) -> npt.NDArray[Any]:
         """Everything; see NumPy's `__array__`."""
         return np.array(self._read(()), dtype=dtype, copy=copy)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def is_array(value: object) -> TypeGuard[npt.NDArray[Any] | LazyArray]:

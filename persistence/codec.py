@@ -42,6 +42,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.lazy import LazyArray
 
 Array = npt.NDArray[Any]
 
@@ -163,6 +164,8 @@ class _Encoder:
             # A set has no order; sorted by type and text, equal sets give equal documents.
             ordered = sorted(value, key=lambda item: (type(item).__name__, repr(item)))
             return {f"${kind.__name__}": self._items(ordered, path, depth)}
+        if kind is LazyArray:
+            return self.encode(value.value(), path, depth)
         raise InvalidDataError(
             [
                 f"{path}: a value of type {kind.__module__}.{kind.__qualname__} can't be stored "

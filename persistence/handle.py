@@ -59,13 +59,29 @@ class AnalysisHandle(FigureMethods):
         encoded: dict[str, Any],
         tensors: TensorReader | None,
         load: Callable[[], dict[str, Any]],
+        reopen: Callable[[str, int], AnalysisHandle] | None = None,
     ) -> None:
-        """`encoded` analysis data whose arrays are in `tensors`; `load` loads everything."""
+        """`encoded` analysis data whose arrays are in `tensors`; `load` loads everything.
+
+        `reopen` opens an analysis by id and version, wherever the handle is unpickled.
+        """
         self.metadata = Metadata(metadata)
         self.model_info = model_info
         self._encoded = encoded
         self._tensors = tensors
         self._load = load
+        self._reopen = reopen
+
+    def __reduce__(self) -> tuple[Callable[[str, int], AnalysisHandle], tuple[str, int]]:
+        """Pickle and copy it as its store's folder, id and version; it is opened again there.
+
+        Unpickling raises AnalysisNotFoundError where that version is gone.
+        """
+        if self._reopen is None:
+            raise TypeError(
+                f"{self!r} is of no store, so it can't be pickled; pickle its to_dict()"
+            )
+        return self._reopen, (self.metadata["analysis_id"], self.metadata["version"])
 
     def __enter__(self) -> AnalysisHandle:
         """Itself."""
@@ -247,19 +263,20 @@ class AnalysisHandle(FigureMethods):
         """Everything, as `load_analysis_results` gives it; it is the caller's to change."""
         return LoadedAnalysis(self._load())
 
-    def _part(self, part: lookup.TensorPart) -> Array:
+    def _part(self, part: lookup.TensorPart, *, writable: bool = False) -> Array:
         assert self._tensors is not None  # noqa: S101 - for the type checker
         if part.dtype is None or part.shape is None or part.dtype in NATIVE_DTYPES:
-            return self._tensors.part(part.tensor, part.below)
+            return self._tensors.part(part.tensor, part.below, writable=writable)
         # A dtype that safetensors does not know is stored as its bytes.
-        whole: Array = self._tensors.part(part.tensor).view(part.dtype).reshape(part.shape)
+        stored = self._tensors.part(part.tensor, writable=writable)
+        whole: Array = stored.view(part.dtype).reshape(part.shape)
         below: Array = whole[part.below]
         return below
 
     def _read(self, name: str) -> Array:
         if self._tensors is None:
             raise InvalidDataError([f"tensor {name!r}: the analysis has no tensors"])
-        return self._tensors.part(name)
+        return self._tensors.part(name, writable=True)
 
     def _value(self, key: str, stand_in: StandIn | None = None) -> Any:
         found = lookup.find(self._encoded, key)
@@ -269,7 +286,9 @@ class AnalysisHandle(FigureMethods):
     def data(self) -> dict[str, Any]:
         """The analysis dict with every array, and every nested list of numbers, as a `LazyArray`.
 
-        Read-only by convention; `to_dict` gives one that is the caller's.
+        Read-only by convention; `to_dict` gives one that is the caller's. The arrays that a
+        `LazyArray` gives can be written to, by libraries that compute in place such as
+        scikit-learn; the file stays as it is. A store takes the dict as it is, to save it.
 
         Raises:
             CorruptedFileError: a byte of what is not lazy is not what was written.
@@ -299,4 +318,9 @@ class AnalysisHandle(FigureMethods):
         if len(shape) < 2:
             return None
         dtype = self._tensors.dtype(name) if part.dtype is None else part.dtype
-        return LazyArray(shape, dtype, lambda index: self._part(part._replace(below=index)))
+        return LazyArray(
+            shape,
+            dtype,
+            lambda index: self._part(part._replace(below=index), writable=True),
+            is_list=part.dtype is None,
+        )

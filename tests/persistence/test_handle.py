@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     CorruptedFileError,
     GPT2AnalysisPersistence,
+    InvalidAnalysisError,
     NotFoundError,
 )
 
@@ -389,3 +391,86 @@ def test_a_head_does_not_hold_the_others(store: Store) -> None:
 def resident() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_what_lazy_arrays_give_is_written_to_without_touching_the_file(
+    store: Store, same: Callable[[Any, Any], bool], compress: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    data = wide_analysis() | {
+        "hidden_states": {"layer_0": rng.random((160, 40), dtype=np.float32)},
+        "half": rng.random((200, 300)).astype(np.float16),
+        "complex": np.full((10, 20), 1 + 2j),
+        "flat": np.arange(20_000.0),
+        "empty": np.zeros((0, 4)),
+    }
+    store.save_analysis_results(data, "gpt2", "", "mine", compress=compress)
+    root = store.base_dir / "analysis_results" / "mine"
+    before = {path: path.read_bytes() for path in root.iterdir()}
+    with store.open_analysis("mine") as opened:
+        lazy = opened.data
+        for array in (
+            np.asarray(lazy["hidden_states"]["layer_0"]),
+            lazy["hidden_states"]["layer_0"][3],
+            np.asarray(lazy["half"]),
+            np.asarray(lazy["complex"]),
+            lazy["flat"],
+            np.asarray(lazy["attention_data"]["layer_0"]["attention_probs"]),
+        ):
+            assert array.flags.writeable
+            array[...] = 0
+        assert np.asarray(lazy["empty"]).shape == (0, 4)
+        # What is read next is what is stored.
+        assert same(np.asarray(lazy["hidden_states"]["layer_0"]), data["hidden_states"]["layer_0"])
+        assert opened.attention("layer_0", 0).any()
+    assert {path: path.read_bytes() for path in root.iterdir()} == before
+    assert store.verify() == []
+
+
+def test_scikit_learn_and_torch_take_what_a_handle_gives(store: Store) -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    torch = pytest.importorskip("torch")
+    states = np.random.default_rng(1).random((160, 40), dtype=np.float32)
+    data = wide_analysis() | {"hidden_states": {"layer_0": states}}
+    store.save_analysis_results(data, "gpt2", "", "mine")
+    with store.open_analysis("mine") as opened, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lazy = opened.data["hidden_states"]["layer_0"]
+        found = cluster.KMeans(2, n_init=1, random_state=0).fit_predict(lazy)
+        expected = cluster.KMeans(2, n_init=1, random_state=0).fit_predict(states.copy())
+        assert (found == expected).all()
+        assert (torch.from_numpy(np.asarray(lazy)).numpy() == states).all()
+        assert (torch.from_numpy(lazy[0]).numpy() == states[0]).all()
+
+
+def test_lazy_data_and_loaded_structures_are_saved_again(
+    store: Store, tmp_path: Path, same: Callable[[Any, Any], bool]
+) -> None:
+    data = wide_analysis() | {
+        "hidden_states": {"layer_0": np.ones((160, 40), dtype=np.float32)},
+        "nested": [[i + j for i in range(40)] for j in range(3)],
+    }
+    store.save_analysis_results(data, "gpt2", "text", "mine", {"own": (1, 2)}, tags=["t"])
+    elsewhere = GPT2AnalysisPersistence(tmp_path / "elsewhere")
+    with store.open_analysis("mine") as opened:
+        for given, own in (
+            (opened.data, {}),
+            (opened, {"own": (1, 2)}),
+            (opened.to_dict(), {"own": (1, 2)}),
+            (store.load_analysis_results("mine"), {"own": (1, 2)}),
+            ({"analysis_data": opened.data, "metadata": opened.metadata}, {"own": (1, 2)}),
+        ):
+            for target in (store, elsewhere):
+                saved = target.save_analysis_results(given, "gpt2-xl", "other text")
+                loaded = target.load_analysis_results(saved)
+                assert same(loaded["analysis_data"], data)
+                assert loaded["metadata"]["model_name"] == "gpt2-xl"
+                assert loaded["metadata"]["tags"] == []
+                assert loaded["metadata"].get("own", ()) == own.get("own", ())
+        replaced = store.save_analysis_results(opened, "m", "", metadata={"other": 1})
+    metadata = store.load_analysis_results(replaced)["metadata"]
+    assert metadata["other"] == 1
+    assert "own" not in metadata
+    with pytest.raises(InvalidAnalysisError, match="model_type"):
+        store.save_analysis_results({"analysis_data": {}}, "gpt2", "")
