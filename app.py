@@ -28,6 +28,7 @@ from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
+from concept_fragmentation.persistence.access import own_folder
 from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 from concept_fragmentation.persistence.jobs import job_cache
 from concept_fragmentation.prefix import (
@@ -155,7 +156,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["COMPRESS_LEVEL"] = 3
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
-    jobs = job_cache(store.base_dir / "cache" / "jobs")
+    jobs = job_cache(store.cache_dir / "jobs")
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = PrefixedDash(
         __name__,
@@ -178,7 +179,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     app.validation_layout = everything
     security.refuse_foreign_pages(server)
     if users is not None:
-        attempts = Attempts(store.base_dir / "cache" / "sign-in", users.secret_key)
+        attempts = Attempts(own_folder(store.cache_dir / "sign-in"), users.secret_key)
         require_sign_in(app, users, attempts)
     check_requests(app)
     workspace = Workspace(store, max_upload=settings.max_upload, patient=False)

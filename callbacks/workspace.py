@@ -120,7 +120,7 @@ class Workspace:
         self.store = store
         self.max_upload = max_upload
         self.patient = patient
-        self.unsaved = UnsavedAnalyses(store.base_dir / "cache" / "unsaved")
+        self.unsaved = UnsavedAnalyses(store.cache_dir / "unsaved")
         self._examples = _Kept(len(EXAMPLES))
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
@@ -129,7 +129,7 @@ class Workspace:
 
     def turns(self, kind: str) -> Turns:
         """Return the row in which processes wait that do one kind of heavy work."""
-        return Turns(self.store.base_dir / "cache" / "turns" / kind)
+        return Turns(self.store.cache_dir / "turns" / kind)
 
     def hold(self) -> None:
         """Have what remains of this request see the store as it is when it is first asked.

@@ -29,6 +29,7 @@ from concept_fragmentation.persistence.blobs import (
 )
 from concept_fragmentation.persistence.cache import MAX_ENTRY_BYTES, AnalysisCache
 from concept_fragmentation.persistence.catalog import Catalog, Entry
+from concept_fragmentation.persistence.catalog_copy import CatalogCopy, Stamp
 from concept_fragmentation.persistence.clock import now, timestamp
 from concept_fragmentation.persistence.errors import (
     AnalysisExistsError,
@@ -144,7 +145,12 @@ class AnalysisFiles:
         self._max_versions = max_versions
         self._versions = VersionFiles(blobs)
         self._trash = Trash(blobs)
-        self._catalog = Catalog(blobs.path("metadata/catalog.sqlite"), self._read_entries)
+        path = blobs.path("metadata/catalog.sqlite")
+        # Made when it is first asked.
+        copy = CatalogCopy(path, self._stamps, self._read_entry, self._is_certain)
+        self._catalog: Catalog = (
+            copy if blobs.read_only else Catalog(path, self._read_entries, copy.ask)
+        )
 
     def close(self) -> None:
         """Close what is held open; the next call opens it again."""
@@ -179,11 +185,16 @@ class AnalysisFiles:
         """The loaded structure of one version, the newest if `version` is None."""
         return self._find(analysis_id, version, self._load)
 
-    def open(self, analysis_id: str, version: int | None) -> AnalysisHandle:
-        """A handle on one version, the newest if `version` is None."""
+    def open(
+        self,
+        analysis_id: str,
+        version: int | None,
+        reopen: Callable[[str, int], AnalysisHandle],
+    ) -> AnalysisHandle:
+        """A handle on one version, the newest if `version` is None; `reopen` as it takes it."""
         found = self._find(analysis_id, version, self._open)
         number = found["metadata"]["version"]
-        return AnalysisHandle(**found, load=lambda: self.load(analysis_id, number))
+        return AnalysisHandle(**found, load=lambda: self.load(analysis_id, number), reopen=reopen)
 
     def _find(
         self,
@@ -446,6 +457,7 @@ class AnalysisFiles:
 
     def purge(self, older_than: timedelta) -> int:
         """Remove for good what was deleted longer ago than that; how many entries."""
+        self._blobs.check_writable()
         removed = 0
         for name in self._trash.older_than(older_than):
             try:
@@ -505,9 +517,32 @@ class AnalysisFiles:
     def _read_entries(self) -> Iterator[Entry]:
         """Everything that the catalog should hold."""
         for folder in self._versions.folders():
-            change = self._read(folder)
-            if change.summaries:
-                yield self._entry(folder, change)
+            if (entry := self._read_entry(folder)) is not None:
+                yield entry
+
+    def _read_entry(self, folder: str) -> Entry | None:
+        """What the catalog should hold of one analysis; None if nothing is left of it."""
+        change = self._read(folder)
+        return self._entry(folder, change) if change.summaries else None
+
+    def _stamps(self) -> dict[str, Stamp]:
+        """What tells a state of an analysis's files from an earlier one, for each folder."""
+        cards = {
+            entry.name.removesuffix(".json"): entry.stat().st_mtime_ns
+            for entry in self._blobs.entries(_CARDS)
+            if entry.name.endswith(".json")
+        }
+        found: dict[str, Stamp] = {}
+        for entry in self._blobs.entries(RESULTS):
+            changed, card = entry.stat().st_mtime_ns, cards.get(entry.name, 0)
+            found[entry.name] = (max(changed, card), changed, card)
+        return found
+
+    def _is_certain(self, folder: str, versions: frozenset[int]) -> bool:
+        """Whether a catalog that knows these versions of a folder is right about it."""
+        # A card may be newer than what the catalog says.
+        has_card = self._blobs.path(card_name(folder)).exists()
+        return not has_card and frozenset(self._versions.numbers(folder)) == versions
 
     def _entry(self, folder: str, change: _Change) -> Entry:
         return _entry(folder, change, self._versions.total_size(folder))
@@ -599,6 +634,7 @@ class AnalysisFiles:
 
     def reindex(self) -> int:
         """Make the catalog anew from the files; how many analyses it holds."""
+        self._blobs.check_writable()
         return self._catalog.rebuild()
 
     def _write_card(self, folder: str, change: _Change, labels: dict[str, Any]) -> None:

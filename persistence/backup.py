@@ -19,6 +19,7 @@ from concept_fragmentation.persistence.blobs import (
     flush_file,
     flush_folder,
     link_or_copy,
+    rename_folder,
     storage_errors,
 )
 from concept_fragmentation.persistence.errors import StorageError
@@ -52,25 +53,31 @@ def backup(root: Path, locks: Locks, target: Path, progress: Progress | None) ->
     snapshot, copy = root / mark, target.parent / mark
     with storage_errors("back up to", target):
         try:
-            with locks.holding_all():
-                for path in _files(root):
-                    aside = snapshot / path.relative_to(root)
-                    aside.parent.mkdir(parents=True, exist_ok=True)
-                    link_or_copy(path, aside)
-            files = [path for path in snapshot.rglob("*") if path.is_file()]
+            if locks.are_kept:
+                with locks.holding_all():
+                    for path in _files(root):
+                        aside = snapshot / path.relative_to(root)
+                        aside.parent.mkdir(parents=True, exist_ok=True)
+                        link_or_copy(path, aside)
+                source = snapshot
+                files = [path for path in snapshot.rglob("*") if path.is_file()]
+            else:
+                # Of a store that nobody may write to, there is nothing to hold.
+                source, files = root, list(_files(root))
             for i, path in enumerate(files):
-                relative = path.relative_to(snapshot)
+                relative = path.relative_to(source)
                 if progress is not None:
                     progress(i, len(files), str(relative))
                 to = copy / relative
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, to)
                 flush_file(to)
-                # Whoever repairs meanwhile sees that this is not abandoned.
-                os.utime(snapshot)
+                if source is snapshot:
+                    # Whoever repairs meanwhile sees that this is not abandoned.
+                    os.utime(snapshot)
             for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
                 flush_folder(folder)
-            copy.rename(target)
+            rename_folder(copy, target)
             flush_folder(target.parent)
             if progress is not None:
                 progress(len(files), len(files), "")
@@ -81,7 +88,9 @@ def backup(root: Path, locks: Locks, target: Path, progress: Progress | None) ->
 
 def _files(root: Path) -> Iterator[Path]:
     """The files of a store that its analyses, states and sessions are made of."""
-    yield root / MARKER
+    if (root / MARKER).exists():
+        # Stores of format 1 have none.
+        yield root / MARKER
     for folder in _COPIED:
         for path in (root / folder).rglob("*"):
             parts = path.relative_to(root).parts

@@ -11,25 +11,42 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from concept_fragmentation.persistence.errors import StorageError
+from concept_fragmentation.persistence.errors import ReadOnlyStoreError, StorageError
 
 # Of our own temporaries, and of those that safetensors writes beside what it writes.
 TEMPORARY_PREFIX: Final = ".tmp"
 TRASH_PREFIX: Final = ".trash-"
 
 # What a file system answers that has no hard links, or no more of them.
-_NO_LINKS: Final = (
-    errno.EPERM,
-    errno.EXDEV,
-    errno.EMLINK,
-    errno.ENOSYS,
-    errno.EOPNOTSUPP,
-    errno.EACCES,
+_NO_LINKS: Final = frozenset(
+    (
+        errno.EPERM,
+        errno.EXDEV,
+        errno.EMLINK,
+        errno.ENOSYS,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+        errno.EACCES,
+        # Windows says so of a disk without NTFS.
+        errno.EINVAL,
+    )
 )
+# What a file system answers that can't flush a folder: shares of VirtualBox, some of CIFS and FUSE.
+_NO_FOLDER_FLUSH: Final = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF))
+# What a file system answers that keeps no permissions of its own.
+_NO_PERMISSIONS: Final = frozenset(
+    (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+)
+# On Windows a file that somebody reads can't be replaced; readers of ours are done at once.
+_REFUSES_WHILE_READ: Final = os.name == "nt"
+_PATIENCE_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.01
 
 
 @contextlib.contextmanager
@@ -48,12 +65,25 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make renames and unlinks in `folder` durable (where the system lets a folder be opened)."""
-    if os.name == "nt":
+    """Make renames and unlinks in `folder` durable, where the file system can flush a folder.
+
+    Where it can't, a rename is atomic all the same, and durable as soon as the system writes it.
+    """
+    flag = getattr(os, "O_DIRECTORY", None)
+    if flag is None:
+        # Windows opens no folders.
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | flag)
+    except PermissionError as error:
+        if error.errno != errno.EACCES:
+            raise
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH:
+            raise
     finally:
         os.close(descriptor)
 
@@ -66,15 +96,62 @@ def flush_file(path: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file that is never changed a second name; where that can't be, a durable copy."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
+    link: Callable[[Path, Path], None] | None = getattr(os, "link", None)
+    if link is not None:
+        try:
+            link(source, target)
+        except FileNotFoundError:
             raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            return
+    mode = stat.S_IMODE(source.stat().st_mode)
+    # A file that only its owner may read is never readable by others, not even for an instant.
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600))
+    try:
         shutil.copyfile(source, target)
+        set_mode(target, mode)
         flush_file(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Give a file these permissions, where the file system keeps any."""
+    if stat.S_IMODE(path.stat().st_mode) == mode:
+        return
+    try:
+        path.chmod(mode)
+    except OSError as error:
+        if error.errno not in _NO_PERMISSIONS:
+            raise
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, over what stands there."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if not _REFUSES_WHILE_READ or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def rename_folder(source: Path, target: Path) -> None:
+    """Rename the folder `source` to `target`; an empty folder there gives way."""
+    try:
+        source.rename(target)
+    except FileExistsError:
+        # Windows replaces no folder, not even an empty one.
+        target.rmdir()
+        source.rename(target)
 
 
 def copy_durably(source: Path, target: Path) -> None:
@@ -83,7 +160,7 @@ def copy_durably(source: Path, target: Path) -> None:
     try:
         shutil.copyfile(source, temporary)
         flush_file(temporary)
-        temporary.replace(target)
+        replace_file(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -101,13 +178,13 @@ def replacing(target: Path) -> Iterator[Path]:
         yield temporary
         flush_file(temporary)
         with contextlib.suppress(FileNotFoundError):
-            os.link(target, old)
-        temporary.replace(target)
+            link_or_copy(target, old)
+        replace_file(temporary, target)
         try:
             flush_folder(target.parent)
         except OSError:
             if old.exists():
-                old.replace(target)
+                replace_file(old, target)
             else:
                 target.unlink()
             raise
@@ -120,9 +197,18 @@ def replacing(target: Path) -> Iterator[Path]:
 class LocalBlobs:
     """Blobs in files below `root`."""
 
-    def __init__(self, root: Path) -> None:
-        """Blobs live below `root`; folders are made when first written to."""
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
+        """Blobs live below `root`; folders are made when first written to.
+
+        If `read_only`, whatever would change them raises ReadOnlyStoreError.
+        """
         self.root = root
+        self.read_only = read_only
+
+    def check_writable(self) -> None:
+        """Raise ReadOnlyStoreError if nothing may be changed."""
+        if self.read_only:
+            raise ReadOnlyStoreError.of(self.root)
 
     def path(self, name: str) -> Path:
         """The local file of a blob, for readers that map it into memory."""
@@ -136,6 +222,7 @@ class LocalBlobs:
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield a path to write a blob's content to; on success it becomes the blob."""
+        self.check_writable()
         target = self.path(name)
         with storage_errors("write", target):
             self._make_folder(target.parent)
@@ -165,8 +252,19 @@ class LocalBlobs:
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
+    def entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What lies directly below `folder`, without temporaries and trash, in no order."""
+        path = self.path(folder)
+        with storage_errors("list", path):
+            try:
+                with os.scandir(path) as found:
+                    return [entry for entry in found if not entry.name.startswith(".")]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
     def delete(self, name: str) -> None:
         """Remove a blob durably; one that is not there is fine."""
+        self.check_writable()
         path = self.path(name)
         with storage_errors("delete", path):
             try:
@@ -177,6 +275,7 @@ class LocalBlobs:
 
     def remove(self, path: Path) -> None:
         """Remove a file or folder that nobody uses; one that is not there is fine."""
+        self.check_writable()
         with storage_errors("delete", path):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -185,10 +284,11 @@ class LocalBlobs:
 
     def move_folder(self, name: str, target: str) -> None:
         """Give a folder another name, durably and in one instant; an empty one there gives way."""
+        self.check_writable()
         path, to = self.path(name), self.path(target)
         with storage_errors("move", path):
             self._make_folder(to.parent)
-            path.rename(to)
+            rename_folder(path, to)
             try:
                 flush_folder(to.parent)
                 flush_folder(path.parent)
@@ -198,6 +298,7 @@ class LocalBlobs:
 
     def delete_folder(self, name: str) -> None:
         """Remove a folder and all in it; to everyone else it goes in one instant."""
+        self.check_writable()
         path = self.path(name)
         with storage_errors("delete", path):
             trash = path.with_name(f"{TRASH_PREFIX}{secrets.token_hex(6)}")

@@ -22,6 +22,8 @@ import diskcache
 from blake3 import blake3
 from diskcache.core import MODE_PICKLE
 
+from concept_fragmentation.persistence.access import REFUSALS, may_write, share
+
 logger = logging.getLogger(__name__)
 
 # Larger versions are as quickly read from the store's own files.
@@ -29,6 +31,7 @@ MAX_ENTRY_BYTES: Final = 8 * 2**20
 _MAX_MEMORY_BYTES: Final = 256 * 2**20
 _MAX_DISK_BYTES: Final = 2**30
 # In which diskcache keeps large values.
+_DATABASE: Final = "cache.db"
 _DISKCACHE_FOLDER: Final = re.compile("[0-9a-f]{2}")
 
 Answer = TypeVar("Answer")
@@ -175,6 +178,14 @@ def _unseal(sealed: object) -> bytes | None:
     return sealed[32:]
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether an error says that this process may not write, and nothing of what is there."""
+    if isinstance(error, sqlite3.Error):
+        codes = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
+    return isinstance(error, OSError) and error.errno in REFUSALS
+
+
 class DiskCache:
     """A cache in the store's `cache/` folder, shared by all processes that use the store."""
 
@@ -184,6 +195,8 @@ class DiskCache:
         self._ttl = ttl
         self._counter = _Counter()
         self._opened: Any = None
+        # Whether it turned out that nothing can be written there.
+        self._is_off = False
 
     def get(self, key: str) -> bytes | None:
         """The bytes under `key`, or None."""
@@ -239,8 +252,13 @@ class DiskCache:
 
     def _ask(self, question: Callable[[Any], Answer], default: Answer) -> Answer:
         """Ask diskcache; a cache that can't answer is dropped with a warning."""
+        if self._is_off:
+            return default
         try:
             if self._opened is None:
+                # diskcache makes a folder and files that a group can't share.
+                self._folder.mkdir(parents=True, exist_ok=True)
+                share(self._folder / _DATABASE)
                 self._opened = diskcache.Cache(
                     str(self._folder), disk=PlainDisk, size_limit=_MAX_DISK_BYTES
                 )
@@ -248,19 +266,30 @@ class DiskCache:
         except diskcache.Timeout:
             return default
         except (sqlite3.Error, OSError, EOFError, ValueError, TypeError) as error:
-            logger.warning("The cache in %s is damaged (%s); it was dropped.", self._folder, error)
+            refused = _is_refusal(error)
+            if not refused:
+                logger.warning(
+                    "The cache in %s is damaged (%s); it was dropped.", self._folder, error
+                )
             opened, self._opened = self._opened, None
             if opened is not None:
                 # Its lock would keep everyone else waiting.
                 with contextlib.suppress(sqlite3.Error):
                     opened.close()
             self._drop()
+            if refused and ((self._folder / _DATABASE).exists() or not may_write(self._folder)):
+                logger.warning(
+                    "The cache in %s can't be written to (%s); loaded versions are not kept.",
+                    self._folder,
+                    error,
+                )
+                self._is_off = True
             return default
 
     def _drop(self) -> None:
         """Remove what is diskcache's, and nothing else that lies in the folder."""
         for path in self._folder.glob("*"):
-            if path.name.startswith("cache.db"):
+            if path.name.startswith(_DATABASE):
                 with contextlib.suppress(OSError):
                     path.unlink()
             elif _DISKCACHE_FOLDER.fullmatch(path.name):

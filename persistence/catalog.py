@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from concept_fragmentation.persistence.access import may_write, may_write_file, share
 from concept_fragmentation.persistence.blobs import storage_errors
 from concept_fragmentation.persistence.errors import StorageError
 from concept_fragmentation.persistence.filters import Filters, microseconds
@@ -36,9 +37,11 @@ logger = logging.getLogger(__name__)
 SCHEMA_VERSION: Final = 2
 
 _BUSY_SECONDS: Final = 60
+_REFUSED: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 Answer = TypeVar("Answer")
+Question = Callable[[sa.Connection], Answer]
 
 _tables = sa.MetaData()
 
@@ -117,10 +120,20 @@ class Entry(NamedTuple):
 class Catalog:
     """A SQLite database in `path`, made anew from the files whenever it is missing or damaged."""
 
-    def __init__(self, path: Path, read_entries: Callable[[], Iterable[Entry]]) -> None:
-        """The catalog in `path`; `read_entries` reads the whole truth from the files."""
+    def __init__(
+        self,
+        path: Path,
+        read_entries: Callable[[], Iterable[Entry]],
+        instead: Callable[[Question[Any]], Any] | None = None,
+    ) -> None:
+        """The catalog in `path`; `read_entries` reads the whole truth from the files.
+
+        `instead` answers what is asked of it once its folder can't be written to any more.
+        """
         self.path = path
         self._read_entries = read_entries
+        self._instead = instead
+        self._is_shared = False
         # Connections stay open: whoever closes the last one makes SQLite put its log away.
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
@@ -158,18 +171,7 @@ class Catalog:
         """Replace what is known of `folder` (None: nothing is left) and end its announcement."""
 
         def run(connection: sa.Connection) -> None:
-            nonlocal entry
-            this = _analyses.c.folder == folder
-            key = connection.scalar(sa.select(_analyses.c.id).where(this))
-            if key is not None:
-                texts = _texts.c.rowid == key
-                if entry is not None and entry.input_text is None:
-                    text = connection.scalar(sa.select(_texts.c.input_text).where(texts))
-                    entry = entry._replace(input_text=text)
-                connection.execute(sa.delete(_texts).where(texts))
-                connection.execute(sa.delete(_analyses).where(this))
-            if entry is not None:
-                _insert(connection, entry)
+            replace_entry(connection, folder, entry)
             connection.execute(sa.delete(_pending).where(_pending.c.folder == folder))
 
         self._write(run)
@@ -243,13 +245,7 @@ class Catalog:
         return self._write(run)
 
     def _fill(self, connection: sa.Connection) -> None:
-        # Announcements stay: whoever made one may still be at work.
-        _tables.drop_all(connection, tables=[_tags, _versions, _analyses])
-        for statement in _DROP_TEXTS:
-            connection.exec_driver_sql(statement)
-        _tables.create_all(connection)
-        for statement in _CREATE_TEXTS:
-            connection.exec_driver_sql(statement)
+        make_tables(connection)
         for entry in self._read_entries():
             _insert(connection, entry)
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -257,21 +253,32 @@ class Catalog:
     def _make_ready(self) -> None:
         with storage_errors("write", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            share(self.path)
         with self._writing.begin() as connection:
             # Another process may have made it while this one waited for its turn.
             if _schema_version(connection) != SCHEMA_VERSION:
                 self._fill(connection)
 
-    def _read(self, question: Callable[[sa.Connection], Answer]) -> Answer:
-        return self._ask(self._engine, question)
+    def _read(self, question: Question[Answer]) -> Answer:
+        try:
+            return self._ask(self._engine, question)
+        except StorageError:
+            if self._instead is None or may_write(self.path.parent):
+                raise
+            answer: Answer = self._instead(question)
+            return answer
 
-    def _write(self, question: Callable[[sa.Connection], Answer]) -> Answer:
+    def _write(self, question: Question[Answer]) -> Answer:
         return self._ask(self._writing, question)
 
-    def _ask(self, engine: sa.Engine, question: Callable[[sa.Connection], Answer]) -> Answer:
+    def _ask(self, engine: sa.Engine, question: Question[Answer]) -> Answer:
         with self._translated():
             try:
                 if self.path.exists():
+                    if not self._is_shared:
+                        # One that an earlier version made may be closed to the group.
+                        share(self.path)
+                        self._is_shared = True
                     with engine.begin() as connection:
                         if _schema_version(connection) == SCHEMA_VERSION:
                             return question(connection)
@@ -279,14 +286,25 @@ class Catalog:
                 with engine.begin() as connection:
                     return question(connection)
             except sa.exc.DatabaseError as error:
-                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+                if code in _DAMAGED:
+                    reason = "is damaged"
+                elif code in _REFUSED and self._is_anothers():
+                    reason = "belongs to another user, who alone may write to it"
+                else:
                     raise
-                logger.warning("The catalog %s is damaged; it is made anew.", self.path)
+                logger.warning("The catalog %s %s; it is made anew.", self.path, reason)
+            # Windows deletes no file that is open.
+            self._engine.dispose()
             for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm"):
                 self.path.with_name(name).unlink(missing_ok=True)
             self._make_ready()
             with engine.begin() as connection:
                 return question(connection)
+
+    def _is_anothers(self) -> bool:
+        """Whether it can't be written to although its folder can."""
+        return may_write(self.path.parent) and not may_write_file(self.path)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -298,6 +316,31 @@ class Catalog:
                 f"Could not use the catalog {str(self.path)!r}: {error.orig}; nothing was changed. "
                 "Check free space and permissions of that folder and try again."
             ) from error
+
+
+def make_tables(connection: sa.Connection) -> None:
+    """Make the tables anew, empty; announcements stay, whose makers may still be at work."""
+    _tables.drop_all(connection, tables=[_tags, _versions, _analyses])
+    for statement in _DROP_TEXTS:
+        connection.exec_driver_sql(statement)
+    _tables.create_all(connection)
+    for statement in _CREATE_TEXTS:
+        connection.exec_driver_sql(statement)
+
+
+def replace_entry(connection: sa.Connection, folder: str, entry: Entry | None) -> None:
+    """Put an entry in the place of the one of `folder`; None removes that one."""
+    this = _analyses.c.folder == folder
+    key = connection.scalar(sa.select(_analyses.c.id).where(this))
+    if key is not None:
+        texts = _texts.c.rowid == key
+        if entry is not None and entry.input_text is None:
+            text = connection.scalar(sa.select(_texts.c.input_text).where(texts))
+            entry = entry._replace(input_text=text)
+        connection.execute(sa.delete(_texts).where(texts))
+        connection.execute(sa.delete(_analyses).where(this))
+    if entry is not None:
+        _insert(connection, entry)
 
 
 def index_text(text: str) -> str:

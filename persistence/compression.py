@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import os
 import struct
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import zstandard
 from blake3 import blake3
 
 from concept_fragmentation.persistence.errors import StorageError
+from concept_fragmentation.persistence.reading import OpenedFile, closing, open_file
 
 FRAME_BYTES: Final = 2**20
 
@@ -51,7 +51,7 @@ def compress(source: Path, target: Path) -> None:
         table = b"".join(rows)
         table += _END.pack(blake3(table).digest(), len(table))
         packed.write(_SKIPPED.pack(_MAGIC, len(table)) + table)
-    with source.open("rb") as original, target.open("rb") as packed:
+    with source.open("rb") as original, closing(open_file(target)) as packed:
         frames = Frames(packed)
         same = frames.size == source.stat().st_size and all(
             frames.read(begin, min(begin + FRAME_BYTES, frames.size)) == original.read(FRAME_BYTES)
@@ -71,20 +71,19 @@ class Frames:
         ValueError: it is damaged (from every method).
     """
 
-    def __init__(self, opened: BinaryIO) -> None:
+    def __init__(self, opened: OpenedFile) -> None:
         """Read and verify the table at the end."""
         self._file = opened
-        end = opened.seek(0, 2)
-        opened.seek(max(0, end - _END.size))
+        end = opened.size
         try:
-            digest, length = _END.unpack(opened.read(_END.size))
+            digest, length = _END.unpack(opened.read(max(0, end - _END.size), end))
         except struct.error as error:
             raise ValueError("it is too short") from error
         start = end - _END.size - length - _SKIPPED.size
         if start < 0 or length % _ROW.size:
             raise ValueError("its table of frames is damaged")
-        opened.seek(start)
-        head, table = opened.read(_SKIPPED.size), opened.read(length)
+        head = opened.read(start, start + _SKIPPED.size)
+        table = opened.read(start + _SKIPPED.size, end - _END.size)
         if head != _SKIPPED.pack(_MAGIC, length + _END.size) or blake3(table).digest() != digest:
             raise ValueError("its table of frames does not match its checksum")
         rows = list(_ROW.iter_unpack(table))
@@ -112,8 +111,7 @@ class Frames:
     def _frame(self, i: int) -> bytes:
         start = self._frame_ends[i - 1] if i else 0
         length = self._held_ends[i] - (self._held_ends[i - 1] if i else 0)
-        # Where the file stands is nobody's to change: several threads read at once.
-        frame = os.pread(self._file.fileno(), self._frame_ends[i] - start, start)
+        frame = self._file.read(start, self._frame_ends[i])
         if blake3(frame).digest() != self._digests[i]:
             raise ValueError("a frame does not match its checksum")
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 
@@ -51,6 +53,18 @@ class UnsafeIdentifierError(ConceptFragmentationError, ValueError):
 
 class StorageError(ConceptFragmentationError, OSError):
     """The disk refused (full, no permission, gone); what was stored before is unharmed."""
+
+
+class ReadOnlyStoreError(StorageError):
+    """The store lies in a folder that this user, or nobody, may write to."""
+
+    @classmethod
+    def of(cls, root: Path) -> Self:
+        """Return the error that says so of the store in `root`."""
+        return cls(
+            f"The store in {str(root)!r} is read-only for this user; nothing was changed. Make its "
+            "folders writable, or copy it elsewhere with backup() and work on the copy."
+        )
 
 
 def not_found_sentence(what: str, identifier: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from blake3 import blake3
 from filelock import FileLock, Timeout
 
 from concept_fragmentation.persistence.blobs import storage_errors
-from concept_fragmentation.persistence.errors import StorageError
+from concept_fragmentation.persistence.errors import ReadOnlyStoreError, StorageError
 
 # A fixed number of lock files: they can't be deleted safely, so there must not be one a name.
 _STRIPES: Final = 256
@@ -22,17 +22,24 @@ _WAIT_SECONDS: Final = 120.0
 class Locks:
     """Locks in files below `folder`; the system frees them when their process dies."""
 
-    def __init__(self, folder: Path) -> None:
-        """Lock files live in `folder`."""
+    def __init__(self, folder: Path, read_only: Path | None = None) -> None:
+        """Lock files live in `folder`; of a store that is `read_only`, its folder is given."""
         self._folder = folder
+        self._read_only = read_only
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether there are locks: a store that is read-only has none."""
+        return self._read_only is None
 
     @contextlib.contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """Wait for the lock of `name` and hold it; a holder must not ask for another.
 
         Raises:
-            StorageError: somebody else held it for two minutes.
+            StorageError: somebody else held it for two minutes, or the store is read-only.
         """
+        self._check_writable()
         with storage_errors("lock", self._folder):
             # Whoever wants all locks closes the gate first: else they would seldom all be free.
             if (gate := self._acquire_file(_GATE, _WAIT_SECONDS)) is not None:
@@ -53,8 +60,9 @@ class Locks:
         """Hold every lock: nobody changes an analysis or a session meanwhile.
 
         Raises:
-            StorageError: somebody else held one for two minutes.
+            StorageError: somebody else held one for two minutes, or the store is read-only.
         """
+        self._check_writable()
         with contextlib.ExitStack() as stack:
             for file in (_GATE, *map(_stripe, range(_STRIPES))):
                 with storage_errors("lock", self._folder):
@@ -69,7 +77,13 @@ class Locks:
 
     @contextlib.contextmanager
     def holding_if_free(self, name: str) -> Iterator[bool]:
-        """Hold the lock of `name` if nobody does; yields whether it is held."""
+        """Hold the lock of `name` if nobody does; yields whether it is held.
+
+        A store that is read-only has no locks: nobody changes it here.
+        """
+        if self._read_only is not None:
+            yield True
+            return
         with storage_errors("lock", self._folder):
             lock = self._acquire(name, 0)
         try:
@@ -77,6 +91,10 @@ class Locks:
         finally:
             if lock is not None:
                 lock.release()
+
+    def _check_writable(self) -> None:
+        if self._read_only is not None:
+            raise ReadOnlyStoreError.of(self._read_only)
 
     def _acquire(self, name: str, timeout: float) -> FileLock | None:
         stripe = blake3(name.encode()).digest(length=1)[0] % _STRIPES

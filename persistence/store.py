@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.validation import count_tokens
-from concept_fragmentation.persistence import exchange, marker
+from concept_fragmentation.persistence import access, exchange, marker
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA, AnalysisFiles, Draft
 from concept_fragmentation.persistence.backup import backup
 from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
@@ -49,14 +49,8 @@ DIR_VARIABLE: Final = "CONCEPT_FRAGMENTATION_DIR"
 # In a notebook.
 _SHOWN: Final = 10
 
-_FOLDERS: Final = (
-    "analysis_results",
-    "visualizations",
-    "sessions",
-    "cache",
-    "exports",
-    "metadata",
-)
+# Without those that a store can do without: cache/ and exports/.
+_FOLDERS: Final = ("analysis_results", "visualizations", "sessions", "metadata")
 
 
 class GPT2AnalysisPersistence:
@@ -72,6 +66,13 @@ class GPT2AnalysisPersistence:
         cache_ttl: seconds until a cached version is forgotten.
         max_versions: how many versions of each analysis are kept, the newest; None keeps all.
         memory_only: keep the cache in this process instead of in `cache/`.
+
+    Attributes:
+        base_dir: the folder.
+        exports_dir: where exports go that are given no path.
+        cache: the cache of loaded versions.
+        read_only: whether this user may not write to the folder. Everything can be read then, and
+            whatever would change the store raises StorageError.
 
     Raises:
         InvalidDataError: `max_versions` or `cache_ttl` is not a positive number.
@@ -99,32 +100,66 @@ class GPT2AnalysisPersistence:
         _refuse(problems)
         chosen = base_dir or os.environ.get(DIR_VARIABLE) or DEFAULT_DIR
         self.base_dir = Path(chosen).expanduser().absolute()
+        self._options = {
+            "enable_cache": enable_cache,
+            "cache_ttl": cache_ttl,
+            "max_versions": max_versions,
+            "memory_only": memory_only,
+        }
         marked = marker.check(self.base_dir)
-        with storage_errors("make", self.base_dir):
-            for folder in _FOLDERS:
-                (self.base_dir / folder).mkdir(parents=True, exist_ok=True)
+        there = marked is not None or (self.base_dir / "analysis_results").is_dir()
+        self.read_only = access.is_read_only(self.base_dir, _FOLDERS, there=there)
         self.exports_dir = self.base_dir / "exports"
         self.exports = Exports(self.exports_dir)
+        for folder in (self.exports_dir, self.base_dir / "cache"):
+            with storage_errors("make", folder), contextlib.ExitStack() as stack:
+                if self.read_only:
+                    stack.enter_context(contextlib.suppress(OSError))
+                folder.mkdir(exist_ok=True)
         self.cache: AnalysisCache
         if not enable_cache:
             self.cache = NoCache()
         elif memory_only:
             self.cache = MemoryCache(cache_ttl)
         else:
-            self.cache = DiskCache(self.base_dir / "cache", cache_ttl)
-        blobs = LocalBlobs(self.base_dir)
-        self._locks = Locks(self.base_dir / "metadata" / "locks")
-        if marked != FORMAT_VERSION:
+            self.cache = self._disk_cache(cache_ttl)
+        blobs = LocalBlobs(self.base_dir, read_only=self.read_only)
+        self._blobs = blobs
+        self._locks = Locks(
+            self.base_dir / "metadata" / "locks", self.base_dir if self.read_only else None
+        )
+        if marked != FORMAT_VERSION and not self.read_only:
             marker.write(blobs)
         self._analyses = AnalysisFiles(blobs, self._locks, self.cache, max_versions)
         self._states = VisualizationStates(blobs)
         self._sessions = Sessions(blobs, self._locks, self._analyses.exists)
         self._upkeep = Upkeep(blobs, self._locks, self._analyses, self._states, self._sessions)
-        if (self.base_dir / "metadata" / "catalog.sqlite").exists():
+        if not self.read_only and (self.base_dir / "metadata" / "catalog.sqlite").exists():
             try:
                 self._analyses.heal()
             except StorageError as error:
                 logger.warning("What a killed process left was not looked after: %s", error)
+
+    @property
+    def cache_dir(self) -> Path:
+        """The folder for what can be made anew: `cache/`, or a private one where that is read-only.
+
+        Raises:
+            StorageError: `cache/` can't be written to, and there is no place for temporary files.
+        """
+        folder = self.base_dir / "cache"
+        return folder if access.may_write(folder) else access.private_folder(self.base_dir)
+
+    def _disk_cache(self, ttl: float) -> AnalysisCache:
+        try:
+            return DiskCache(self.cache_dir, ttl)
+        except StorageError as error:
+            logger.warning("Loaded versions are kept in memory: %s", error)
+            return MemoryCache(ttl)
+
+    def __reduce__(self) -> tuple[Callable[..., GPT2AnalysisPersistence], tuple[Any, ...]]:
+        """Pickle and copy it as its folder and options; the store is opened again there."""
+        return _reopened, (type(self), self.base_dir, self._options)
 
     def __repr__(self) -> str:
         """The class and the folder."""
@@ -167,7 +202,7 @@ class GPT2AnalysisPersistence:
 
     def save_analysis_results(
         self,
-        analysis_data: Mapping[str, Any],
+        analysis_data: Mapping[str, Any] | AnalysisHandle,
         model_name: str,
         input_text: str,
         analysis_id: str | None = None,
@@ -182,7 +217,9 @@ class GPT2AnalysisPersistence:
 
         Args:
             analysis_data: the analysis dict, see `concept_fragmentation.analysis`; it is not
-                changed.
+                changed. The `data` of an open analysis, an open analysis, and what
+                `load_analysis_results` returns are taken too; of the last two, entries of the
+                metadata of their own are kept unless `metadata` gives others.
             model_name: the model, such as `openai-community/gpt2`.
             input_text: the text that was analysed, or "".
             analysis_id: 1 to 128 characters without path separators, `..` or control characters;
@@ -206,8 +243,9 @@ class GPT2AnalysisPersistence:
             StorageError: the disk refused; nothing was changed.
         """
         identifier = None if analysis_id is None else check_identifier(analysis_id)
-        check_analysis(analysis_data)
-        own = metadata or {}
+        data, came_with = _bare(analysis_data)
+        check_analysis(data)
+        own = came_with if metadata is None else metadata
         tags = _strings("tags", tags, problems := [])
         if not isinstance(model_name, str) or not model_name:
             problems.append("model_name: a string that is not empty is needed")
@@ -227,15 +265,15 @@ class GPT2AnalysisPersistence:
         _refuse(problems)
         if identifier is None:
             identifier = new_analysis_id(model_name, now())
-        tokens = analysis_data["token_metadata"]["tokens"]
+        tokens = data["token_metadata"]["tokens"]
         self._analyses.save(
             Draft(
                 analysis_id=identifier,
                 model_name=model_name,
                 input_text=input_text,
                 num_tokens=count_tokens(tokens),
-                num_layers=len(analysis_data["layers"]),
-                analysis_data=analysis_data,
+                num_layers=len(data["layers"]),
+                analysis_data=data,
                 metadata=own,
                 name=name,
                 tags=tags,
@@ -282,7 +320,8 @@ class GPT2AnalysisPersistence:
             AnalysisNotFoundError: there is no such analysis or version.
             CorruptedFileError: its document is not what was written; the file is named.
         """
-        return self._analyses.open(check_identifier(analysis_id), _check_version(version))
+        identifier, number = check_identifier(analysis_id), _check_version(version)
+        return self._analyses.open(identifier, number, self.open_analysis)
 
     def compress_analysis(self, analysis_id: str) -> None:
         """Compress the arrays of all versions for long-term storage (Zstandard, lossless).
@@ -683,6 +722,11 @@ class GPT2AnalysisPersistence:
             "analysis_results": loaded,
             "visualization_states": [self._states.load(state["state_id"]) for state in states],
         }
+        if output_path is None and not access.may_write(self.exports_dir):
+            raise StorageError(
+                f"Could not write to {str(self.exports_dir)!r}: this user may not; nothing was "
+                "changed. Give output_path, a path elsewhere (--output on the command line)."
+            )
         exchange.write(content, chosen, target)
         return str(target)
 
@@ -847,6 +891,7 @@ class GPT2AnalysisPersistence:
             UnsupportedFormatError: it was written by a newer version.
             StorageError: the disk refused.
         """
+        self._blobs.check_writable()
         source = Path(path).expanduser().absolute()
         merging = Merging(source, self._analyses, self._states, self._sessions)
         merging.run(progress)
@@ -911,9 +956,29 @@ def load_gpt2_analysis(
     return store.load_analysis_results(analysis_id)
 
 
+def _reopened(
+    kind: type[GPT2AnalysisPersistence], base_dir: Path, options: Mapping[str, Any]
+) -> GPT2AnalysisPersistence:
+    return kind(base_dir, **options)
+
+
 def _refuse(problems: list[str]) -> None:
     if problems:
         raise InvalidDataError(problems)
+
+
+def _bare(given: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The analysis dict of what was given to be saved, and the metadata that it came with."""
+    data: Any
+    metadata: Any
+    if isinstance(given, AnalysisHandle):
+        data, metadata = given.data, given.metadata
+    elif isinstance(given, Mapping) and "layers" not in given and "analysis_data" in given:
+        data, metadata = given["analysis_data"], given.get("metadata")
+    else:
+        return given, {}
+    own = metadata if isinstance(metadata, Mapping) else {}
+    return data, {key: value for key, value in own.items() if key not in RESERVED_METADATA}
 
 
 def _need_text(what: str, value: object, problems: list[str], *, optional: bool = False) -> None:

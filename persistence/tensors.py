@@ -19,13 +19,13 @@ from __future__ import annotations
 import bisect
 import contextlib
 import json
-import mmap
 import re
+import stat
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,9 @@ import safetensors
 from blake3 import blake3
 
 from concept_fragmentation.persistence import compression
-from concept_fragmentation.persistence.blobs import LocalBlobs, storage_errors
+from concept_fragmentation.persistence.blobs import LocalBlobs, set_mode, storage_errors
 from concept_fragmentation.persistence.errors import CorruptedFileError, StorageError
+from concept_fragmentation.persistence.reading import OpenedFile, closing, open_file
 
 Array = npt.NDArray[Any]
 
@@ -114,6 +115,15 @@ def _specs(tensors: Mapping[str, Array]) -> dict[str, safetensors.TensorSpec]:
     }
 
 
+def _serialize_file(specs: dict[str, safetensors.TensorSpec], path: Path) -> None:
+    # safetensors makes files that only their owner can read; a store may be shared. What a new
+    # file may be is up to the umask and to the folder, which are asked by making one.
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    safetensors.serialize_file(specs, str(path))
+    set_mode(path, mode)
+
+
 class _Content:
     """What a tensor file is to hold, and the name that this gives it."""
 
@@ -135,9 +145,7 @@ class _Content:
 
     def write(self, path: Path) -> None:
         if self._serialized is None:
-            safetensors.serialize_file(self._specs, str(path))
-            # It makes files that only their owner can read; a store may be shared.
-            path.chmod(path.parent.stat().st_mode & 0o666)
+            _serialize_file(self._specs, path)
         else:
             path.write_bytes(self._serialized)
 
@@ -213,6 +221,22 @@ def _share_or_write(
     return content.name
 
 
+def write_file(arrays: Mapping[str, Array], path: Path) -> None:
+    """Write arrays to a safetensors file, without a copy of them in memory.
+
+    Raises:
+        OSError, StorageError: the disk refused.
+    """
+    content = {name: _plain(array) for name, array in arrays.items()}
+    try:
+        _serialize_file(_specs(content), path)
+    except safetensors.SafetensorError as error:
+        raise StorageError(
+            f"Could not write {str(path)!r}: {error}; nothing was changed. "
+            "Check free space and permissions of that folder and try again."
+        ) from error
+
+
 def pack(arrays: Mapping[str, Array]) -> bytes:
     """Arrays as the bytes of a safetensors file."""
     content = {name: _plain(array) for name, array in arrays.items()}
@@ -246,41 +270,37 @@ class _Source(Protocol):
     def header(self) -> bytes:
         """The header with its length before it."""
 
-    def data(self, begin: int, end: int) -> memoryview:
-        """Bytes after the header, mapped into memory or made for this call."""
+    def data(self, begin: int, end: int, *, writable: bool = False) -> memoryview:
+        """Bytes after the header, mapped into memory or made for this call.
+
+        What is written to those that are `writable` never reaches the file.
+        """
 
     def fill(self, buffer: npt.NDArray[np.uint8]) -> int:
         """Read everything after the header into `buffer`; how many bytes there were."""
 
 
 class _PlainSource:
-    def __init__(self, opened: BinaryIO) -> None:
+    def __init__(self, opened: OpenedFile) -> None:
         self._file = opened
-        self._header = _read_header(opened)
-        self.size = opened.seek(0, 2) - len(self._header)
+        # A damaged length must not make us read gigabytes: the format allows a header of 100 MB.
+        length = int.from_bytes(opened.read(0, 8), "little")
+        self._header = opened.read(0, 8 + min(length, _MAX_HEADER_BYTES))
+        self.size = opened.size - len(self._header)
 
     def header(self) -> bytes:
         return self._header
 
-    def data(self, begin: int, end: int) -> memoryview:
-        if begin == end:
-            return memoryview(b"")
-        if end > self.size:
-            raise ValueError("it is too short")
-        # A mapping of its own for each call: what nobody holds any more is not resident either.
-        start = len(self._header) + begin
-        aligned = start - start % mmap.ALLOCATIONGRANULARITY
-        length = len(self._header) + end - aligned
-        mapped = mmap.mmap(self._file.fileno(), length, access=mmap.ACCESS_READ, offset=aligned)
-        return memoryview(mapped)[start - aligned :]
+    def data(self, begin: int, end: int, *, writable: bool = False) -> memoryview:
+        start = len(self._header)
+        return self._file.map(start + begin, start + end, writable=writable)
 
     def fill(self, buffer: npt.NDArray[np.uint8]) -> int:
-        self._file.seek(len(self._header))
-        return int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+        return self._file.fill(len(self._header), buffer)
 
 
 class _PackedSource:
-    def __init__(self, opened: BinaryIO) -> None:
+    def __init__(self, opened: OpenedFile) -> None:
         self._frames = compression.Frames(opened)
         length = int.from_bytes(self._frames.read(0, 8), "little")
         self._start = 8 + min(length, _MAX_HEADER_BYTES, self._frames.size - 8)
@@ -289,8 +309,9 @@ class _PackedSource:
     def header(self) -> bytes:
         return self._frames.read(0, self._start)
 
-    def data(self, begin: int, end: int) -> memoryview:
-        return memoryview(self._frames.read(self._start + begin, self._start + end))
+    def data(self, begin: int, end: int, *, writable: bool = False) -> memoryview:
+        read = self._frames.read(self._start + begin, self._start + end)
+        return memoryview(bytearray(read) if writable else read)
 
     def fill(self, buffer: npt.NDArray[np.uint8]) -> int:
         filled = 0
@@ -301,12 +322,6 @@ class _PackedSource:
         return filled
 
 
-def _read_header(file: BinaryIO) -> bytes:
-    length = file.read(8)
-    # A damaged length must not make us read gigabytes: the format allows a header of 100 MB.
-    return length + file.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES))
-
-
 def _entries(header: bytes) -> dict[str, Any]:
     entries: dict[str, Any] = json.loads(header[8:])
     entries.pop("__metadata__", None)
@@ -315,16 +330,24 @@ def _entries(header: bytes) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[_Source]:
-    try:
-        opened = path.open("rb")
-    except FileNotFoundError:
-        opened = path.with_name(f"{path.name}.zst").open("rb")
-    with opened:
+    with closing(_opened(path)) as opened:
         yield _source(opened)
 
 
-def _source(opened: BinaryIO) -> _Source:
-    if opened.name.endswith(COMPRESSED_SUFFIX):
+def _opened(path: Path) -> OpenedFile:
+    """Open a tensor file, or the compressed one beside where it would be.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    try:
+        return open_file(path)
+    except FileNotFoundError:
+        return open_file(path.with_name(f"{path.name}.zst"))
+
+
+def _source(opened: OpenedFile) -> _Source:
+    if opened.path.name.endswith(COMPRESSED_SUFFIX):
         return _PackedSource(opened)
     return _PlainSource(opened)
 
@@ -425,11 +448,12 @@ class TensorReader:
             begin += room
         return {name: self.read(name) for name in self._arrays}
 
-    def part(self, name: str, index: tuple[int, ...] = ()) -> Array:
-        """A tensor, or the part of it below leading indices, as a read-only array.
+    def part(self, name: str, index: tuple[int, ...] = (), *, writable: bool = False) -> Array:
+        """A tensor, or the part of it below leading indices.
 
         Of a plain file it is mapped into memory; only the chunks that hold it are read and
-        verified, each time anew.
+        verified, each time anew. The array is read-only, or else `writable`: what is written to it
+        stays in this process and takes memory only where it is written.
 
         Raises:
             CorruptedFileError: they are not what was written; the file is named.
@@ -446,9 +470,13 @@ class TensorReader:
             step = (end - begin) // shape[axis]
             begin, end = begin + i * step, begin + (i + 1) * step
         with self._damage(file.path, f"tensor {name!r}"):
-            data = self._verified(file, begin, end, name)
+            data = self._verified(file, begin, end, name, writable=writable)
         array = np.frombuffer(data, dtype=dtype).reshape(shape[len(index) :])
-        array.flags.writeable = False
+        if not writable:
+            array.flags.writeable = False
+        elif not array.flags.writeable:
+            # Without a byte of its own, it is anybody's.
+            array = array.copy()
         return array
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -512,13 +540,15 @@ class TensorReader:
             ) from None
         return where
 
-    def _verified(self, file: _File, begin: int, end: int, name: str) -> memoryview:
+    def _verified(
+        self, file: _File, begin: int, end: int, name: str, *, writable: bool
+    ) -> memoryview:
         if begin == end:
             return memoryview(b"")
         first = bisect.bisect_right(file.ends, begin)
         last = bisect.bisect_left(file.ends, end)
         start = file.ends[first - 1] if first else 0
-        data = file.source.data(start, file.ends[last])
+        data = file.source.data(start, file.ends[last], writable=writable)
         at = start
         for i in range(first, last + 1):
             self._check(file, data[at - start : file.ends[i] - start], file.digests[i], name)
@@ -544,18 +574,14 @@ class TensorReader:
         path = self._folder / f"{name}{SUFFIX}"
         with storage_errors("read", path):
             try:
-                opened = path.open("rb")
-            except FileNotFoundError:
-                try:
-                    packed = path.with_name(f"{path.name}.zst")
-                    opened = packed.open("rb")
-                    path = packed
-                except FileNotFoundError as error:
-                    raise CorruptedFileError(
-                        f"Corrupted analysis: its tensor file {str(path)!r} is missing.",
-                        path=str(path),
-                    ) from error
-        self._stack.enter_context(opened)
+                opened = _opened(path)
+            except FileNotFoundError as error:
+                raise CorruptedFileError(
+                    f"Corrupted analysis: its tensor file {str(path)!r} is missing.",
+                    path=str(path),
+                ) from error
+        path = opened.path
+        self._stack.callback(opened.close)
         described = self._files[name]
         with self._damage(str(path), "its header"):
             source = _source(opened)

@@ -246,6 +246,7 @@ class Upkeep:
 
     def repair(self, progress: Progress | None) -> RepairReport:
         """Put aside what is torn, remove leftovers, make the catalog anew; nothing is deleted."""
+        self._blobs.check_writable()
         report = RepairReport()
         # One folder a repair, so that nothing is ever overwritten there.
         aside = f"{QUARANTINE}/{now():%Y%m%dT%H%M%S%f}"

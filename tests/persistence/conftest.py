@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ def open_store(tmp_path: Path) -> Callable[..., GPT2AnalysisPersistence]:
         return GPT2AnalysisPersistence(tmp_path / "store", **options)
 
     return reopen
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may go to, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture
