@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 CONCEPT_METRICS: Final = {
     "purity": "one category",
     "silhouette": "apart",
-    "stability": "found again",
+    "stability": "again",
 }
 
 

@@ -138,7 +138,7 @@ def test_reproducibility_is_a_panel_beside_purity_and_silhouette() -> None:
     figure = concept_metrics(made(cluster_metrics={"c": {"purity": 0.5, "stability": 0.7}}))
     assert figure is not None
     assert [list(line.y)[2] for line in figure.data] == [0.5, 0.7]
-    assert figure.layout.title.subtitle.text == "purity: one category; reproducibility: found again"
+    assert figure.layout.title.subtitle.text == "purity: one category; reproducibility: again"
 
 
 # --- Typical tokens ------------------------------------------------------------------------------
