@@ -23,6 +23,7 @@ from blake3 import blake3
 from diskcache.core import MODE_PICKLE
 
 from concept_fragmentation.persistence.access import REFUSALS, may_write, share
+from concept_fragmentation.persistence.catalog import NO_SHARED_MEMORY
 
 logger = logging.getLogger(__name__)
 
@@ -266,7 +267,8 @@ class DiskCache:
         except diskcache.Timeout:
             return default
         except (sqlite3.Error, OSError, EOFError, ValueError, TypeError) as error:
-            refused = _is_refusal(error)
+            unusable = getattr(error, "sqlite_errorcode", 0) in NO_SHARED_MEMORY
+            refused = unusable or _is_refusal(error)
             if not refused:
                 logger.warning(
                     "The cache in %s is damaged (%s); it was dropped.", self._folder, error
@@ -277,9 +279,11 @@ class DiskCache:
                 with contextlib.suppress(sqlite3.Error):
                     opened.close()
             self._drop()
-            if refused and ((self._folder / _DATABASE).exists() or not may_write(self._folder)):
+            if unusable or (
+                refused and ((self._folder / _DATABASE).exists() or not may_write(self._folder))
+            ):
                 logger.warning(
-                    "The cache in %s can't be written to (%s); loaded versions are not kept.",
+                    "The cache in %s can't be used (%s); loaded versions are not kept.",
                     self._folder,
                     error,
                 )

@@ -37,6 +37,13 @@ logger = logging.getLogger(__name__)
 SCHEMA_VERSION: Final = 2
 
 _BUSY_SECONDS: Final = 60
+# What SQLite says where a log beside the database needs memory that processes share.
+NO_SHARED_MEMORY: Final = (
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+)
 _REFUSED: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
@@ -466,6 +473,16 @@ class _Connections:
         # The driver must not open transactions on its own: `_begin` does.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in NO_SHARED_MEMORY:
+                raise
+            # Shares of virtual machines map no file; one that holds the database alone needs none.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("PRAGMA locking_mode = NORMAL")
+            connection.execute("SELECT count(*) FROM sqlite_master")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         record.info["process"] = os.getpid()

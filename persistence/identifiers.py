@@ -8,6 +8,7 @@ a digest. The identifier itself is written inside the file.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import unicodedata
@@ -22,6 +23,7 @@ MAX_LENGTH: Final = 128
 
 _PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,95}")
 # Windows gives these names to devices, whatever the folder.
+_HAS_DEVICES: Final = os.name == "nt"
 _DEVICES: Final = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 _REFUSED_CATEGORIES: Final = {"Cc": "control characters", "Cs": "lone surrogates"}
 
@@ -31,7 +33,7 @@ def check_identifier(identifier: object, what: str = "analysis_id") -> str:
 
     Raises:
         UnsafeIdentifierError: it is no text, empty, too long, or holds path separators, `..`,
-            control characters or lone surrogates.
+            control characters or lone surrogates; on Windows, it names a device.
     """
     if not isinstance(identifier, str):
         raise UnsafeIdentifierError(f"{what}: a string is needed, not {type(identifier).__name__}.")
@@ -44,6 +46,9 @@ def check_identifier(identifier: object, what: str = "analysis_id") -> str:
         reason = "it contains a path separator"
     elif ".." in identifier or identifier == ".":
         reason = "it contains '..'" if ".." in identifier else "it is '.'"
+    elif _HAS_DEVICES and _DEVICES.fullmatch(folder_name(identifier).partition(".")[0]):
+        # "con.<digest>" is the device too.
+        reason = "Windows has a device of that name"
     else:
         for character in identifier:
             if (category := unicodedata.category(character)) in _REFUSED_CATEGORIES:

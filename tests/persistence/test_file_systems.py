@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -16,7 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from concept_fragmentation.persistence import GPT2AnalysisPersistence, StorageError, blobs
+from concept_fragmentation.persistence import (
+    GPT2AnalysisPersistence,
+    StorageError,
+    UnsafeIdentifierError,
+    blobs,
+    identifiers,
+)
 from concept_fragmentation.persistence.jobs import job_cache
 
 Store = GPT2AnalysisPersistence
@@ -379,3 +386,50 @@ def test_a_file_that_is_read_for_an_instant_is_replaced_all_the_same(
     with pytest.raises(StorageError, match="in use"):
         local.write("x", b"newer")
     assert local.read("x") == b"new"
+
+
+@pytest.mark.parametrize("identifier", ["CON", "nul ", "Com1!", "LPT9", "aux."])
+def test_a_name_of_a_device_is_refused_where_there_are_devices(
+    tmp_path: Path, analysis: Analysis, monkeypatch: pytest.MonkeyPatch, identifier: str
+) -> None:
+    store = Store(tmp_path / "store")
+    store.save_analysis_results(analysis, "gpt2", "", identifier)
+    assert store.list_versions(identifier)[0]["version"] == 1
+    monkeypatch.setattr(identifiers, "_HAS_DEVICES", True)
+    with pytest.raises(UnsafeIdentifierError, match="device"):
+        store.save_analysis_results(analysis, "gpt2", "", identifier)
+    # A name of its own does for those that are plain.
+    store.save_analysis_results(analysis, "gpt2", "", "console")
+
+
+class _NoSharedMemory(sqlite3.Connection):
+    """A connection on a file system that maps no file for several processes."""
+
+    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        if statement.startswith(("SELECT", "BEGIN")):
+            ((journal,),) = super().execute("PRAGMA journal_mode")
+            if journal == "wal":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMMAP
+                raise error
+        return super().execute(statement, *arguments)
+
+
+def test_a_catalog_without_shared_memory_keeps_no_log_beside_it(
+    tmp_path: Path, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def connecting(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        return connect(*arguments, **options, factory=_NoSharedMemory)
+
+    monkeypatch.setattr(sqlite3, "connect", connecting)
+    monkeypatch.setattr("sqlite3.dbapi2.connect", connecting)
+    for _ in range(2):
+        store = Store(tmp_path / "store")
+        store.save_analysis_results(analysis, "gpt2", "", "mine")
+        store.load_analysis_results("mine")
+        assert store.list_analyses()[0]["analysis_id"] == "mine"
+        assert not (tmp_path / "store" / "metadata" / "catalog.sqlite-wal").exists()
+        store.close()
+    assert len(store.list_versions("mine")) == 2
