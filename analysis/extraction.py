@@ -129,18 +129,42 @@ def check_window(
     return size, shared
 
 
-def check_attention_size(attention: Attention, language_model: LanguageModel, rows: int) -> None:
-    """Refuse attention weights that would not fit.
+def attending_blocks(
+    attention: Attention, language_model: LanguageModel, layers: Sequence[int], rows: int
+) -> list[int]:
+    """Choose the blocks whose attention is read, and refuse what can't be or would not fit.
+
+    Args:
+        attention: as `analyze` takes it.
+        language_model: what reads.
+        layers: indices into `layer_names` of what is extracted.
+        rows: how many tokens.
+
+    Returns:
+        Those of `layers` that are blocks with attention; none for "none".
 
     Raises:
-        InvalidDataError: the weights of `rows` tokens would take over `FULL_ATTENTION_BYTES`.
+        ModelUnavailableError: the model gives no attention weights.
+        InvalidDataError: none of the blocks has attention, or the weights of `rows` tokens would
+            take over `FULL_ATTENTION_BYTES`.
     """
-    if attention not in ("metrics", "full", "none"):
-        raise InvalidDataError(
-            [f"attention: 'metrics', 'full' or 'none' is needed, not {attention!r}"]
+    blocks = [] if attention == "none" else [layer for layer in layers if layer > 0]
+    heads = language_model.layers.heads
+    found = [block for block in blocks if block in heads]
+    shown = language_model.decoder.shown
+    if blocks and not heads:
+        raise ModelUnavailableError(
+            f"The model {shown} gives no attention weights; choose attention 'none'."
         )
-    config = language_model.model.config
-    size = 4 * rows * rows * language_model.num_blocks * int(config.num_attention_heads)
+    if blocks and not found:
+        none, have = (", ".join(f"block_{i}" for i in numbers) for numbers in (blocks, heads))
+        raise InvalidDataError(
+            [
+                f"attention: the model {shown} has none in {none}; choose attention 'none', or "
+                f"layers with attention: {have}"
+            ]
+        )
+    size = 4 * rows * rows * sum(heads[block] for block in found)
     if attention == "full" and size > FULL_ATTENTION_BYTES:
         raise InvalidDataError(
             [
@@ -149,6 +173,7 @@ def check_attention_size(attention: Attention, language_model: LanguageModel, ro
                 "text"
             ]
         )
+    return found
 
 
 class Extraction:
@@ -177,14 +202,20 @@ class Extraction:
         batch_size: int | None,
         attention: Attention,
     ) -> None:
-        """Cut the sequences; nothing is run yet."""
+        """Cut the sequences; nothing is run yet.
+
+        Raises:
+            ModelUnavailableError, InvalidDataError: see `attending_blocks`.
+        """
         self._model = language_model
         self._sequences = sequences
         self.layers = list(layers)
         self._windows = list(cut([len(ids) for ids in sequences.ids], window, overlap))
         self._batch_size = batch_size
         names = layer_names(language_model.num_blocks)
-        self._attending = [i for i in self.layers if i > 0] if attention != "none" else []
+        self._attending = attending_blocks(
+            attention, language_model, self.layers, sequences.num_rows
+        )
         self._statistics = AttentionStatistics([names[i] for i in self._attending])
         self._weights: dict[str, npt.NDArray[np.float32]] = {}
         self._keeps_weights = attention == "full"
@@ -201,13 +232,11 @@ class Extraction:
             ModelUnavailableError: the model gives no hidden states, or no attentions.
             InvalidDataError: it gives numbers that are not finite, or attends to later tokens.
         """
-        torch = need("torch")
         done = 0
-        with torch.inference_mode():
-            for batch in self._batches():
-                self._run(batch, states)
-                done += len(batch)
-                report(done / len(self._windows))
+        for batch in self._batches():
+            self._run(batch, states)
+            done += len(batch)
+            report(done / len(self._windows))
 
     def attention_data(self) -> dict[str, dict[str, Any]]:
         """The `attention_data` of what was run; see `AttentionStatistics.by_layer`."""
@@ -237,24 +266,18 @@ class Extraction:
             part = self._sequences.ids[window.sequence][window.start : window.stop]
             ids[i, : len(part)] = torch.tensor(part)
             mask[i, : len(part)] = 1
-        device = self._model.model.device
-        output = self._model.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            output_hidden_states=True,
-            output_attentions=bool(self._attending),
-            use_cache=False,
-        )
-        hidden = output.hidden_states
-        if hidden is None or len(hidden) != len(self._names):
+        hidden, attentions = self._model.decoder.read(ids, mask, attentions=bool(self._attending))
+        shapes = [tuple(found.shape) for found in hidden]
+        if shapes != [(*ids.shape, width) for width in self._model.layers.widths]:
             raise ModelUnavailableError(
-                f"The model {self._model.name!r} does not give its hidden states layer by layer; "
-                "choose a decoder such as gpt2."
+                f"The model {self._model.decoder.shown} gives hidden states of other shapes for "
+                f"some texts ({shapes[-1]} for {ids.shape[1]:,} tokens); choose a decoder such as "
+                "gpt2."
             )
         for index, state in zip(self.layers, states, strict=True):
             self._keep(batch, hidden[index].float().cpu().numpy(), state, self._names[index])
         if self._attending:
-            self._attend(batch, output.attentions)
+            self._attend(batch, attentions or ())
 
     def _keep(
         self, batch: Sequence[Window], hidden: npt.NDArray[Any], state: LayerStates, name: str
@@ -268,23 +291,25 @@ class Extraction:
             else:
                 state.write(window.sequence, rows.mean(axis=0, keepdims=True))
 
-    def _attend(self, batch: Sequence[Window], attentions: Sequence[Any] | None) -> None:
-        if not attentions or attentions[0] is None:
+    def _attend(self, batch: Sequence[Window], attentions: Sequence[Any]) -> None:
+        order = self._model.layers.order
+        if len(attentions) != len(order):
             raise ModelUnavailableError(
-                f"The model {self._model.name!r} gives no attention weights; choose attention "
-                "'none'."
+                f"The model {self._model.decoder.shown} gives {len(attentions)} attentions for "
+                f"some texts and {len(order)} for others; choose attention 'none'."
             )
+        of_block = dict(zip(order, attentions, strict=True))
         for i, window in enumerate(batch):
             size = window.stop - window.start
             counted = np.arange(window.start, window.stop) >= window.counted
             layers = [
-                attentions[index - 1][i, :, :size, :size].float().cpu().numpy()
-                for index in self._attending
+                of_block[block][i, :, :size, :size].float().cpu().numpy()
+                for block in self._attending
             ]
             self._statistics.add(layers, counted=counted)
             if self._keeps_weights:
-                for index, weights in zip(self._attending, layers, strict=True):
-                    self._keep_weights(self._names[index], window, weights)
+                for block, weights in zip(self._attending, layers, strict=True):
+                    self._keep_weights(self._names[block], window, weights)
 
     def _keep_weights(self, name: str, window: Window, weights: npt.NDArray[np.float32]) -> None:
         rows = self._sequences.num_rows

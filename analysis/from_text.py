@@ -23,7 +23,6 @@ from concept_fragmentation.analysis.extra import need
 from concept_fragmentation.analysis.extraction import (
     Attention,
     Extraction,
-    check_attention_size,
     check_window,
     choose_layers,
     layer_names,
@@ -32,6 +31,7 @@ from concept_fragmentation.analysis.hidden_states import (
     IN_MEMORY_BYTES,
     LayerStates,
     hidden_state_store,
+    states_size,
 )
 from concept_fragmentation.analysis.inputs import PlainText, Text, Words, plain_text
 from concept_fragmentation.analysis.language_models import (
@@ -49,9 +49,22 @@ from concept_fragmentation.analysis.layer_measures import (
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.options import Options, checked_arguments
-from concept_fragmentation.analysis.paths import token_path_metrics, token_path_records
-from concept_fragmentation.analysis.provenance import describe_model, describe_surroundings
-from concept_fragmentation.analysis.sequences import Sequences, read_input, tokenised_words
+from concept_fragmentation.analysis.paths import (
+    token_path_metrics,
+    token_path_records,
+    unlike_steps,
+)
+from concept_fragmentation.analysis.provenance import (
+    describe_model,
+    describe_surroundings,
+    model_differences,
+)
+from concept_fragmentation.analysis.sequences import (
+    Sequences,
+    check_ids,
+    read_input,
+    tokenised_words,
+)
 
 # What `progress` is told, in this order.
 STAGES: Final = ("load", "extract", "cluster", "measure")
@@ -203,7 +216,8 @@ def analyze_again(
     Raises:
         InvalidDataError: it has no provenance, or a loaded model or an estimator was handed over,
             which no provenance holds.
-        ModelUnavailableError: the model can't be had, or its weights are others by now.
+        ModelUnavailableError: the model can't be had, or its weights, tokenizer, type of numbers or
+            implementation of attention are others by now; they are named.
         MissingExtraError: as in `analyze`.
     """
     analysis = analysis_dict(analysis)
@@ -226,7 +240,7 @@ def analyze_again(
         )
     options = Options(**{**kept, "revision": made_by["revision"] or kept["revision"]})
     return _Run(options, progress).analyze(
-        given["text"], made_by["name"], given["categories"], made_by["weights_blake3"]
+        given["text"], made_by["name"], given["categories"], analysis
     )
 
 
@@ -261,13 +275,13 @@ class _Run:
         text: PlainText,
         source: ModelSource,
         categories: Mapping[str, Sequence[Hashable]],
-        checksum: str | None,
+        before: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         with ExitStack() as scratch:
-            extracted = self._extract(text, source, categories, checksum, scratch)
+            extracted = self._extract(text, source, categories, before, scratch)
             data = self._describe(extracted)
             states = extracted.states
-            size = len(states) * states[0].dtype.itemsize * states[0].shape[0] * states[0].shape[1]
+            size = states_size(len(states[0]), [state.shape[1] for state in states])
             if self._options.keep_hidden_states and size <= IN_MEMORY_BYTES:
                 data["hidden_states"] = {
                     layer: state[:] for layer, state in zip(extracted.layers, states, strict=True)
@@ -286,7 +300,7 @@ class _Run:
         text: PlainText,
         source: ModelSource,
         categories: Mapping[str, Sequence[Hashable]],
-        checksum: str | None,
+        before: Mapping[str, Any] | None,
         scratch: ExitStack,
     ) -> _Extracted:
         """Read the text with the model, which is let go of before anything is clustered."""
@@ -297,14 +311,15 @@ class _Run:
             revision=options.revision,
             device=options.device,
             attentions=options.attention != "none" and options.words is None,
+            seed=options.seed,
         ) as language_model:
             described = describe_model(language_model)
-            if checksum not in (None, described["weights_blake3"]):
-                raise ModelUnavailableError(
-                    f"The weights of {language_model.name!r} are not those that the analysis was "
-                    "made with (their checksums differ); call analyze to make a new one."
-                )
+            if before is not None:
+                _check_same(language_model.name, before["provenance"]["model"], described)
             sequences = read_input(text, options.words, language_model)
+            check_ids(sequences, language_model)
+            if before is not None:
+                _check_same_tokens(language_model.name, before, sequences)
             metadata = sequences.metadata()
             columns = {
                 name: sequences.per_row(values, f"categories.{name}")
@@ -313,12 +328,10 @@ class _Run:
             extraction = self._prepare(language_model, sequences)
             names = layer_names(language_model.num_blocks)
             layers = tuple(names[i] for i in extraction.layers)
-            dimensions = int(language_model.model.config.hidden_size)
+            dimensions = [language_model.layers.widths[i] for i in extraction.layers]
             clusterer = options.clustering(names)
-            clusterer.check(layers, sequences.num_rows, dimensions)
-            states = scratch.enter_context(
-                hidden_state_store(len(layers), sequences.num_rows, dimensions)
-            )
+            clusterer.check(layers, sequences.num_rows, min(dimensions))
+            states = scratch.enter_context(hidden_state_store(sequences.num_rows, dimensions))
             self._begin("extract")
             extraction.run(states, self._report)
             return _Extracted(
@@ -343,7 +356,6 @@ class _Run:
         )
         if options.words is not None and (longest := max(map(len, sequences.ids))) > window:
             raise InvalidDataError([f"text: a word of {longest} tokens; the window has {window}"])
-        check_attention_size(options.attention, language_model, sequences.num_rows)
         return Extraction(
             language_model,
             sequences,
@@ -385,6 +397,9 @@ class _Run:
             analysis.aligned.labels,
             token_path_metrics(analysis.aligned.labels, states),
         )
+        if steps := unlike_steps(states):
+            # Lengths of paths and mobility are those of the other steps.
+            data["steps_without_length"] = [[layers[i], layers[i + 1]] for i in steps]
         self._report(0.2)
         data["layer_similarity"] = {
             "layers": list(layers),
@@ -415,6 +430,7 @@ class _Run:
         kept = {name.name: getattr(self._options, name.name) for name in fields(Options)}
         if not isinstance(kept["clusterer"], str):
             kept["clusterer"] = repr(kept["clusterer"])
+        kept["device"] = str(kept["device"])
         if kept["layers"] is not None:
             kept["layers"] = list(kept["layers"])
         if isinstance(kept["n_clusters"], Mapping):
@@ -435,3 +451,25 @@ class _Run:
         if self._stage_began:
             self._report(1.0)
             self._seconds[self._stage] = time.monotonic() - self._stage_began
+
+
+def _check_same(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    if found := model_differences(then, now):
+        raise ModelUnavailableError(
+            f"The model {name!r} is not the one that the analysis was made with: "
+            f"{', '.join(found)}; call analyze to make a new one."
+        )
+
+
+def _check_same_tokens(name: str, before: Mapping[str, Any], sequences: Sequences) -> None:
+    """Notice another tokenizer where an earlier version kept no checksum of it."""
+    then = (before.get("token_metadata") or {}).get("token_ids")
+    if then is None or sequences.words is not None:
+        return
+    now = [token_id for ids in sequences.ids for token_id in ids]
+    if list(then) != now:
+        raise ModelUnavailableError(
+            f"The tokenizer of {name!r} is not the one that the analysis was made with: the text "
+            f"was {len(then):,} tokens then, and is {len(now):,} tokens now"
+            f"{' with other ids' if len(then) == len(now) else ''}; call analyze to make a new one."
+        )

@@ -63,22 +63,31 @@ class LayerStates:
 
 
 @contextmanager
-def hidden_state_store(
-    num_layers: int, num_tokens: int, dimensions: int
-) -> Iterator[Sequence[LayerStates]]:
+def hidden_state_store(num_tokens: int, dimensions: Sequence[int]) -> Iterator[list[LayerStates]]:
     """Room for hidden states, gone when the context ends: nothing is left behind.
 
     Up to `IN_MEMORY_BYTES` it is in memory; beyond, in a file without a name in the folder for
     temporary files ($TMPDIR), which the system takes away even if the process is killed.
+
+    Args:
+        num_tokens: T.
+        dimensions: of each layer.
     """
-    shape = (num_tokens, dimensions)
-    size = num_tokens * dimensions * LayerStates.dtype.itemsize
-    if num_layers * size <= IN_MEMORY_BYTES:
-        yield [LayerStates(shape, None, 0) for _ in range(num_layers)]
+    shapes = [(num_tokens, width) for width in dimensions]
+    if states_size(num_tokens, dimensions) <= IN_MEMORY_BYTES:
+        yield [LayerStates(shape, None, 0) for shape in shapes]
         return
     with tempfile.TemporaryFile() as file:
-        file.truncate(num_layers * size)
-        yield [LayerStates(shape, file, layer * size) for layer in range(num_layers)]
+        file.truncate(states_size(num_tokens, dimensions))
+        yield [
+            LayerStates(shape, file, states_size(num_tokens, dimensions[:layer]))
+            for layer, shape in enumerate(shapes)
+        ]
+
+
+def states_size(num_tokens: int, dimensions: Sequence[int]) -> int:
+    """How many bytes the hidden states of some layers take together."""
+    return num_tokens * sum(dimensions) * LayerStates.dtype.itemsize
 
 
 def state_problem(

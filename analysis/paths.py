@@ -56,8 +56,9 @@ def token_path_metrics(
       (Hamming 1950) of the path to itself, one layer on.
     - path_length: sum over l of ||h(l + 1) - h(l)||, the Euclidean length of the way through hidden
       space. The residual stream's norm grows with depth, so late layers weigh more, and lengths
-      of windows at different depths do not compare: the next two do. None without hidden states,
-      or where their dimensions differ between layers, as the next two.
+      of windows at different depths do not compare: the next two do. Neighbouring layers of
+      different dimensions (`unlike_steps`) have no distance: such a step is left out. None without
+      hidden states, or where no step is left, as the next two.
     - path_length_scaled: the same of h(l) / m(l), with m(l) the median over tokens of ||h(l)||, so
       that a typical token has norm 1 in every layer; the median, since a few tokens (the first
       position in GPT-2) have norms of many times the others'. Ours, as is the next.
@@ -97,15 +98,28 @@ def token_path_metrics(
     length = scaled = angular = None
     if hidden_states is not None:
         _check_states(hidden_states, aligned.shape)
-    if hidden_states is not None and len({np.shape(state) for state in hidden_states}) == 1:
+    steps = 0
+    if hidden_states is not None:
+        steps = len(hidden_states) - 1 - len(unlike_steps(hidden_states))
+    if hidden_states is not None and (steps or len(hidden_states) == 1):
         known = np.ones(len(aligned), dtype=bool) if padding is None else ~padding
         length, scaled, angular = _path_lengths(hidden_states, known)
         turned = np.nan_to_num(angular) / np.pi
-        mobility = (mobility + turned / max(len(hidden_states) - 1, 1)) / 2
+        mobility = (mobility + turned / max(steps, 1)) / 2
         # Beside numbers that count the angle, one that does not would mean something else.
         unknown = np.isnan(angular) if padding is None else np.isnan(angular) & ~padding
         mobility[unknown] = np.nan
     return TokenPathMetrics(changes, length, scaled, angular, mobility, _path_entropy(aligned))
+
+
+def unlike_steps(hidden_states: Sequence[npt.NDArray[Any]]) -> list[int]:
+    """Return the indices of layers whose next layer has hidden states of other dimensions.
+
+    >>> unlike_steps([np.ones((1, 2)), np.ones((1, 2)), np.ones((1, 3))])
+    [1]
+    """
+    widths = [np.shape(state)[-1] for state in hidden_states]
+    return [i for i in range(len(widths) - 1) if widths[i] != widths[i + 1]]
 
 
 def _path_lengths(
@@ -123,6 +137,9 @@ def _path_lengths(
         before = states[0][chunk].astype(np.float64)
         for i in range(1, len(states)):
             after = states[i][chunk].astype(np.float64)
+            if after.shape != before.shape:
+                before = after
+                continue
             products = np.einsum("td,td->t", before, after)
             sizes = norms[i - 1][chunk] * norms[i][chunk]
             lengths[0, chunk] += np.linalg.norm(after - before, axis=1)

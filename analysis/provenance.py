@@ -10,7 +10,8 @@ from importlib import metadata
 from typing import Any, Final
 
 from concept_fragmentation.analysis.extra import need
-from concept_fragmentation.analysis.language_models import LanguageModel
+from concept_fragmentation.analysis.extraction import layer_names
+from concept_fragmentation.analysis.language_models import LanguageModel, tokenizer_checksum
 from concept_fragmentation.analysis.loaded import analysis_dict
 
 _LIBRARIES: Final = (
@@ -45,19 +46,58 @@ SURROUNDINGS: Final = frozenset(
 
 
 def describe_model(language_model: LanguageModel) -> dict[str, Any]:
-    """What the model is: its name, revision and kind, and the checksum of its weights."""
-    return {
+    """Say what the model is: its name, revision and kind, and the checksums of what it reads by."""
+    module, layers = language_model.decoder.module, language_model.layers
+    described: dict[str, Any] = {
         "name": language_model.name,
         "revision": language_model.revision,
         "was_loaded": language_model.was_loaded,
-        "architecture": type(language_model.model).__name__,
-        "num_parameters": int(language_model.model.num_parameters()),
+        "architecture": type(module).__name__,
+        "num_parameters": int(module.num_parameters()),
         "num_blocks": language_model.num_blocks,
         "context_length": language_model.context_length,
-        "weights_blake3": language_model.checksum(),
+        "weights_blake3": language_model.weights_blake3,
+        "dtype": str(module.dtype).removeprefix("torch."),
+        "attention_implementation": str(module.config._attn_implementation),
         "tokenizer": type(language_model.tokenizer).__name__,
-        "device": str(language_model.model.device),
+        "tokenizer_blake3": tokenizer_checksum(language_model.tokenizer),
+        "device": str(module.device),
     }
+    if layers.heads and len(layers.heads) < layers.num_blocks:
+        names = layer_names(layers.num_blocks)
+        described["blocks_without_attention"] = [
+            names[i] for i in range(1, len(names)) if i not in layers.heads
+        ]
+    return described
+
+
+# What an analysis that is made again must have in common with the first, in words.
+_DECISIVE: Final = {
+    "weights_blake3": "its weights",
+    "tokenizer_blake3": "its tokenizer",
+    "dtype": "the type of its numbers",
+    "attention_implementation": "its implementation of attention",
+}
+
+
+def model_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in what a model differs from the one that an analysis was made with.
+
+    Args:
+        then: `provenance.model` of the analysis; what earlier versions did not keep is not
+            compared.
+        now: what `describe_model` says.
+
+    Returns:
+        One phrase for each difference; none if there is none that decides over the results.
+    """
+    found = []
+    for key, words in _DECISIVE.items():
+        if then.get(key) not in (None, now[key]):
+            checksum = key.endswith("_blake3")
+            told = "their checksums differ" if checksum else f"{then[key]} then, {now[key]} now"
+            found.append(f"{words} ({told})")
+    return found
 
 
 def describe_surroundings(started: datetime, seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -130,6 +130,28 @@ def read_input(text: PlainText, words: Words | None, language_model: LanguageMod
     )
 
 
+def check_ids(sequences: Sequences, language_model: LanguageModel) -> None:
+    """Refuse tokens for which the model has no embedding.
+
+    Raises:
+        InvalidDataError: the tokenizer is not the model's; the token is named.
+    """
+    size = language_model.vocabulary_size
+    for i, ids in enumerate(sequences.ids):
+        for position, token_id in enumerate(ids):
+            if isinstance(token_id, int) and 0 <= token_id < size:
+                continue
+            token = language_model.tokenizer.convert_ids_to_tokens([token_id])[0]
+            raise InvalidDataError(
+                [
+                    f"text[{sequences.sources[i]}]: token {position} is {token!r} with the id "
+                    f"{token_id}, and the model {language_model.decoder.shown} has embeddings of "
+                    f"the ids below {size:,}; use the tokenizer that it was trained with, or call "
+                    "resize_token_embeddings of the model for tokens that were added"
+                ]
+            )
+
+
 def tokenised_words(words: Sequence[str], tokenizer: Any) -> list[tuple[int, ...]]:
     """Return the token ids of each word, read alone with one space before it."""
     return [

@@ -245,7 +245,7 @@ def test_hidden_states_are_the_same_in_memory_and_in_a_file(
     if limit is not None:
         monkeypatch.setattr("concept_fragmentation.analysis.hidden_states.IN_MEMORY_BYTES", limit)
     rows = np.random.default_rng(0).normal(size=(2, 20, 6)).astype(np.float32)
-    with hidden_state_store(2, 20, 6) as layers:
+    with hidden_state_store(20, [6, 6]) as layers:
         for layer, states in zip(layers, rows, strict=True):
             layer.write(0, states[:7])
             layer.write(7, states[7:])
