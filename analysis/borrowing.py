@@ -61,10 +61,10 @@ def given_back(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def drawing_apart(seed: int, device: Any) -> Iterator[None]:
+def drawing_apart(seed: int) -> Iterator[None]:
     """Let a model that draws at random do so from a seed, without touching the caller's draws."""
     torch = need("torch")
-    devices = [device] if device.type == "cuda" else []
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     of_python, of_numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=devices):

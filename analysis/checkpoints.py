@@ -87,12 +87,17 @@ def find_checkpoint(name: str, revision: str | None, *, is_path: bool) -> Checkp
             f"There is no folder {name!r}; give a folder that save_pretrained of transformers "
             "wrote, or a name on the hub such as gpt2."
         )
-    hub = need("huggingface_hub")
+    hub, constants = need("huggingface_hub"), need("huggingface_hub.constants")
     why = ""
-    if hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         why = "HF_HUB_OFFLINE is set, and it is not in the cache"
-    elif not _answers(hub, name):
-        why = f"{hub.constants.ENDPOINT} can't be reached, and it is not in the cache"
+    elif not _answers(name):
+        why = f"{constants.ENDPOINT} can't be reached, and it is not in the cache"
+    # The client of the hub alone can say so, seconds before transformers is there.
+    if why and not isinstance(
+        hub.try_to_load_from_cache(name, "config.json", revision=revision), str
+    ):
+        raise _missing(name, why)
     options = {"trust_remote_code": False, "local_files_only": bool(why)}
     hubs = need("transformers.utils.hub")
     try:
@@ -101,9 +106,9 @@ def find_checkpoint(name: str, revision: str | None, *, is_path: bool) -> Checkp
         )
     # Whatever the client meets: no such name, no access, no connection, no room.
     except Exception as error:
-        raise _missing(name, why or first_line(error)) from error
+        raise _missing(name, first_line(error)) from error
     if config is None:
-        raise _missing(name, why or "it has no config.json")
+        raise _missing(name, "it has no config.json")
     commit = hubs.extract_commit_hash(config, None)
     return Checkpoint(name, name, False, {**options, "revision": commit or revision})
 
@@ -313,15 +318,17 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _answers(hub: Any, name: str) -> bool:
+def _answers(name: str) -> bool:
     """Ask the hub for a file of the model; any answer is one."""
+    hub, utils = need("huggingface_hub"), need("huggingface_hub.utils")
     said = threading.Event()
     waits = os.environ.get("HF_HUB_ETAG_TIMEOUT")
-    seconds = float(hub.constants.HF_HUB_ETAG_TIMEOUT) if waits else HUB_SECONDS
+    constants = need("huggingface_hub.constants")
+    seconds = float(constants.HF_HUB_ETAG_TIMEOUT) if waits else HUB_SECONDS
 
     def ask() -> None:
         try:
-            hub.utils.get_session().head(hub.hf_hub_url(name, "config.json"), timeout=seconds)
+            utils.get_session().head(hub.hf_hub_url(name, "config.json"), timeout=seconds)
         except Exception:  # noqa: BLE001 - no address, no route, no certificate: it can't be reached
             return
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from concept_fragmentation.analysis.borrowing import drawing_apart
 from concept_fragmentation.analysis.errors import ModelUnavailableError
 from concept_fragmentation.analysis.extra import need
 
@@ -148,7 +149,7 @@ class Decoder:
         torch = need("torch")
         ids = self.tried_ids()
         timeline = _Timeline()
-        with timeline.watching(self.module):
+        with timeline.watching(self.module), drawing_apart(0):
             hidden, found = self.read(ids, torch.ones_like(ids), attentions=attentions)
         for i, states in enumerate(hidden):
             if getattr(states, "ndim", 0) != 3 or states.shape[:2] != ids.shape:
@@ -331,12 +332,14 @@ def use_plain_attention(decoder: Decoder) -> None:
     if own == "eager":
         return
     ids = decoder.tried_ids()
-    before, _ = decoder.read(ids, torch.ones_like(ids), attentions=False)
+    with drawing_apart(0):
+        before, _ = decoder.read(ids, torch.ones_like(ids), attentions=False)
     with quiet():
         module.set_attn_implementation("eager")
     # Older classes can't be switched, and choose in their code by the configuration.
     module.config._attn_implementation_internal = "eager"
-    after, _ = decoder.read(ids, torch.ones_like(ids), attentions=True)
+    with drawing_apart(0):
+        after, _ = decoder.read(ids, torch.ones_like(ids), attentions=True)
     for old, new in zip(before, after, strict=True):
         rounding = torch.finfo(old.dtype).eps ** 0.5
         if bool((old - new).abs().max() > rounding * old.abs().max()):

@@ -146,15 +146,17 @@ def open_model(
             sentence says what can be done.
         InvalidDataError: there is no such device.
     """
-    need("torch")
-    need("transformers")
-    chosen = _device(device)
     if isinstance(source, tuple):
+        need("torch")
+        _device(device)
         model, tokenizer = _checked_pair(source)
         opened = _borrowed(model, tokenizer, attentions=attentions)
     else:
-        opened = _loaded(_checkpoint(source, revision), chosen, attentions=attentions)
-    with opened as found, drawing_apart(seed, found.decoder.device):
+        # A model that can't be had is told before the seconds that it takes to import torch.
+        checkpoint = _checkpoint(source, revision)
+        need("torch")
+        opened = _loaded(checkpoint, _device(device), attentions=attentions)
+    with opened as found, drawing_apart(seed):
         yield found
 
 
@@ -169,7 +171,6 @@ def open_tokenizer(source: ModelSource, *, revision: str | None = None) -> Any:
         MissingExtraError: transformers is not installed.
         ModelUnavailableError: there is no such tokenizer.
     """
-    need("transformers")
     if isinstance(source, tuple):
         return _checked_pair(source)[1]
     return _tokenizer(_checkpoint(source, revision))
