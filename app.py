@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +18,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from concept_fragmentation import callbacks, security, serving, terminal
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
+from concept_fragmentation.analysis.extra import install_command, missing_modules
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.background import Background
 from concept_fragmentation.callbacks.checks import check_requests
-from concept_fragmentation.callbacks.messages import tell_failure
+from concept_fragmentation.callbacks.messages import PRIVATE_FOLDERS, public, tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
+from concept_fragmentation.components.analyze_panel import Offer
 from concept_fragmentation.components.comparison_table import matched_clusters_grid
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
@@ -31,6 +33,7 @@ from concept_fragmentation.persistence import ConceptFragmentationError, GPT2Ana
 from concept_fragmentation.persistence.access import own_folder
 from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 from concept_fragmentation.persistence.jobs import job_cache
+from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.prefix import (
     BelowPrefix,
     PrefixedDash,
@@ -46,6 +49,7 @@ MIB: Final = 2**20
 MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
 USERS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_AUTH"
 PROXIES_VARIABLE: Final = "CONCEPT_FRAGMENTATION_PROXIES"
+MODELS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MODELS"
 MOST_PROXIES: Final = 9
 UNGUARDED: Final = (
     "Warning: whoever reaches this address can read, change and delete what is stored. Let people "
@@ -96,6 +100,9 @@ class Settings:
             `/user/ada/proxy/8974/`; None leaves it to the environment.
         names: names of hosts that it answers as beside this machine's own, where it is served to
             this machine alone and nobody signs in.
+        models: a folder whose folders of models are offered; None offers none.
+        local: whether only people on this machine reach the server: they may name any folder of
+            models, and see paths.
     """
 
     base_dir: Path | None = None
@@ -104,6 +111,8 @@ class Settings:
     proxies: int = 0
     prefix: str | None = None
     names: tuple[str, ...] = ()
+    models: Path | None = None
+    local: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -117,6 +126,7 @@ class Settings:
             max_upload=mebibytes * MIB,
             users=Path(users) if users else None,
             proxies=_whole_number(PROXIES_VARIABLE, 0, 0, MOST_PROXIES, "of proxies"),
+            models=Path(models) if (models := os.environ.get(MODELS_VARIABLE)) else None,
         )
 
 
@@ -141,6 +151,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     users = None if settings.users is None else Users(settings.users)
     if users is not None:
         users.check()
+    if settings.models is not None and not settings.models.is_dir():
+        raise SettingsError(f"There is no folder {str(settings.models)!r} to offer models from.")
     server = flask.Flask("concept_fragmentation")
     server.config["BOOTSTRAP_SERVE_LOCAL"] = True
     # The browser sends a file as text: four characters for three bytes.
@@ -156,7 +168,9 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["COMPRESS_LEVEL"] = 3
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
-    jobs = job_cache(store.cache_dir / "jobs")
+    background = Background(job_cache(store.cache_dir / "jobs"), public)
+    models = ModelFolders(settings.local, settings.models)
+    server.config[PRIVATE_FOLDERS] = [] if settings.local else _private(store, settings)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.
     app = PrefixedDash(
         __name__,
@@ -168,25 +182,57 @@ def create_app(settings: Settings | None = None) -> Dash:
         serve_locally=True,
         on_error=tell_failure,
         suppress_callback_exceptions=False,
-        background_callback_manager=Background(jobs),  # type: ignore[no-untyped-call]
+        background_callback_manager=background,
     )
     app.index_string = _INDEX
     titles = {example.key: example.title for example in EXAMPLES}
-    app.layout = page(settings.max_upload, titles, signed_in=users is not None)
+
+    def layout() -> html.Div:
+        # Models may be added, and what runs them installed, while the server runs.
+        offer = Offer(tuple(models.names()), settings.local, _install_command(settings))
+        return page(settings.max_upload, titles, signed_in=users is not None, offer=offer)
+
     # Callbacks are checked against everything that can be on the page.
     grids = [token_grid([]), library_grid(), matched_clusters_grid([])]
-    everything: Any = html.Div([app.layout, *grids])
+    everything: Any = html.Div([layout(), *grids])
     app.validation_layout = everything
+    app.layout = layout
     security.refuse_foreign_pages(server)
     if users is not None:
         attempts = Attempts(own_folder(store.cache_dir / "sign-in"), users.secret_key)
         require_sign_in(app, users, attempts)
     check_requests(app)
-    workspace = Workspace(store, max_upload=settings.max_upload, patient=False)
+    workspace = Workspace(store, max_upload=settings.max_upload, patient=False, models=models)
     callbacks.register(app, workspace)
     security.send_headers(server, app.csp_hashes)
     security.answer_unknown_scripts(server)
     return app
+
+
+def _install_command(settings: Settings) -> str | None:
+    """Return the command that installs what running a model needs; None if all of it is there."""
+    if not missing_modules("gpt2"):
+        return None
+    return install_command("gpt2", with_interpreter=settings.local)
+
+
+def _private(store: GPT2AnalysisPersistence, settings: Settings) -> list[Path]:
+    """Return the folders whose paths are nobody's business who is not on this machine."""
+    folders = [
+        *(store.base_dir, store.cache_dir, Path.cwd(), Path.home()),
+        *(Path(__file__).parent, Path(sys.prefix)),
+    ]
+    if settings.models is not None:
+        folders.append(settings.models)
+    return folders
+
+
+def _is_alone(settings: Settings, host: str) -> bool:
+    """Return whether only people on this machine reach what is served so."""
+    given = settings.prefix
+    prefix = prefix_from_environment() if given is None else given
+    others = settings.users or settings.proxies or settings.names or prefix.strip("/")
+    return is_loopback(host) and not others
 
 
 def create_server() -> flask.Flask:
@@ -210,7 +256,7 @@ def serve(
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
         check_address(host, port)
     settings = settings or Settings()
-    app = create_app(settings)
+    app = create_app(replace(settings, local=_is_alone(settings, host)))
     if settings.users is None and is_loopback(host):
         security.answer_only_as(app.server, [host, *settings.names])
     elif settings.users is None:

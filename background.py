@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import diskcache
 import multiprocess
 import psutil
 from dash import DiskcacheManager
@@ -44,6 +45,11 @@ class Background(DiskcacheManager):
     """
 
     given_up_seconds = GIVEN_UP_SECONDS
+
+    def __init__(self, cache: diskcache.Cache, public: Callable[[str], str] = str) -> None:
+        """Keep what runs say in `cache`; `public` makes a sentence fit for whoever is served."""
+        super().__init__(cache)  # type: ignore[no-untyped-call]
+        self._public = public
 
     def get_or_create_signing_secret(self, generate: Callable[[], bytes]) -> str:
         """Return what pages' runs are signed with, by all processes of the server."""
@@ -96,6 +102,8 @@ class Background(DiskcacheManager):
         self.handle.touch(key, expire=ANSWER_KEPT_SECONDS)
         if job is not None:
             self._end(job)
+        if isinstance(result, dict) and "failure" in result:
+            return {**result, "failure": self._public(result["failure"])}
         return result
 
     def terminate_job(self, job: str | None) -> None:

@@ -45,6 +45,7 @@ _OWN: Final = frozenset(
         "report.html",
         "sign-in",
         "sign-out",
+        "text.txt",
         "thumbnail.svg",
     )
 )

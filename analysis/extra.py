@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,20 +15,30 @@ Extra = Literal["gpt2", "umap"]
 
 # What each extra is for, as the beginning of a sentence.
 _PURPOSES: Final[dict[Extra, str]] = {"gpt2": "Running a language model", "umap": "UMAP"}
+_MODULES: Final[dict[Extra, tuple[str, ...]]] = {
+    "gpt2": ("torch", "transformers", "sklearn"),
+    "umap": ("umap",),
+}
 # What installs an extra in a clone, by its Makefile.
 _MAKE: Final[dict[Extra, str]] = {"gpt2": "make run", "umap": "make run EXTRAS=gpt2,umap"}
 
 
-def install_command(extra: Extra = "gpt2") -> str:
+def missing_modules(extra: Extra = "gpt2") -> list[str]:
+    """Return the modules of an extra that are not installed, without importing any."""
+    return [module for module in _MODULES[extra] if find_spec(module) is None]
+
+
+def install_command(extra: Extra = "gpt2", *, with_interpreter: bool = False) -> str:
     """Return the command that adds an extra to the installation that runs now.
 
     That is a `make` command where Python runs in the environment that the Makefile of a clone
-    makes, else a `pip` command.
+    makes, else a `pip` command, which names the Python that runs now if wanted.
     """
     made_by_make = Path(__file__).resolve().parents[1] / ".venv"
     if Path(sys.prefix).resolve() == made_by_make.resolve():
         return _MAKE[extra]
-    return f"pip install 'concept-fragmentation[{extra}]'"
+    pip = f"{shlex.quote(sys.executable)} -m pip" if with_interpreter else "pip"
+    return f"{pip} install 'concept-fragmentation[{extra}]'"
 
 
 def need(module: str, extra: Extra = "gpt2") -> Any:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-import pandas as pd
-from dash import Dash, Input, Output, State, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, no_update
+from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
-from concept_fragmentation.callbacks import runs
+from concept_fragmentation.callbacks import runs, text_files
+from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
-from concept_fragmentation.callbacks.library import ChoiceMissingError, destination
-from concept_fragmentation.callbacks.messages import say, say_failed
+from concept_fragmentation.callbacks.library import ChoiceMissingError, Destination, destination
+from concept_fragmentation.callbacks.messages import say_failed
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
-from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.analyze_panel import (
     ATTENTIONS,
+    FOLDER,
     MAX_CLUSTERS,
     MAX_SEED,
     MAX_TEXT_CHARACTERS,
@@ -31,14 +31,23 @@ from concept_fragmentation.components.analyze_panel import (
     OTHER_MODEL,
     READINGS,
 )
+from concept_fragmentation.components.finished import (
+    Finished,
+    finished_list,
+    with_finished,
+    without_finished,
+)
+from concept_fragmentation.components.origin import settings_in_short
 from concept_fragmentation.components.runs import Progress
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.words import plural
+from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
 PROGRESS_SECONDS: Final = 0.2
 NAME_CHARACTERS: Final = 40
+WORDS_NAMED: Final = 8
 
 _STAGE_NAMES: Final = {
     "load": "Loading the model",
@@ -46,8 +55,20 @@ _STAGE_NAMES: Final = {
     "cluster": "Clustering the layers",
     "measure": "Measuring paths and layers",
 }
-# Names on the hub only: a page that others may reach does not open folders of this machine.
 _MODEL_NAME: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+# What a reload leaves in the form; see assets/analyze.js.
+_KEPT: Final = (
+    (ids.ANALYZE_TEXT, "value"),
+    (ids.ANALYZE_SOURCE, "children"),
+    (ids.ANALYZE_READING, "value"),
+    (ids.ANALYZE_MODEL, "value"),
+    (ids.ANALYZE_OTHER_MODEL, "value"),
+    (ids.ANALYZE_CLUSTERS, "value"),
+    (ids.ANALYZE_AUTO, "value"),
+    (ids.ANALYZE_LAYERS, "value"),
+    (ids.ANALYZE_ATTENTION, "value"),
+    (ids.ANALYZE_SEED, "value"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,8 +95,11 @@ class Request:
     options: dict[str, Any]
 
     @classmethod
-    def from_form(cls, form: Form) -> Request:
-        """Read the form; raise ChoiceMissingError that says what to change."""
+    def from_form(cls, form: Form, models: ModelFolders | None = None) -> Request:
+        """Read the form; raise ChoiceMissingError that says what to change.
+
+        Raises ModelUnavailableError where a folder is named that may not be opened.
+        """
         reading = form.reading if form.reading in READINGS else "text"
         given = form.text or ""
         if not given.strip():
@@ -89,7 +113,7 @@ class Request:
         words = [line.strip() for line in lines]
         return cls(
             text=given if reading == "text" else lines if reading == "lines" else words,
-            model=_model(form),
+            model=_model(form, models or ModelFolders()),
             options={
                 "layers": _layers(form.layers),
                 "n_clusters": "auto"
@@ -106,13 +130,12 @@ class Request:
         """What the analysis is called until a person names it: how its text begins."""
         text = self.text if isinstance(self.text, str) else " ".join(self.text[:20])
         words = " ".join(text.split())
-        short = words if len(words) <= NAME_CHARACTERS else f"{words[: NAME_CHARACTERS - 1]}…"
-        return f"{short} ({self.model})"
+        return words if len(words) <= NAME_CHARACTERS else f"{words[: NAME_CHARACTERS - 1]}…"
 
 
 def register(app: Dash, workspace: Workspace) -> None:
     """Connect the panel Analyze."""
-    _register_file(app, workspace.max_upload)
+    text_files.register(app, workspace.max_upload)
 
     @app.callback(
         Output(ids.ANALYZE_OTHER_MODEL, "style"),
@@ -122,9 +145,17 @@ def register(app: Dash, workspace: Workspace) -> None:
     def ask_for_name(model: str | None) -> dict[str, str]:
         return {} if model == OTHER_MODEL else {"display": "none"}
 
+    kept = [Input(component_id, name) for component_id, name in _KEPT]
+    in_browser(app, "analyze", "keep", *kept)
+    _register_run(app, workspace)
+    _register_finished(app, workspace)
+
+
+def _register_run(app: Dash, workspace: Workspace) -> None:
     # The process that runs it holds folders only: no connections and locks of this one.
     unsaved = workspace.unsaved
     turns = workspace.turns("analyze")
+    models = workspace.models
 
     @app.callback(
         Output(ids.ANALYZE_DONE, "data"),
@@ -143,77 +174,100 @@ def register(app: Dash, workspace: Workspace) -> None:
             },
         },
         background=True,
-        progress=[Output(ids.ANALYZE_PROGRESS, "value"), Output(ids.ANALYZE_STAGE, "children")],
-        progress_default=["0", ""],
+        progress=[
+            Output(ids.ANALYZE_PROGRESS, "value"),
+            Output(ids.ANALYZE_STAGE, "children"),
+            Output(ids.ANALYZE_STATUS_PROGRESS, "value"),
+            Output(ids.ANALYZE_STATUS_STAGE, "children"),
+        ],
+        progress_default=["0", "", "0", ""],
         running=[
             (Output(ids.ANALYZE, "disabled"), True, False),
             (Output(ids.ANALYZE_CANCEL, "disabled"), False, True),
             (Output(ids.ANALYZE_PROGRESS, "style"), {"visibility": "visible"}, {}),
+            (Output(ids.ANALYZE_STATUS, "hidden"), False, True),
         ],
-        cancel=[Input(ids.ANALYZE_CANCEL, "n_clicks")],
+        cancel=[
+            Input(ids.ANALYZE_CANCEL, "n_clicks"),
+            Input(ids.ANALYZE_STATUS_CANCEL, "n_clicks"),
+        ],
         interval=300,
         prevent_initial_call=True,
     )
-    def run(set_progress: Progress, *, clicks: Any, form: Any) -> dict[str, Any]:  # noqa: ARG001
-        return outcome(unsaved, turns, form, set_progress)
+    def run(set_progress: Callable[..., None], *, clicks: Any, form: Any) -> dict[str, Any]:  # noqa: ARG001
+        def tell(said: tuple[str | None, str]) -> None:
+            share, stage = said
+            percent = f"{float(share or 0):.0f}%"
+            set_progress((share, stage, share, f"{stage} · {percent}"))
+
+        tell(("0", "Starting"))
+        return outcome(unsaved, turns, form, tell, models)
 
     runs.deliver(app, ids.ANALYZE_DONE, ids.ANALYZE_OUTCOME)
 
+
+def _register_finished(app: Dash, workspace: Workspace) -> None:
+    """Offer to open what is done: it does not take away what a person looks at meanwhile."""
+
     @app.callback(
-        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Output(ids.FINISHED, "data"),
         Input(ids.ANALYZE_OUTCOME, "data"),
+        State(ids.FINISHED, "data"),
         prevent_initial_call=True,
     )
-    def show(outcome: Outcome | None) -> Any:
+    def offer(outcome: Outcome | None, offered: Sequence[Finished] | None) -> Any:
         if outcome is None:
             raise PreventUpdate
         if "draft" not in outcome:
             say_failed(outcome.get("failure", ""))
             return no_update
-        view = workspace.settle(View(draft=outcome["draft"]))
-        say(f"Analyzed '{title(workspace.shown(view).name)}'. Save it to keep it.")
-        return destination(view)
+        shown = workspace.shown(View(draft=outcome["draft"]))
+        new = Finished(draft=outcome["draft"], name=shown.name, note=outcome.get("note", ""))
+        return with_finished(offered, new)
 
-
-def _register_file(app: Dash, max_upload: int) -> None:
-    @app.callback(
-        Output(ids.ANALYZE_TEXT, "value"),
-        Output(ids.ANALYZE_COLUMN, "options"),
-        Output(ids.ANALYZE_COLUMN, "value"),
-        Output(ids.ANALYZE_COLUMN_FIELD, "hidden"),
-        Input(ids.ANALYZE_FILE, "contents"),
-        State(ids.ANALYZE_FILE, "filename"),
-        prevent_initial_call=True,
-    )
-    def file_dropped(contents: str | None, filename: str | None) -> tuple[Any, ...]:
-        name = filename or ""
-        text = read_text(name, received(name, contents or "", max_upload))
-        if not name.lower().endswith((".csv", ".tsv")):
-            return text, [], None, True
-        columns = list(read_table(name, text).columns)
-        options = [{"label": title(column, 60), "value": column} for column in columns]
-        return no_update, options, columns[0] if len(columns) == 1 else None, False
+    # On a page that is loaded anew, the browser has kept what was offered.
+    @app.callback(Output(ids.FINISHED_LIST, "children"), Input(ids.FINISHED, "data"))
+    def list_finished(offered: Sequence[Finished] | None) -> list[Component]:
+        return finished_list(offered)
 
     @app.callback(
-        Output(ids.ANALYZE_TEXT, "value", allow_duplicate=True),
-        Output(ids.ANALYZE_READING, "value"),
-        Input(ids.ANALYZE_COLUMN, "value"),
-        State(ids.ANALYZE_FILE, "contents"),
-        State(ids.ANALYZE_FILE, "filename"),
+        Output(ids.FINISHED, "data", allow_duplicate=True),
+        Output(ids.DESTINATION, "data", allow_duplicate=True),
+        Input({"type": ids.FINISHED_OPEN, "index": ALL}, "n_clicks"),
+        State(ids.FINISHED, "data"),
         prevent_initial_call=True,
     )
-    def column_chosen(
-        column: str | None, contents: str | None, filename: str | None
-    ) -> tuple[Any, Any]:
-        if column is None:
-            return no_update, no_update
-        name = filename or ""
-        text = read_text(name, received(name, contents or "", max_upload))
-        return "\n".join(column_lines(name, text, column)), "lines"
+    def open_clicked(
+        clicks: Sequence[int | None], offered: Sequence[Finished] | None
+    ) -> tuple[list[Finished], Destination]:
+        draft = _clicked(clicks)
+        return without_finished(offered, draft), destination(workspace.settle(View(draft=draft)))
+
+    @app.callback(
+        Output(ids.FINISHED, "data", allow_duplicate=True),
+        Input({"type": ids.FINISHED_DISMISS, "index": ALL}, "n_clicks"),
+        State(ids.FINISHED, "data"),
+        prevent_initial_call=True,
+    )
+    def dismiss_clicked(
+        clicks: Sequence[int | None], offered: Sequence[Finished] | None
+    ) -> list[Finished]:
+        return without_finished(offered, _clicked(clicks))
+
+
+def _clicked(clicks: Sequence[int | None]) -> str:
+    # A list that has just been drawn was not clicked.
+    if not any(clicks) or ctx.triggered_id is None:
+        raise PreventUpdate
+    return str(ctx.triggered_id["index"])
 
 
 def outcome(
-    unsaved: UnsavedAnalyses, turns: Turns, form: Any, set_progress: Progress
+    unsaved: UnsavedAnalyses,
+    turns: Turns,
+    form: Any,
+    set_progress: Progress,
+    models: ModelFolders | None = None,
 ) -> dict[str, Any]:
     """Analyze what the form says, in turn; return the hash it is kept under, or why it failed.
 
@@ -221,59 +275,38 @@ def outcome(
     """
 
     def work() -> dict[str, str]:
-        request = Request.from_form(read(form, Form, "form"))
+        request = Request.from_form(read(form, Form, "form"), models)
         with turns.taken(told_ahead(set_progress)):
             made = analyze(
                 request.text, request.model, progress=_stages(set_progress), **request.options
             )
         saving = saving_arguments(made)
+        known = {"model_name": saving["model_name"], **saving["metadata"]}
+        name = f"{request.name} ({settings_in_short(known)})"
         kept = unsaved.keep(
-            made, saving["model_name"], saving["input_text"], saving["metadata"], request.name
+            made, saving["model_name"], saving["input_text"], saving["metadata"], name
         )
-        return {"draft": kept}
+        return {"draft": kept, "note": words_note(made.get("words"))}
 
     return runs.outcome("The analysis", work)
 
 
-def read_text(filename: str, content: bytes) -> str:
-    """Return the text of a file."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ChoiceMissingError(
-            f"'{title(filename)}' is no text in UTF-8; save it as plain text or CSV."
-        ) from error
-    if "\0" in text:
-        raise ChoiceMissingError(f"'{title(filename)}' is no text; drop plain text or CSV.")
-    if len(text) > MAX_TEXT_CHARACTERS and not filename.lower().endswith((".csv", ".tsv")):
-        raise ChoiceMissingError(
-            f"'{title(filename)}' has {len(text):,} characters; the page takes up to "
-            f"{MAX_TEXT_CHARACTERS:,}. For longer texts call analyze() from Python."
-        )
-    return text
+def words_note(words: Mapping[str, Any] | None) -> str:
+    """Return which of the words that were given are not tokens as they stand; none is ''."""
+    skipped = list((words or {}).get("skipped") or ())
+    averaged = list((words or {}).get("averaged") or ())
+    parts = []
+    if skipped:
+        parts.append(f"Skipped, of several tokens: {_some(skipped)}.")
+    if averaged:
+        parts.append(f"The mean of several tokens each: {_some(averaged)}.")
+    return " ".join(parts)
 
 
-def read_table(filename: str, text: str) -> pd.DataFrame:
-    """Return a CSV or TSV file as a table of texts."""
-    try:
-        return pd.read_csv(
-            io.StringIO(text),
-            sep="\t" if filename.lower().endswith(".tsv") else ",",
-            dtype=str,
-            keep_default_na=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ChoiceMissingError(
-            f"'{title(filename)}' can't be read as a table: {error}."
-        ) from error
-
-
-def column_lines(filename: str, text: str, column: str) -> Sequence[str]:
-    """Return the rows of a column, each on one line; empty ones are left out."""
-    table = read_table(filename, text)
-    if column not in table:
-        raise ChoiceMissingError(f"'{title(filename)}' has no column '{title(column)}'.")
-    return [" ".join(str(cell).split()) for cell in table[column] if str(cell).strip()]
+def _some(words: Sequence[Any]) -> str:
+    named = ", ".join(map(str, words[:WORDS_NAMED]))
+    more = len(words) - WORDS_NAMED
+    return f"{plural(len(words), 'word')} ({named}{f' and {more:,} more' if more > 0 else ''})"
 
 
 def _stages(set_progress: Progress) -> Callable[[str, float], None]:
@@ -293,16 +326,27 @@ def _stages(set_progress: Progress) -> Callable[[str, float], None]:
     return report
 
 
-def _model(form: Form) -> str:
-    if form.model in MODELS and form.model != OTHER_MODEL:
-        return str(form.model)
+def _model(form: Form, models: ModelFolders) -> str:
+    chosen = form.model or ""
+    if chosen.startswith(FOLDER):
+        return str(models.offered(chosen.removeprefix(FOLDER)))
+    if chosen != OTHER_MODEL:
+        if chosen not in MODELS:
+            raise ChoiceMissingError("Choose a model, then analyze again.")
+        return chosen
     name = (form.other_model or "").strip()
-    if not _MODEL_NAME.fullmatch(name) or ".." in name:
-        raise ChoiceMissingError(
-            "Name a model on the hub, such as gpt2-xl or EleutherAI/pythia-70m; folders of this "
-            "machine are for Python and the command line."
+    on_hub = _MODEL_NAME.fullmatch(name) and ".." not in name
+    if not name or not (on_hub or models.any_folder):
+        otherwise = (
+            "or give a folder of this machine."
+            if models.any_folder
+            else "folders are opened for who works on the machine of the server; those below "
+            "'serve --models DIR' are offered to all."
         )
-    return name
+        raise ChoiceMissingError(
+            f"Name a model on the hub, such as gpt2-xl or EleutherAI/pythia-70m; {otherwise}"
+        )
+    return models.named(name)
 
 
 def _layers(text: str | None) -> list[str | int] | None:

@@ -12,6 +12,7 @@ from dash import Dash
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import compare, concepts, flow
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
+from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.callbacks.report import made_report, report_of
 from concept_fragmentation.callbacks.views import known_theme
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
@@ -104,7 +105,7 @@ FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
 def refusal(error: ConceptFragmentationError) -> flask.Response:
     """Say why something is not handed out."""
     status = 404 if isinstance(error, NotFoundError) else 400
-    return flask.Response(str(error), status=status, mimetype="text/plain")
+    return flask.Response(public(str(error)), status=status, mimetype="text/plain")
 
 
 def _attachment(content: bytes | Iterator[bytes], file_name: str, mimetype: str) -> flask.Response:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NotRequired, TypedDict
 from uuid import uuid4
 
+import flask
+from cachetools import TTLCache
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
@@ -24,6 +27,9 @@ ANALYSES_OFFERED: Final = 50
 # Identifiers hold no slash, so no saved analysis has such a value in the list.
 EXAMPLE_VALUES: Final = {f"{EXAMPLE}/{example.key}": example for example in EXAMPLES}
 
+_MOST_PRESSES: Final = 1000
+_PRESSED_SECONDS: Final = 5
+
 # Tabs without figures: what is loaded in them is shown in the overview.
 _ELSEWHERE: Final = frozenset(("analyze", "persistence"))
 
@@ -38,6 +44,36 @@ class Saved:
 
     view: View
     sentence: str
+
+
+class Presses:
+    """What was saved a moment ago, so that a button that is pressed twice saves once.
+
+    A page says the same until it has switched to what was saved.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was saved."""
+        self._saved: TTLCache[Hashable, Saved] = TTLCache(_MOST_PRESSES, _PRESSED_SECONDS)
+        self._lock = threading.Lock()
+        self._saving: dict[Hashable, threading.Lock] = {}
+
+    def once(self, press: Hashable, save: Callable[[], Saved]) -> Saved:
+        """Return what `save` made, or what it made for the same press a moment ago."""
+        with self._lock:
+            saving = self._saving.setdefault(press, threading.Lock())
+        with saving:
+            try:
+                with self._lock:
+                    saved: Saved | None = self._saved.get(press)
+                if saved is None:
+                    saved = save()
+                    with self._lock:
+                        self._saved[press] = saved
+                return saved
+            finally:
+                with self._lock:
+                    self._saving.pop(press, None)
 
 
 class Destination(TypedDict):
@@ -63,6 +99,8 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 
 def _register_save(app: Dash, workspace: Workspace) -> None:
+    presses = Presses()
+
     @app.callback(
         Output(ids.SAVE_NAME, "value"),
         Input(ids.ANALYSIS_VIEW, "data"),
@@ -86,7 +124,11 @@ def _register_save(app: Dash, workspace: Workspace) -> None:
         _clicks: int, name: str | None, query: str | None, last: Destination | None
     ) -> tuple[Destination, str]:
         view, name = needed(query), (name or "").strip()
-        saved = saved_before(workspace, view, name, last) or save(workspace, view, name)
+        # Dash gives each page that is loaded a token of its own.
+        page = flask.request.args.get("endId", "")
+        saved = saved_before(workspace, view, name, last) or presses.once(
+            (page, view.to_query(), name), lambda: save(workspace, view, name)
+        )
         say(saved.sentence)
         order = destination(saved.view)
         order["saved"] = [view.to_query(), name]

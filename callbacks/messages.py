@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import flask
 from dash import set_props
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.messages import failure, success
+
+# The setting of the server that lists the folders whose paths the page does not show.
+PRIVATE_FOLDERS: Final = "PRIVATE_FOLDERS"
+
+
+def public(sentence: str) -> str:
+    """Return a sentence without the paths of the server's private folders."""
+    folders = flask.current_app.config.get(PRIVATE_FOLDERS, ()) if flask.has_app_context() else ()
+    return without_folders(sentence, folders)
+
+
+def without_folders(sentence: str, folders: Iterable[Path]) -> str:
+    """Return a sentence in which each of the folders, longest first, is called by its last name."""
+    paths = {str(form): form for folder in folders for form in (folder, folder.resolve())}
+    for path, folder in sorted(paths.items(), key=lambda item: -len(item[0])):
+        if folder.is_absolute() and folder.name:
+            # Not the beginning of another name.
+            pattern = rf"{re.escape(path)}(?![\w.-]*\w)"
+            sentence = re.sub(pattern, folder.name.replace("\\", ""), sentence)
+    return sentence
 
 
 def say(sentence: str) -> None:
@@ -16,7 +42,7 @@ def say(sentence: str) -> None:
 
 def say_failed(sentence: str) -> None:
     """Show why something was not done."""
-    set_props(ids.MESSAGES, {"children": [failure(sentence)]})
+    set_props(ids.MESSAGES, {"children": [failure(public(sentence))]})
 
 
 def tell_failure(error: Exception) -> None:

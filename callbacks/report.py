@@ -18,6 +18,7 @@ from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.flow import EXAMPLES, PATHS_LISTED
+from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.callbacks.overview import NO_LABELS, facts_of_window, stats_of_window
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
 from concept_fragmentation.callbacks.views import figure_or_reason
@@ -71,7 +72,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     def tell(ready: Outcome | None) -> Any:
         if ready is None or "failure" not in ready:
             return no_update
-        return [failure(ready["failure"])]
+        return [failure(public(ready["failure"]))]
 
     in_browser(app, "runs", "take", Input(ids.REPORT_READY, "data"), prevent_initial_call=True)
 

@@ -17,10 +17,12 @@ from concept_fragmentation.components.words import plural
 class Outcome(TypedDict, total=False):
     """What came of a run: what there is now, or why there is nothing.
 
-    An analysis is kept under `draft`, a report in the `file`, what a figure needs as `what`.
+    An analysis is kept under `draft`, with a `note`, a report in the `file`, what a figure needs as
+    `what`.
     """
 
     draft: str
+    note: str
     file: str
     what: str
     failure: str

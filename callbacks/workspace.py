@@ -31,6 +31,7 @@ from concept_fragmentation.persistence import (
     GPT2AnalysisPersistence,
 )
 from concept_fragmentation.persistence.examples import EXAMPLES, load_example
+from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
@@ -111,13 +112,16 @@ class Workspace:
         *,
         max_upload: int = MAX_UPLOAD,
         patient: bool = True,
+        models: ModelFolders | None = None,
     ) -> None:
         """Keep the store, and load no analysis yet.
 
         `max_upload` is the largest file that the page takes, in bytes. One that is not `patient`
-        leaves what takes long to a process in the background.
+        leaves what takes long to a process in the background. `models` are the folders of models
+        that the page may open.
         """
         self.store = store
+        self.models = models or ModelFolders()
         self.max_upload = max_upload
         self.patient = patient
         self.unsaved = UnsavedAnalyses(store.cache_dir / "unsaved")

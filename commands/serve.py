@@ -56,6 +56,12 @@ from concept_fragmentation.persistence import ConceptFragmentationError
     metavar="NAME",
     help="A name to answer as, beside localhost, without --auth; may be given several times.",
 )
+@click.option(
+    "--models",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="CONCEPT_FRAGMENTATION_MODELS",
+    help="Folder of models: the page offers each folder in it by name.  [default: none]",
+)
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
 def serve_command(
     host: str,
@@ -66,6 +72,7 @@ def serve_command(
     proxies: int,
     prefix: str | None,
     names: tuple[str, ...],
+    models: Path | None,
     debug: bool,
 ) -> None:
     """Serve the dashboard."""
@@ -74,7 +81,7 @@ def serve_command(
 
     try:
         settings = app.Settings(
-            directory, max_upload * app.MIB, auth, proxies, prefix or None, names
+            directory, max_upload * app.MIB, auth, proxies, prefix or None, names, models
         )
         app.serve(settings, host, port, debug=debug)
     except (AddressError, ConceptFragmentationError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import dash_bootstrap_components as dbc
@@ -10,6 +12,7 @@ from dash import dcc, html
 from concept_fragmentation.analysis import TINY
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import (
+    aria,
     card,
     field,
     labelled,
@@ -24,6 +27,8 @@ MAX_TEXT_CHARACTERS: Final = 2_000_000
 MAX_CLUSTERS: Final = 1000
 MAX_SEED: Final = 2**31 - 1
 OTHER_MODEL: Final = "other"
+# How the value of a model that lies in a folder of the server begins; its name follows.
+FOLDER: Final = "folder:"
 
 MODELS: Final = {
     TINY: "Tiny: ships with the dashboard, trained on made-up stories; not GPT-2",
@@ -45,7 +50,29 @@ ATTENTIONS: Final = {
 }
 
 
-def analyze_panel(max_upload: int) -> html.Section:
+@dataclass(frozen=True)
+class Offer:
+    """What can be run here.
+
+    Attributes:
+        folders: names of the models that lie in the folder of the server.
+        any_folder: whether every other folder of the machine may be named.
+        install: the command that installs what running a model needs, where that is missing.
+    """
+
+    folders: tuple[str, ...] = ()
+    any_folder: bool = False
+    install: str | None = None
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The values of the models and what they are called, the last being any other."""
+        known = dict(MODELS)
+        other = known.pop(OTHER_MODEL)
+        return known | {f"{FOLDER}{name}": name for name in self.folders} | {OTHER_MODEL: other}
+
+
+def analyze_panel(max_upload: int, offer: Offer) -> html.Section:
     """Return the section: the text, the settings, and what a run tells of itself.
 
     `max_upload` is the largest file that it takes, in bytes.
@@ -55,7 +82,46 @@ def analyze_panel(max_upload: int) -> html.Section:
         "Analyze",
         "Run a language model over a text, cluster what it holds of each token in each layer, and "
         "see the result in every view. It is yours to save.",
-        [html.Div([_text(max_upload), _settings()], className="cf-grid-2")],
+        [
+            *([_missing(offer.install)] if offer.install else []),
+            html.Div([_text(max_upload), _settings(offer)], className="cf-grid-2"),
+        ],
+    )
+
+
+def _missing(install: str) -> html.Div:
+    return html.Div(
+        [
+            html.Span(
+                "This installation can't run a model: torch, transformers or scikit-learn is "
+                "missing. Stop the server, install them, and start it again:"
+            ),
+            html.Code(install, className="cf-command"),
+        ],
+        className="cf-card cf-missing",
+        role="note",
+    )
+
+
+def analyze_status() -> html.Div:
+    """Return what the bar says of a run, in every view, with the way to cancel it."""
+    return html.Div(
+        [
+            html.Span(id=ids.ANALYZE_STATUS_STAGE, className="cf-status-stage", role="status"),
+            progress_bar(ids.ANALYZE_STATUS_PROGRESS, "Analyzing", "cf-status-progress"),
+            html.Button(
+                "Cancel",
+                id=ids.ANALYZE_STATUS_CANCEL,
+                type="button",
+                className="cf-link-button",
+                **aria(label="Cancel the analysis"),
+            ),
+        ],
+        id=ids.ANALYZE_STATUS,
+        className="cf-status",
+        hidden=True,
+        role="group",
+        **aria(label="Analysis in progress"),
     )
 
 
@@ -81,6 +147,7 @@ def _text(max_upload: int) -> html.Div:
                 ],
                 max_upload,
             ),
+            html.Span(id=ids.ANALYZE_SOURCE, className="cf-hint", role="status"),
             html.Div(
                 labelled(
                     "Column of the file",
@@ -99,14 +166,14 @@ def _text(max_upload: int) -> html.Div:
     )
 
 
-def _settings() -> html.Div:
+def _settings(offer: Offer) -> html.Div:
     return card(
         [
             labelled(
                 "Model",
                 dcc.Dropdown(
                     id=ids.ANALYZE_MODEL,
-                    options=[{"label": v, "value": k} for k, v in MODELS.items()],
+                    options=[{"label": v, "value": k} for k, v in offer.models.items()],
                     value=TINY,
                     clearable=False,
                     searchable=False,
@@ -115,8 +182,9 @@ def _settings() -> html.Div:
             dbc.Input(
                 id=ids.ANALYZE_OTHER_MODEL,
                 type="text",
-                placeholder="A name on the Hugging Face hub, such as EleutherAI/pythia-70m",
-                maxlength=200,
+                placeholder="Name on the hub, such as EleutherAI/pythia-70m"
+                + (", or a folder" if offer.any_folder else ""),
+                maxlength=1000,
                 size="sm",
                 autocomplete="off",
                 style={"display": "none"},
@@ -135,7 +203,13 @@ def _settings() -> html.Div:
             ),
             html.Div(
                 [
-                    dbc.Button("Analyze", id=ids.ANALYZE, color="primary", size="sm"),
+                    dbc.Button(
+                        "Analyze",
+                        id=ids.ANALYZE,
+                        color="primary",
+                        size="sm",
+                        disabled=offer.install is not None,
+                    ),
                     dbc.Button(
                         "Cancel",
                         id=ids.ANALYZE_CANCEL,

@@ -27,6 +27,9 @@ REPORT_STAGE: Final = "report-stage"
 REPORT_PROGRESS: Final = "report-progress"
 REPORT_CANCEL: Final = "report-cancel"
 MESSAGES: Final = "messages"
+SERVER_SILENT: Final = "server-silent"
+RUN_LOST: Final = "run-lost"
+NOT_DONE: Final = "not-done"
 
 # What a person did (a click in a figure, on a path, on a quick choice), and where a callback
 # of the persistence section wants to go.
@@ -61,8 +64,10 @@ WEIGHTS_SECTION: Final = "weights"
 CLUSTERS_SECTION: Final = "clusters"
 PATH_ATTENTION_SECTION: Final = "path-attention"
 ANALYZE_SECTION: Final = "analyze"
+ORIGIN_SECTION: Final = "settings-and-text"
 
 # Figures and tables.
+ORIGIN: Final = "origin"
 STANDS_OUT: Final = "stands-out"
 PATH_MAP: Final = "path-map"
 TRAJECTORIES: Final = "trajectories"
@@ -154,6 +159,7 @@ SESSION_VIEW: Final = "session-view"  # pattern: {"type": SESSION_VIEW, "index":
 # Analyze.
 ANALYZE_TEXT: Final = "analyze-text"
 ANALYZE_FILE: Final = "analyze-file"
+ANALYZE_SOURCE: Final = "analyze-source"  # which file the text comes from
 ANALYZE_COLUMN: Final = "analyze-column"
 ANALYZE_COLUMN_FIELD: Final = "analyze-column-field"
 ANALYZE_READING: Final = "analyze-reading"
@@ -170,6 +176,14 @@ ANALYZE_PROGRESS: Final = "analyze-progress"
 ANALYZE_STAGE: Final = "analyze-stage"
 ANALYZE_DONE: Final = "analyze-done"
 ANALYZE_OUTCOME: Final = "analyze-outcome"
+ANALYZE_STATUS: Final = "analyze-status"  # the same in the bar, which every view has
+ANALYZE_STATUS_STAGE: Final = "analyze-status-stage"
+ANALYZE_STATUS_PROGRESS: Final = "analyze-status-progress"
+ANALYZE_STATUS_CANCEL: Final = "analyze-status-cancel"
+FINISHED: Final = "finished"  # analyses that are there to open, see components/finished.py
+FINISHED_LIST: Final = "finished-list"
+FINISHED_OPEN: Final = "finished-open"  # pattern: {"type": FINISHED_OPEN, "index": hash}
+FINISHED_DISMISS: Final = "finished-dismiss"  # likewise
 
 # Concepts.
 SIMILARITY_AMI: Final = "layer-similarity"

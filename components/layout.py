@@ -9,10 +9,15 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.analyze_panel import analyze_panel
+from concept_fragmentation.components.analyze_panel import (
+    Offer,
+    analyze_panel,
+    analyze_status,
+)
 from concept_fragmentation.components.attention_panel import heads_section, weights_section
 from concept_fragmentation.components.compare_panel import compare_section
 from concept_fragmentation.components.concepts_panel import map_section, similarity_section
+from concept_fragmentation.components.connection import notices
 from concept_fragmentation.components.guide import guide
 from concept_fragmentation.components.hints import hints
 from concept_fragmentation.components.library_panel import library_section
@@ -35,18 +40,26 @@ from concept_fragmentation.components.view import View
 DASHBOARD_TAB = "GPT-2 Metrics Dashboard"
 
 
-def page(max_upload: int, examples: Mapping[str, str], *, signed_in: bool = False) -> html.Div:
+def page(
+    max_upload: int,
+    examples: Mapping[str, str],
+    *,
+    signed_in: bool = False,
+    offer: Offer | None = None,
+) -> html.Div:
     """Return the whole page; it shows nothing until the callbacks know the address.
 
     Args:
         max_upload: the largest file that it takes, in bytes.
         examples: the titles of the examples by their keys.
         signed_in: whether who sees it has signed in, and may sign out.
+        offer: which models can be run here.
     """
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
             dcc.Store(id=ids.STRUCTURE, data=structure()),
+            dcc.Store(id=ids.FINISHED, storage_type="session"),
             *(
                 dcc.Store(id=store)
                 for store in (
@@ -80,7 +93,9 @@ def page(max_upload: int, examples: Mapping[str, str], *, signed_in: bool = Fals
                         className="cf-tabs",
                         **aria(label="Pages"),
                     ),
-                    _page(ids.DASHBOARD_PAGE, _dashboard(max_upload), hidden=False),
+                    _page(
+                        ids.DASHBOARD_PAGE, _dashboard(max_upload, offer or Offer()), hidden=False
+                    ),
                     _page(ids.GUIDE_PAGE, guide(), hidden=True),
                 ],
                 className="cf-main",
@@ -92,6 +107,8 @@ def page(max_upload: int, examples: Mapping[str, str], *, signed_in: bool = Fals
                 [
                     run_panel(REPORT),
                     run_panel(MAP),
+                    *notices(),
+                    html.Div(id=ids.FINISHED_LIST, className="cf-messages"),
                     html.Div(id=ids.MESSAGES, className="cf-messages", children=[]),
                 ],
                 className="cf-corner",
@@ -137,6 +154,7 @@ def _bar(examples: Mapping[str, str], *, signed_in: bool) -> html.Header:
                     role="status",
                     **aria(label="Analysis shown"),
                 ),
+                analyze_status(),
                 html.Div(
                     [
                         _examples(examples),
@@ -188,7 +206,7 @@ def _examples(titles: Mapping[str, str]) -> html.Details:
     )
 
 
-def _dashboard(max_upload: int) -> html.Div:
+def _dashboard(max_upload: int, offer: Offer) -> html.Div:
     return html.Div(
         [
             _tabs(),
@@ -223,6 +241,15 @@ def _dashboard(max_upload: int) -> html.Div:
             ),
             _shown_in_tabs(ids.FLOW_SECTION, _token_flow()),
             _shown_in_tabs(ids.GLANCE_SECTION, _at_a_glance()),
+            _shown_in_tabs(
+                ids.ORIGIN_SECTION,
+                section(
+                    ids.ORIGIN_SECTION,
+                    "Settings and text",
+                    "What this analysis was made of, and by what.",
+                    [html.Div(id=ids.ORIGIN, className="cf-card cf-origin cf-computed")],
+                ),
+            ),
             _shown_in_tabs(
                 ids.TRAJECTORIES_SECTION,
                 section(
@@ -292,7 +319,7 @@ def _dashboard(max_upload: int) -> html.Div:
             _shown_in_tabs(ids.SIMILARITY_SECTION, similarity_section()),
             _shown_in_tabs(ids.COMPARE_SECTION, compare_section()),
             _shown_in_tabs(ids.LIBRARY_SECTION, library_section()),
-            _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel(max_upload)),
+            _shown_in_tabs(ids.ANALYZE_SECTION, analyze_panel(max_upload, offer)),
             _shown_in_tabs(ids.PERSISTENCE, persistence_panel(max_upload)),
         ],
         className="cf-dashboard",

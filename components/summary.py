@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.origin import settings_facts
 from concept_fragmentation.components.palette import text_on
 from concept_fragmentation.components.parts import aria, data
 from concept_fragmentation.components.text import visible
@@ -55,6 +56,7 @@ def short_facts(
         title(str(metadata.get("model_name") or analysis.model_type), 60),
         plural(analysis.num_tokens, "token"),
         plural(analysis.num_layers, "layer"),
+        *settings_facts(metadata),
     ]
     if not saved and not example:
         facts.append("not saved yet")

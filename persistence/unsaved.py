@@ -75,9 +75,9 @@ class UnsavedAnalyses:
             return self._store().open_analysis(content_hash)
 
     def forget(self, content_hash: str) -> None:
-        """Forget an analysis, if it is kept."""
+        """Forget an analysis for good, if it is kept."""
         with contextlib.suppress(NotFoundError):
-            self._store().delete_analysis(content_hash)
+            self._store().delete_analysis(content_hash, permanently=True)
 
     def _store(self) -> GPT2AnalysisPersistence:
         return GPT2AnalysisPersistence(self._folder, enable_cache=False, max_versions=1)
@@ -87,6 +87,8 @@ class UnsavedAnalyses:
         for summary in store.list_analyses():
             if datetime.fromisoformat(summary["timestamp"]) < too_old:
                 self.forget(summary["analysis_id"])
+        # Earlier versions put there what they forgot; nobody can restore it.
+        store.purge(timedelta(0))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -31,3 +32,23 @@ def test_the_extras_exist_and_make_run_installs_what_runs_a_model() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {"gpt2", "umap"} <= set(project["optional-dependencies"])
     assert "EXTRAS ?= gpt2\n" in (ROOT / "Makefile").read_text()
+
+
+def test_what_is_missing_is_known_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert extra.missing_modules() == []
+    monkeypatch.setitem(extra._MODULES, "gpt2", ("torch", "no_such_module_at_all"))
+    assert extra.missing_modules() == ["no_such_module_at_all"]
+    asked = "import sys; from concept_fragmentation.analysis.extra import missing_modules; "
+    asked += "missing_modules(); print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    said = subprocess.check_output([sys.executable, "-c", asked], text=True)
+    assert said.split() == ["False", "False"]
+
+
+def test_the_python_that_runs_is_named_if_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
+    assert extra.install_command(with_interpreter=True) == (
+        "'/opt/my python/bin/python' -m pip install 'concept-fragmentation[gpt2]'"
+    )

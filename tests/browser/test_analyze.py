@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence.turns import Turns
@@ -28,6 +29,12 @@ def run(page: Page) -> None:
     page.get_by_role("button", name="Analyze", exact=True).last.click()
 
 
+def open_result(page: Page) -> None:
+    """Wait until an analysis is done, and open it."""
+    page.locator(f"#{ids.FINISHED_LIST}").get_by_text("Open", exact=True).click(timeout=120_000)
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet")
+
+
 def test_a_pasted_text_is_analyzed_cancelled_saved_and_loaded(fresh: Any, open_page: Open) -> None:
     page = open_page(f"{fresh.url}{View(tab='analyze').to_query()}")
     run(page)
@@ -37,8 +44,17 @@ def test_a_pasted_text_is_analyzed_cancelled_saved_and_loaded(fresh: Any, open_p
     page.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT)
     page.locator(f"#{ids.ANALYZE_CLUSTERS}").fill("4")
     run(page)
-    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)
-    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("The dog saw the cat")
+    offered = page.locator(f"#{ids.FINISHED_LIST}")
+    expect(offered).to_contain_text("The dog saw the cat", timeout=120_000)
+    # What is looked at stays, and so does the offer, over a reload too.
+    expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_be_visible()
+    page.reload()
+    expect(offered).to_contain_text("The dog saw the cat")
+    expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_have_value(TEXT)
+    open_result(page)
+    expect(offered).to_be_empty()
+    bar = page.locator(f"#{ids.ANALYSIS_BAR}")
+    expect(bar).to_contain_text("(tiny_gpt2, k = 4, seed 0)")
     expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(20)
     assert re.search(r"d=[0-9a-f]{32}", page.url)
     assert fresh.store.list_analyses() == []
@@ -104,4 +120,76 @@ def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_pag
         # Meanwhile everything else is there as ever.
         page.locator(".cf-view-tab", has_text="Overview").click()
         expect(page.locator(f"#{ids.SANKEY} .sankey-node").first).to_be_visible()
-    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)
+        # What runs is said here too, with a way out.
+        status = page.get_by_role("group", name="Analysis in progress")
+        expect(status).to_contain_text("Waiting: 2 others came before")
+        status.get_by_role("button", name="Cancel the analysis").click()
+        expect(status).to_be_hidden()
+        page.locator(".cf-view-tab", has_text="Analyze").click()
+        expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
+        run(page)
+        expect(status).to_contain_text("Waiting: 2 others came before")
+        page.locator(".cf-view-tab", has_text="Overview").click()
+    expect(status).to_contain_text("of 4", timeout=60_000)
+    expect(page.locator(f"#{ids.FINISHED_LIST}")).to_contain_text("Analyzed", timeout=120_000)
+    expect(status).to_be_hidden()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator(f"#{ids.FINISHED_LIST}")).to_be_empty()
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    page.locator(f"#{ids.ANALYZE_FILE} input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/plain", "buffer": content}
+    )
+
+
+def test_a_dropped_text_is_read_as_one_and_says_where_it_comes_from(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(f"{server.url}{View(tab='analyze').to_query()}")
+    text, source = page.locator(f"#{ids.ANALYZE_TEXT}"), page.locator(f"#{ids.ANALYZE_SOURCE}")
+    page.get_by_text("A word a line", exact=True).click()
+    drop(page, "<b>story</b>.txt", b"The cat slept.\nThe dog did not.")
+    expect(text).to_have_value("The cat slept.\nThe dog did not.")
+    expect(page.get_by_role("radio", name="One text")).to_be_checked()
+    expect(source).to_have_text("From '<b>story</b>.txt': 31 characters.")
+    # An empty file, or a column with nothing in it, takes nothing away.
+    for name, content in (("empty.txt", b" \n"), ("empty.csv", b"only\n \n")):
+        drop(page, name, content)
+        expect(page.get_by_role("alert")).to_contain_text("there is no text in it")
+        expect(text).to_have_value("The cat slept.\nThe dog did not.")
+        page.locator(f"#{ids.MESSAGES} .btn-close").click()
+
+
+def test_two_presses_save_once(server: Any, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.get_by_label("Name", exact=True).fill("pressed twice")
+    page.locator(f"#{ids.SAVE}").evaluate("button => { button.click(); button.click(); }")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("version 1")
+    page.wait_for_timeout(500)
+    saved = server.store.list_analyses(search="pressed twice")
+    assert [one["version"] for one in saved] == [1]
+
+
+def test_settings_and_text_are_on_the_page(server: Any, open_page: Open) -> None:
+    text = "<script>alert(1)</script> " + "word " * 1000
+    made = analysis_from_labels([" a", " b"], [[0, 1], [1, 1]], model_type="gpt2")
+    made["words"] = {"skipped": ["free software"], "averaged": []}
+    options = {"n_clusters": 7, "seed": 5, "clusterer": "kmeans", "layers": None}
+    metadata = {"provenance": {"model": {"name": "/srv/secret/small"}, "options": options}}
+    saved = server.store.save_analysis_results(made, "gpt2", text, metadata=metadata, name="x")
+    page = open_page(f"{server.url}{View(analysis_id=saved).to_query()}")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("k = 7")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("seed 5")
+    origin = page.locator(f"#{ids.ORIGIN}")
+    origin.scroll_into_view_if_needed()
+    for summary in origin.locator("summary").all():
+        summary.click()
+    for said in ("Clusters asked for", "Words skipped", "1: free software", "small"):
+        expect(origin).to_contain_text(said)
+    expect(origin).not_to_contain_text("secret")
+    expect(origin.locator("pre")).to_contain_text("<script>alert(1)</script> word")
+    expect(origin).to_contain_text("The first 3,000 of 5,026 characters.")
+    with page.expect_download() as download:
+        origin.get_by_role("link", name="Download all of it").click()
+    assert download.value.path().read_text(encoding="utf-8") == text

@@ -39,7 +39,8 @@ def test_unsaved_work_is_its_makers_alone(url: str, browser: Browser) -> None:
     ann = open_as(browser, f"{url}{View(tab='analyze').to_query()}")
     ann.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT * 4)
     ann.get_by_role("button", name="Analyze", exact=True).last.click()
-    expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet", timeout=120_000)
+    ann.locator(f"#{ids.FINISHED_LIST}").get_by_text("Open", exact=True).click(timeout=120_000)
+    expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet")
 
     ben = open_as(browser, url)
     expect(ben.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from concept_fragmentation.callbacks import analyze
+from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
+from concept_fragmentation.callbacks import analyze, text_files
 from concept_fragmentation.callbacks.analyze import Form, Request
 from concept_fragmentation.callbacks.library import ChoiceMissingError, save
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError
+from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.persistence.turns import Turns
 
 FORM: dict[str, Any] = {
@@ -59,6 +62,8 @@ def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None
     assert told[0][1].startswith("1 of 4")
     view = workspace.settle(View(draft=made["draft"]))
     assert not workspace.shown(view).is_saved
+    # So that two runs of one text can be told apart.
+    assert workspace.shown(view).name.endswith("(tiny_gpt2, k = 2, seed 0)")
     assert workspace.store.list_analyses() == []
     saved = save(workspace, view, "mine")
     assert (saved.view.draft, saved.view.version) == (None, 1)
@@ -80,9 +85,9 @@ def test_what_is_not_kept_any_more_is_one_sentence(workspace: Workspace) -> None
 
 def test_a_file_that_is_no_text_is_refused() -> None:
     with pytest.raises(ChoiceMissingError, match="no text in UTF-8"):
-        analyze.read_text("a.txt", b"\xff\xfe\x00")
-    with pytest.raises(ChoiceMissingError, match="no column"):
-        analyze.column_lines("a.csv", "id,text\n1,x\n", "nothing")
+        text_files.read_text("a.txt", b"\xff\xfe\x00")
+    with pytest.raises(InvalidDataError, match="no column"):
+        text_files.column_lines("a.csv", b"id,text\n1,x\n", "nothing")
 
 
 def test_a_run_waits_for_its_turn_and_is_refused_where_too_many_wait(workspace: Workspace) -> None:
@@ -103,3 +108,33 @@ def test_a_run_waits_for_its_turn_and_is_refused_where_too_many_wait(workspace: 
         none = Turns(folder, at_once=1, most_waiting=0)
         made = analyze.outcome(workspace.unsaved, none, FORM, tell)
     assert made["failure"].startswith("Too many others wait")
+
+
+def test_a_model_is_chosen_from_those_that_are_offered(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "small"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    offered = ModelFolders(below=tmp_path / "models")
+    request = Request.from_form(Form(**FORM | {"model": "folder:small"}), offered)
+    assert request.model == str(folder.resolve())
+    for model in ("folder:../models", "folder:", "folder:none"):
+        with pytest.raises(ModelUnavailableError, match="choose another"):
+            Request.from_form(Form(**FORM | {"model": model}), offered)
+    with pytest.raises(ChoiceMissingError, match="Choose a model"):
+        Request.from_form(Form(**FORM | {"model": str(folder)}), offered)
+    named = Form(**FORM | {"model": "other", "other_model": str(folder)})
+    with pytest.raises(ChoiceMissingError, match="serve --models DIR"):
+        Request.from_form(named, offered)
+    here = ModelFolders(any_folder=True)
+    assert Request.from_form(named, here).model == str(folder.resolve())
+    with pytest.raises(ChoiceMissingError, match="or give a folder of this machine"):
+        Request.from_form(Form(**FORM | {"model": "other", "other_model": " "}), here)
+
+
+def test_words_of_several_tokens_are_named_with_their_number() -> None:
+    note = analyze.words_note({"skipped": ["free software", "b c"], "averaged": []})
+    assert note == "Skipped, of several tokens: 2 words (free software, b c)."
+    many = [f"word {i}" for i in range(1000)]
+    assert "1,000 words (word 0, " in analyze.words_note({"averaged": many})
+    assert "and 992 more" in analyze.words_note({"averaged": many})
+    assert analyze.words_note(None) == analyze.words_note({"skipped": [], "averaged": []}) == ""

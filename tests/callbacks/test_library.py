@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from concept_fragmentation.callbacks import library
-from concept_fragmentation.callbacks.library import EXAMPLE_VALUES, ChoiceMissingError
+from concept_fragmentation.callbacks.library import EXAMPLE_VALUES, ChoiceMissingError, Saved
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
@@ -149,3 +150,33 @@ def test_versions_are_offered_newest_first(
     assert [o["value"] for o in library.version_options(workspace, saved)] == [2, 1]
     assert library.version_options(workspace, TWO_STORIES) == []
     assert library.version_options(workspace, "gone") == []
+
+
+def test_two_presses_at_once_save_once(workspace: Workspace) -> None:
+    view = workspace.settle(View())
+    presses = library.Presses()
+
+    def press(page: str) -> Saved:
+        return presses.once(
+            (page, view.to_query(), "mine"), lambda: library.save(workspace, view, "mine")
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        saved = list(pool.map(press, ["one"] * 4))
+    assert len({one.view for one in saved}) == 1
+    assert len(workspace.store.list_analyses()) == 1
+    # Another page means another analysis.
+    press("two")
+    assert len(workspace.store.list_analyses()) == 2
+
+
+def test_a_save_that_failed_can_be_pressed_again() -> None:
+    presses = library.Presses()
+    saved = Saved(View(), "Saved.")
+
+    def fail() -> Saved:
+        raise ChoiceMissingError("Give the analysis a name, then save it.")
+
+    with pytest.raises(ChoiceMissingError):
+        presses.once("press", fail)
+    assert presses.once("press", lambda: saved) is saved
