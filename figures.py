@@ -197,6 +197,8 @@ def transitions(handle: Source, source: Layer, target: Layer, theme: Theme = "li
     """Where the tokens of each cluster of one layer are in another."""
     analysis = _labelled(_analysis(handle))
     first, second = column_of(analysis, source), column_of(analysis, target)
+    missing = metrics.missing_transitions(analysis, first, second)
+    _need(None if missing else analysis, missing or "")
     return metrics.transition_heatmap(analysis, first, second, theme)
 
 
@@ -259,7 +261,7 @@ def state_map(
     analysis = _analysis(handle)
     name = layer_name(analysis, layer)
     states = analysis.hidden_states.get(name)
-    known = states if name in analysis.labelled_layers else None
+    known = states if name in analysis.labelled_layers and analysis.num_tokens else None
     plane = umap_plane if projection == "umap" else principal_plane
     states = _need(known, lambda: concepts.missing_states(analysis, name))
     mapped = plane(states, fitted=~analysis.padding)

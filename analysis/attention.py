@@ -419,4 +419,6 @@ def _checked(path: str, weights: Weights, mask: npt.ArrayLike | None) -> Bools:
         raise InvalidDataError(
             [f"{path}: shape {np.shape(weights)}; (heads, tokens, tokens) is needed"]
         )
+    if not weights.shape[1]:
+        raise InvalidDataError([f"{path}: there are no tokens"])
     return _flags(f"{path}: mask", mask, weights.shape[1])

@@ -194,7 +194,7 @@ def plane_of(
     layer = mapped_layer(analysis, view)
     names = analysis.labelled_layers
     states = analysis.hidden_states.get(names[layer]) if names else None
-    if states is None:
+    if states is None or not len(states):
         return None
     fitted = ~analysis.padding
     if view.projection == "pca":

@@ -26,6 +26,7 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.data import path_metrics_frame, transition_frame
 from concept_fragmentation.components.figures.metrics import (
     missing_lengths,
+    missing_transitions,
     path_length_distributions,
     path_metric_distributions,
     transition_heatmap,
@@ -139,7 +140,9 @@ def heat_map(workspace: Workspace, view: View, theme: str) -> go.Figure | str:
     """Return the heat map of the two layers that a settled view names."""
     if view.heat is None:
         return ONE_LAYER
-    return transition_heatmap(workspace.shown(view).analysis, view.heat[0], view.heat[1], theme)
+    analysis = workspace.shown(view).analysis
+    missing = missing_transitions(analysis, *view.heat)
+    return missing or transition_heatmap(analysis, view.heat[0], view.heat[1], theme)
 
 
 def _transitions(workspace: Workspace, view: View) -> pd.DataFrame:

@@ -63,11 +63,13 @@ def similarity_of(analysis: Analysis, measure: Measure) -> tuple[tuple[str, ...]
         return (layers, matrix) if matrix.shape == (len(layers), len(layers)) else None
     if measure == "adjusted_mutual_information":
         names = analysis.labelled_layers
-        return (names, ami_matrix(analysis.labels)) if names else None
+        matrix = ami_matrix(analysis.labels)
+        return None if np.isnan(matrix).all() else (names, matrix)
     names = tuple(layer for layer in analysis.layers if layer in analysis.hidden_states)
     states = [analysis.hidden_states[layer] for layer in names]
     work = sum(len(a) * a.shape[1] * b.shape[1] for a in states for b in states) / 2
-    if len(names) < 2 or len(states[0]) < 4 or work > _MOST_WORK:
+    few = int((~analysis.padding).sum()) < 4
+    if len(names) < 2 or few or work > _MOST_WORK:
         return None
     return names, cka_matrix(states, mask=~analysis.padding, debiased=True)
 
@@ -103,6 +105,8 @@ def layer_similarity(
 def missing_similarity(analysis: Analysis, measure: Measure) -> str:
     """Say what is missing for `layer_similarity`, and how to get it."""
     if measure == "adjusted_mutual_information":
+        if analysis.labelled_layers:
+            return "No two tokens have a cluster, so there is nothing to compare layers by."
         return (
             "This analysis has no cluster labels to compare layers by. Add cluster_labels, one "
             "list a layer, and save it again."
@@ -211,6 +215,8 @@ def _said_of(projection: Projection | Embedding) -> tuple[str, str, str]:
 
 def missing_states(analysis: Analysis, layer: str) -> str:
     """Say what is missing for `state_map`, and how to get it."""
+    if not analysis.num_tokens:
+        return "This analysis has no tokens, so there is none to show."
     have = f"of {layer}" if analysis.hidden_states else "at all"
     return (
         f"This analysis keeps no hidden states {have}. Analyze the text again and keep them, or "

@@ -151,6 +151,8 @@ def missing_heads(analysis: Analysis, what: str) -> str:
 
     Without any attention data it is the same sentence for all, which the page says once.
     """
+    if not analysis.num_tokens:
+        return "This analysis has no tokens, so there is no attention."
     have = "has no attention data" if not analysis.attention else f"has no {what}"
     return (
         f"This analysis {have}. Analyze the text again, or give attention_data as "

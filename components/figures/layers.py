@@ -121,7 +121,7 @@ def attention_entropies(analysis: Analysis) -> dict[str, Floats]:
         given = _array(values.get("entropy"))
         if given is not None and given.ndim <= 1 and given.size:
             found[layer] = np.atleast_1d(given)
-        elif few and layer in weights_of and weights_of[layer].ndim >= 3:
+        elif few and layer in weights_of and weights_of[layer].ndim >= 3 and analysis.num_tokens:
             weights = np.asarray(weights_of[layer], dtype=np.float64)
             logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
             by_query = -(weights * logarithms).sum(axis=-1).reshape(-1, *weights.shape[-3:-1])

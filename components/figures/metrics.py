@@ -13,6 +13,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import (
+    NO_CLUSTER,
     Analysis,
     LayerWindow,
     TokenPathMetrics,
@@ -22,10 +23,18 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.theme import colour_bar, colour_scale, new_figure
+from concept_fragmentation.components.figures.theme import (
+    colour_bar,
+    colour_scale,
+    empty_figure,
+    new_figure,
+)
 from concept_fragmentation.components.palette import ink, text_on
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import plural, title
+
+NO_CLUSTERS: Final = "No token has a cluster in this window."
+NO_PATHS: Final = "No token has a cluster in every layer of the window."
 
 # More rows or columns than this can't be read; the largest clusters are shown.
 MOST_CLUSTERS: Final = 60
@@ -113,12 +122,15 @@ def _distributions(
 ) -> go.Figure:
     """A histogram of each metric: its name, its unit and a number for each token."""
     counted = window.path_of_token >= 0
+    if not counted.any():
+        return empty_figure(NO_PATHS, theme)
     colours, gap = ink(theme), 0.045
     width = (1 - gap * (len(panels) - 1)) / len(panels)
     traces, shapes, notes = [], [], []
     axes: dict[str, Any] = {}
     for i, (name, unit, everyone) in enumerate(panels):
         values = everyone[counted]
+        values = values[~np.isnan(values)]
         bars = _histogram(values)
         left, n = i * (width + gap), "" if i == 0 else str(i + 1)
         axes[f"xaxis{n}"] = {
@@ -210,6 +222,8 @@ def cluster_sizes(
     `customdata` of a cluster begins with "node", its layer and its id. `selected` are clusters as
     (index among the labelled layers, raw id); they are framed.
     """
+    if not any(map(len, window.cluster_ids)):
+        return empty_figure(NO_CLUSTERS, theme)
     # One trace that is stacked here, not one for each cluster: there may be thousands.
     x, y, base, colours, labels, customdata = [], [], [], [], [], []
     frames = []
@@ -296,6 +310,8 @@ def cluster_entropy(
     theme: str = "light",
 ) -> go.Figure:
     """Draw how evenly tokens are spread over the clusters of each layer of the window."""
+    if not any(map(len, window.cluster_ids)):
+        return empty_figure(NO_CLUSTERS, theme)
     numbers = [len(ids) for ids in window.cluster_ids]
     most = np.log(np.maximum(numbers, 1))
     customdata = [
@@ -349,6 +365,19 @@ def cluster_entropy(
             "nticks": 6,
         },
     )
+
+
+def missing_transitions(analysis: Analysis, source: int, target: int) -> str | None:
+    """Return why `transition_heatmap` has nothing to draw; None if it has.
+
+    Indices are into the labelled layers.
+    """
+    in_both = (analysis.labels[:, [source, target]] != NO_CLUSTER).all(axis=1)
+    if in_both.any():
+        return None
+    here, there = (analysis.labelled_layers[index] for index in (source, target))
+    both = f"both {here} and {there}" if here != there else here
+    return f"No token has a cluster in {both}, so none goes from one to the other."
 
 
 def transition_heatmap(
@@ -442,7 +471,7 @@ def _cluster_axis(
 ) -> dict[str, Any]:
     """An axis of clusters: each has its colour, and `between` that and its name."""
     aligned = _aligned(analysis, layer, clusters).tolist()
-    step = -(-len(clusters) // 20)
+    step = max(-(-len(clusters) // 20), 1)
     return {
         "showgrid": False,
         "zeroline": False,

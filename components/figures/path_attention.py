@@ -16,7 +16,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import legend_below_axis
-from concept_fragmentation.components.figures.theme import colour_bar, new_figure
+from concept_fragmentation.components.figures.theme import colour_bar, empty_figure, new_figure
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
     missing_weights,
@@ -30,6 +30,8 @@ from concept_fragmentation.components.palette import diverging_scale, ink
 from concept_fragmentation.components.text import plotly_name
 
 Floats = npt.NDArray[np.float64]
+
+_TOO_FEW = "Too few tokens have clusters in several layers to correlate paths with attention."
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,8 @@ def path_attention(analysis: Analysis, sequence: int = 0) -> PathAttention | Non
 
 def path_attention_by_layer(found: PathAttention, theme: str = "light") -> go.Figure:
     """Draw the correlation between attention and shared paths by layer."""
+    if np.isnan(found.correlation).all():
+        return empty_figure(_TOO_FEW, theme)
     colours, names = ink(theme), [[plotly_name(layer)] for layer in found.layers]
     lines = (
         ("correlation", found.correlation, colours.series, "solid", 2.5),
@@ -130,6 +134,8 @@ def path_attention_by_token(
     theme: str = "light",
 ) -> go.Figure:
     """Draw the correlation between a token's attention and the paths it shares, layer by layer."""
+    if np.isnan(found.by_query).all():
+        return empty_figure(_TOO_FEW, theme)
     tokens = sequence_tokens(analysis, found.sequence)
     names = token_names(analysis, tokens)
     layers = [plotly_name(layer) for layer in found.layers]

@@ -22,11 +22,12 @@ _MOST_LABELS: Final = 48
 
 
 def weight_layers(analysis: Analysis) -> tuple[str, ...]:
-    """Return the layers that have attention weights, in declared order."""
+    """Return the layers that have attention weights of any tokens, in declared order."""
     return tuple(
         layer
         for layer in analysis.layers
-        if analysis.attention.get(layer, {}).get("attention_probs") is not None
+        if analysis.num_tokens
+        and analysis.attention.get(layer, {}).get("attention_probs") is not None
     )
 
 
@@ -98,6 +99,8 @@ def sequence_mask(analysis: Analysis, sequence: int = 0) -> npt.NDArray[np.bool_
 
 def missing_weights(analysis: Analysis) -> str:
     """Say what is missing for the figures of attention weights, and how to get it."""
+    if not analysis.num_tokens:
+        return "This analysis has no tokens, so none attends to another."
     have = "keeps no attention weights" if analysis.attention else "has no attention data"
     return (
         f"This analysis {have}. Analyze the text again with attention “full”, or give "

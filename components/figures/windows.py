@@ -9,12 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from concept_fragmentation.analysis import Analysis, layer_steps, window_grid
+from concept_fragmentation.analysis import NO_CLUSTER, Analysis, layer_steps, window_grid
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.cluster_colours import cluster_places
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import legend_below_axis
-from concept_fragmentation.components.figures.theme import new_figure, steps_scale, table_of
+from concept_fragmentation.components.figures.theme import (
+    empty_figure,
+    new_figure,
+    steps_scale,
+    table_of,
+)
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal
@@ -32,6 +37,8 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     the share of tokens that change their aligned cluster from each layer to the next.
     """
     layers = analysis.labelled_layers
+    if (analysis.labels == NO_CLUSTER).all():
+        return empty_figure("No token has a cluster in any layer.", theme)
     order = tokens_by_path(analysis)
     step = -(-len(order) // MOST_ROWS) or 1
     rows = order[step // 2 :: step]
@@ -137,6 +144,8 @@ def window_fragmentation(
     """
     layers = analysis.labelled_layers
     grid = window_grid(analysis)
+    if np.isnan(grid.fragmentation).all():
+        return empty_figure("No two tokens have a cluster in one layer.", theme)
     names = [plotly_name(layer) for layer in layers]
     cells = numbered_cells(grid.fragmentation, theme) | {
         "customdata": [
@@ -176,6 +185,8 @@ def window_fragmentation(
 def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     """Draw how much tokens come together and come apart from each layer to the next."""
     steps, names = layer_steps(analysis), [plotly_name(name) for name in analysis.labelled_layers]
+    if np.isnan([steps.divergence, steps.convergence]).all():
+        return empty_figure("No two tokens have clusters in two neighbouring layers.", theme)
     places = np.arange(len(steps.moved)) + 0.5
     between = [[f"{here} → {there}"] for here, there in pairwise(names)]
     colours = ink(theme)
