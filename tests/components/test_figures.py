@@ -35,6 +35,7 @@ from concept_fragmentation.components.figures.metrics import (
     transition_heatmap,
     window_metrics,
 )
+from concept_fragmentation.components.figures.theme import sentence_of
 from concept_fragmentation.components.palette import cluster_colour, ink
 from concept_fragmentation.components.words import plural
 
@@ -331,6 +332,8 @@ def test_no_name_of_a_layer_gets_into_a_template_or_becomes_markup(
 
 def test_a_window_without_any_counted_token_is_drawn_too(build: Build) -> None:
     analysis, window = build([[0, -1], [-1, 1]])
-    for draw in (cluster_sizes, cluster_entropy, path_metric_distributions):
+    for draw in (cluster_sizes, cluster_entropy):
         assert draw(analysis, window).layout.title.text
+    said = sentence_of(path_metric_distributions(analysis, window))
+    assert said == "No token has a cluster in every layer of the window."
     assert transition_heatmap(analysis, 0, 1).layout.title.text
