@@ -16,17 +16,21 @@ from concept_fragmentation.analysis import (
     Analysis,
     analyze,
     analyze_again,
+    check_options,
     read_text_file,
     saving_arguments,
+    skipped_words,
 )
 from concept_fragmentation.commands.options import (
+    check_can_save,
     complete_analysis,
     failure,
     identify,
     in_directory,
     open_store,
 )
-from concept_fragmentation.commands.output import path_lines
+from concept_fragmentation.commands.output import path_lines, shown
+from concept_fragmentation.components.words import plural
 from concept_fragmentation.persistence import ConceptFragmentationError
 from concept_fragmentation.persistence.identifiers import check_identifier
 
@@ -34,6 +38,8 @@ from concept_fragmentation.persistence.identifiers import check_identifier
 _PARTS: Final = dict(zip(STAGES, (200, 500, 200, 100), strict=True))
 # What may be said together with --like: what is made again has its own options.
 _BESIDE_LIKE: Final = frozenset(("like", "name", "saved_id", "directory"))
+# Of the words that will be skipped.
+_NAMED: Final = 10
 # How FILE names standard input.
 _STANDARD_INPUT: Final = Path("-")
 
@@ -153,16 +159,22 @@ def analyze_command(
     try:
         if saved_id is not None:
             check_identifier(saved_id, "--id")
+        if name is not None or saved_id is not None:
+            check_can_save(directory)
         if like is not None:
             with open_store(directory, make=False) as store:
                 loaded = store.load_analysis_results(identify(store, like))
             with _Bar() as bar:
                 made = analyze_again(loaded["analysis_data"], progress=bar.report)
         else:
+            model = options.pop("model")
             options["n_clusters"] = options.pop("k")
-            read = text if file is None else _read(file, column, options["words"])
+            read = (text if file is None else _read(file, column, options["words"])) or ""
+            check_options(read, **options)
+            if options["words"] == "skip" and not isinstance(read, str):
+                _say_skipped(read, model, options["revision"])
             with _Bar() as bar:
-                made = analyze(read or "", progress=bar.report, **options)
+                made = analyze(read, model, progress=bar.report, **options)
         saved = None
         if name is not None or saved_id is not None:
             with open_store(directory, make=True) as store:
@@ -200,6 +212,18 @@ def summary(made: Mapping[str, Any]) -> str:
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
     return "\n".join(lines)
+
+
+def _say_skipped(words: list[str], model: str, revision: str | None) -> None:
+    """Say before the run which words it will leave out."""
+    if skipped := skipped_words(words, model, revision=revision):
+        named = ", ".join(map(shown, dict.fromkeys(skipped[:_NAMED])))
+        more = ", ..." if len(skipped) > _NAMED else ""
+        click.echo(
+            f"{len(skipped):,} of {plural(len(words), 'word')} will be skipped, as not of one "
+            f"token: {named}{more}",
+            err=True,
+        )
 
 
 def _read(file: Path, column: str | None, words: str | None) -> str | list[str]:

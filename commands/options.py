@@ -178,9 +178,24 @@ def _completions(
 analysis = click.argument("analysis_id", metavar="ANALYSIS", shell_complete=complete_analysis)
 
 
+def check_can_save(directory: Path | None) -> None:
+    """Raise a ClickException before long work whose result could not be saved after it."""
+    folder = _folder(directory).expanduser().absolute()
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise click.ClickException(
+            f"Nothing can be saved in {str(folder)!r}, as {str(there)!r} is no folder to write in; "
+            "name another with --dir."
+        )
+
+
+def _folder(directory: Path | None) -> Path:
+    return directory or Path(os.environ.get(DIR_VARIABLE) or DEFAULT_DIR)
+
+
 def open_store(directory: Path | None, *, make: bool) -> GPT2AnalysisPersistence:
     """Return the store in a folder; without `make` a ClickException says so if there is none."""
-    folder = directory or Path(os.environ.get(DIR_VARIABLE) or DEFAULT_DIR)
+    folder = _folder(directory)
     if not make and not (folder.expanduser() / "analysis_results").is_dir():
         raise click.ClickException(
             f"There is no store in {str(folder)!r}; name its folder with --dir or ${DIR_VARIABLE}."

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
+import flask
 import pytest
 from click.testing import CliRunner
 
+from concept_fragmentation import serving
 from concept_fragmentation.cli import main
+from concept_fragmentation.users import Users
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name("concept-fragmentation")
@@ -273,3 +278,160 @@ def test_a_command_starts_without_what_only_some_need_and_a_server_loads_it_at_o
     ):
         asked = [sys.executable, "-c", f"import {module}; {loaded}"]
         assert subprocess.check_output(asked, text=True).strip() == expected
+
+
+HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
+
+
+@pytest.mark.slow
+def test_half_sent_requests_do_not_stop_gunicorn(
+    start: Callable[..., None], tmp_path: Path
+) -> None:
+    port = free_port()
+    start(
+        *(GUNICORN, "-c", "python:concept_fragmentation.gunicorn_settings"),
+        *("--no-control-socket", "--bind", f"127.0.0.1:{port}"),
+        CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "store"),
+    )
+    get(port, "/")
+    with ExitStack() as kept:
+        # As many as there are workers, and some more.
+        for _ in range(6):
+            half = kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
+            half.sendall(HALF)
+        for _ in range(4):
+            get(port, "/_reload-hash")
+
+
+@pytest.mark.slow
+def test_a_thousand_half_sent_requests_do_not_stop_the_server(
+    start: Callable[..., None], tmp_path: Path
+) -> None:
+    _let_open(1500)
+    port = free_port()
+    start(COMMAND, "serve", "--port", str(port), "--dir", tmp_path / "store")
+    get(port, "/")
+    with ExitStack() as kept:
+        for _ in range(1000):
+            half = kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
+            half.sendall(HALF)
+        get(port, "/_reload-hash")
+
+
+def test_what_sends_nothing_is_closed_and_many_may_be_open() -> None:
+    server = flask.Flask(__name__)
+    server.config["MAX_CONTENT_LENGTH"] = 1
+    running = serving.bind(server, "127.0.0.1", 0)
+    try:
+        assert running.adj.channel_timeout == serving.IDLE_SECONDS <= 60
+        assert running.adj.cleanup_interval < running.adj.channel_timeout
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert running.adj.connection_limit <= serving.CONNECTIONS
+        assert running.adj.connection_limit < soft
+    finally:
+        running.close()
+        running.task_dispatcher.shutdown()
+
+
+def _let_open(files: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < files:
+        if hard < files:
+            pytest.skip(f"the system lets a process open {hard} files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[[int], int]]:
+    """Start nginx with the file that ships, before the dashboard at a port; give its own port."""
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed; `apt-get install nginx-light` has this tested too")
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start_before(dashboard: int) -> int:
+        port = free_port()
+        server = (ROOT / "deploy" / "nginx.conf").read_text()
+        for what, instead in (
+            ("listen 80;", f"listen 127.0.0.1:{port};"),
+            ("http://127.0.0.1:8050/", f"http://127.0.0.1:{dashboard}/"),
+        ):
+            assert what in server
+            server = server.replace(f"    proxy_pass {what}", f"    proxy_pass {instead}")
+            server = server.replace(f"    {what}", f"    {instead}")
+        temporary = "".join(
+            f"{kind}_temp_path {tmp_path}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (tmp_path / "nginx.conf").write_text(
+            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\nevents {{}}\n"
+            f"http {{ access_log off;\n{temporary}{server}}}\n"
+        )
+        user = ["-g", "user root;"] if os.getuid() == 0 else []
+        running.append(
+            subprocess.Popen([program, "-p", tmp_path, "-c", tmp_path / "nginx.conf", *user])
+        )
+        return port
+
+    yield start_before
+    for process in running:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_the_configuration_of_nginx_that_ships_serves_below_its_path(
+    start: Callable[..., None], nginx: Callable[[int], int], tmp_path: Path
+) -> None:
+    users = tmp_path / "users.json"
+    Users(users).set_password("ada", "correct horse battery")
+    dashboard = free_port()
+    start(COMMAND, "serve", "--port", str(dashboard), "--auth", users, "--proxies", "1")
+    get(dashboard, "/sign-in")
+    port = nginx(dashboard)
+    page = get(port, "/dashboard/sign-in")
+    files = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert len(files) == 3
+    for file in files:
+        assert file.startswith("/dashboard/")
+        get(port, file)
+
+    def answer(method: str, path: str, body: str = "", **headers: str) -> HTTPResponse:
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(method, path, body, headers)
+        got = connection.getresponse()
+        got.read()
+        connection.close()
+        return got
+
+    assert answer("GET", "/dashboard").getheader("Location") == "/dashboard/"
+    asked = answer("GET", "/dashboard/?v=1", Accept="text/html")
+    assert (asked.status, asked.getheader("Location")) == (303, "/dashboard/sign-in?v=1")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    origin = {"Origin": f"http://127.0.0.1:{port}"}
+    typed = "name=ada&password=correct+horse+battery"
+    signed_in = answer("POST", "/dashboard/sign-in?v=1", typed, **form, **origin)
+    assert (signed_in.status, signed_in.getheader("Location")) == (303, "/dashboard/?v=1")
+    cookie = signed_in.getheader("Set-Cookie") or ""
+    assert "Path=/dashboard/" in cookie
+    shown = answer("GET", "/dashboard/", Cookie=cookie.partition(";")[0])
+    assert shown.status == 200
+    foreign = answer("POST", "/dashboard/sign-in", typed, **form, Origin="http://evil.example")
+    assert foreign.status == 403
+
+
+def test_a_prefix_is_said_at_the_start_and_another_name_is_answered(
+    start: Callable[..., None], tmp_path: Path
+) -> None:
+    port = free_port()
+    start(
+        *(COMMAND, "serve", "--port", str(port), "--prefix", "user/ada"),
+        *("--server-name", "hub.example"),
+    )
+    get(port, "/user/ada/")
+    assert f"http://127.0.0.1:{port}/user/ada/ (Ctrl+C" in (tmp_path / "log").read_text()
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        for host, status in (("hub.example", 200), ("other.example", 403)):
+            connection.request("GET", "/user/ada/_reload-hash", headers={"Host": host})
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status

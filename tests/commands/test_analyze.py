@@ -45,6 +45,8 @@ def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
     file.write_text("word,kind\ndog,animal\nhouse,place\nsaxophone,thing\nriver,place\n")
     ran = run(file, "--column", "word", "--words", "skip", "--model", "tiny", "--k", 2)
     assert ran.exit_code == 0, ran.output
+    before = "1 of 4 words will be skipped, as not of one token: saxophone\n"
+    assert ran.stderr.startswith(before)
     assert "3 tokens" in ran.stdout
     assert "Skipped, of several tokens: saxophone" in ran.stdout
 
@@ -140,6 +142,7 @@ def test_standard_input_that_is_no_text_is_one_sentence(content: bytes, sentence
         ["--pca", "0"],
         ["--seed", "-1"],
         ["--seed", "4294967296"],
+        ["--layers", "top"],
         ["--id", "../x"],
         ["--id", ""],
     ],
@@ -150,4 +153,14 @@ def test_options_are_checked_before_a_model_is_loaded(
     monkeypatch.setattr("concept_fragmentation.commands.analyze.analyze", pytest.fail)
     ran = run("--text", TEXT, *options)
     assert ran.exit_code in {1, 2}
-    assert options[0] in ran.output
+    assert options[0].removeprefix("--") in ran.output
+
+
+def test_what_could_not_be_saved_is_not_computed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("concept_fragmentation.commands.analyze.analyze", pytest.fail)
+    (tmp_path / "file").write_text("in the way")
+    ran = run("--text", TEXT, "--save", "x", "--dir", tmp_path / "file" / "store")
+    assert ran.exit_code == 1
+    assert ran.output.startswith(f"Error: Nothing can be saved in '{tmp_path}/file/store', as ")
