@@ -16,7 +16,7 @@ if sys.argv[0].removesuffix(".exe").endswith("concept-fragmentation") or __name_
 
 import click
 
-from concept_fragmentation.commands.group import CommandGroup
+from concept_fragmentation.commands.group import CommandGroup, LazyCommands
 
 COMMANDS = {
     "analyze": "analyze:analyze_command",
@@ -42,7 +42,9 @@ COMMANDS = {
 
 
 @click.group(
-    cls=CommandGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=CommandGroup,
+    commands=LazyCommands(COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="concept-fragmentation")
 def main() -> None:

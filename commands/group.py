@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any
 
@@ -12,31 +12,46 @@ import click
 from concept_fragmentation import terminal
 
 
-class CommandGroup(click.Group):
-    """A group of commands that are known by name, and are loaded one by one.
+class LazyCommands(MutableMapping[str, click.Command]):
+    """Commands by name, each loaded when it is asked for.
 
     Args:
-        lazy: by the name of each command, in which module of `concept_fragmentation.commands` it is
-            and as what, such as `library:list_command`.
-        arguments: those of `click.Group`.
+        places: by the name of each command, in which module of `concept_fragmentation.commands` it
+            is and as what, such as `library:list_command`.
     """
 
-    def __init__(self, *arguments: Any, lazy: Mapping[str, str], **named: Any) -> None:
-        """Know the commands of `lazy`."""
-        super().__init__(*arguments, **named)
-        self._lazy = lazy
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """Know where the commands are."""
+        self._places: dict[str, str | click.Command] = dict(places)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        return sorted([*super().list_commands(ctx), *self._lazy])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def __getitem__(self, name: str) -> click.Command:
         """Return a command, loaded if it is not yet."""
-        if cmd_name in self._lazy and cmd_name not in self.commands:
-            module, _, name = self._lazy[cmd_name].partition(":")
-            command = getattr(import_module(f"concept_fragmentation.commands.{module}"), name)
-            self.add_command(command, cmd_name)
-        return super().get_command(ctx, cmd_name)
+        found = self._places[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            loaded = import_module(f"concept_fragmentation.commands.{module}")
+            self._places[name] = found = getattr(loaded, attribute)
+        return found
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        """Add a command that is loaded."""
+        self._places[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        """Remove a command."""
+        del self._places[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """Return how many commands there are."""
+        return len(self._places)
+
+
+class CommandGroup(click.Group):
+    """A group of commands that ends the process as a terminal and a script expect it."""
 
     def main(self, *arguments: Any, standalone_mode: bool = True, **named: Any) -> Any:
         """Run the command that the arguments name; end the process with its exit code."""

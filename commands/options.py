@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "The Library and list_analyses() show": "concept-fragmentation list shows",
     "list_trash()": "concept-fragmentation restore",
     "restore_analysis()": "concept-fragmentation restore",
+    "backup()": "concept-fragmentation backup",
     "repair()": "concept-fragmentation repair",
     "reindex()": "concept-fragmentation reindex",
     "update_session()": "choose the session's analyses on the page",
