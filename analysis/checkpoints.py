@@ -33,7 +33,6 @@ _PLAIN_NAMES: Final = re.compile(
     re.IGNORECASE,
 )
 _CACHED: Final = re.compile(r"models--(?P<name>.+)/snapshots/[^/]+/?$")
-_HUB_NAME: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # What torch.compile, DistributedDataParallel, PEFT and Lightning put before the names of weights.
 _WRAPPERS: Final = {
     "_orig_mod.": "from a compiled model; save its _orig_mod instead",
@@ -82,10 +81,10 @@ def find_checkpoint(name: str, revision: str | None, *, is_path: bool) -> Checkp
         return Checkpoint(name, str(folder), True, {"trust_remote_code": False})
     if folder.is_file():
         raise ModelUnavailableError(f"{name!r} is a file; give the folder of the model.")
-    if is_path or not _HUB_NAME.fullmatch(name):
+    if is_path or not _may_be_on_hub(name):
         raise ModelUnavailableError(
-            f"There is no folder {name!r}; give a folder that save_pretrained of transformers "
-            "wrote, or a name on the hub such as gpt2."
+            f"The model {name!r} can't be had (there is no such folder); give a folder that "
+            "save_pretrained of transformers wrote, or a name on the hub such as gpt2."
         )
     hub, constants = need("huggingface_hub"), need("huggingface_hub.constants")
     why = ""
@@ -316,6 +315,14 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _damaged(name, f"{path.name} is no object of JSON")
     return found
+
+
+def _may_be_on_hub(name: str) -> bool:
+    try:
+        need("huggingface_hub.utils").validate_repo_id(name)
+    except need("huggingface_hub.errors").HFValidationError:
+        return False
+    return True
 
 
 def _answers(name: str) -> bool:

@@ -334,10 +334,12 @@ def test_an_encoder_decoder_in_a_folder_is_no_decoder(folder: Path, tokenizer: A
 @pytest.mark.parametrize(
     ("name", "named"),
     [
-        ("/no/such/folder", "There is no folder '/no/such/folder'"),
-        (Path("folder"), "There is no folder 'folder'"),
-        ("a b", "There is no folder 'a b'"),
-        ("a/b/c", "There is no folder 'a/b/c'"),
+        ("/no/such/folder", "The model '/no/such/folder' can't be had .there is no such folder"),
+        (Path("folder"), "The model 'folder' can't be had .there is no such folder"),
+        ("a b", "The model 'a b' can't be had .there is no such folder"),
+        ("a/b/c", "The model 'a/b/c' can't be had .there is no such folder"),
+        ("./nowhere", "there is no such folder"),
+        ("-gpt2", "there is no such folder"),
         (str(TINY / "config.json"), "is a file; give the folder"),
         ("", "a name on the hub, a folder or a pair"),
         (None, "not None"),

@@ -304,6 +304,7 @@ def test_states_of_different_dimensions_give_no_length() -> None:
         "alignment",
         "attention",
         "build",
+        "checkpoints",
         "cluster_quality",
         "paths",
         "similarity",
