@@ -30,7 +30,7 @@ from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
-from concept_fragmentation.persistence.access import own_folder
+from concept_fragmentation.persistence.access import own_path
 from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
 from concept_fragmentation.persistence.jobs import job_cache
 from concept_fragmentation.persistence.model_folders import ModelFolders
@@ -199,7 +199,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     app.layout = layout
     security.refuse_foreign_pages(server)
     if users is not None:
-        attempts = Attempts(own_folder(store.cache_dir / "sign-in"), users.secret_key)
+        attempts = Attempts(own_path(store.cache_dir / "sign-in"), users.secret_key)
         require_sign_in(app, users, attempts)
     check_requests(app)
     workspace = Workspace(store, max_upload=settings.max_upload, patient=False, models=models)

@@ -83,16 +83,22 @@ def private_folder(root: Path) -> Path:
     return folder
 
 
-def own_folder(folder: Path) -> Path:
-    """Make `folder`, which nobody else may read; return it, or one beside it if it is another's."""
+def own_path(folder: Path) -> Path:
+    """Return `folder`, or the path beside it that is this user's where it is another's."""
     user = _user()
-    with storage_errors("make", folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with storage_errors("read", folder), contextlib.suppress(FileNotFoundError):
         if user is not None and folder.stat().st_uid != user:
-            folder = folder.with_name(f"{folder.name}-{user}")
-            folder.mkdir(mode=0o700, exist_ok=True)
-        set_mode(folder, stat.S_IMODE(folder.stat().st_mode) & ~0o077)
+            return folder.with_name(f"{folder.name}-{user}")
     return folder
+
+
+def own_folder(folder: Path) -> Path:
+    """Make `own_path(folder)`, which nobody else may read, and return it."""
+    mine = own_path(folder)
+    with storage_errors("make", mine):
+        mine.mkdir(mode=0o700, parents=True, exist_ok=True)
+        set_mode(mine, stat.S_IMODE(mine.stat().st_mode) & ~0o077)
+    return mine
 
 
 def _user() -> int | None:

@@ -433,3 +433,16 @@ def test_a_catalog_without_shared_memory_keeps_no_log_beside_it(
         assert not (tmp_path / "store" / "metadata" / "catalog.sqlite-wal").exists()
         store.close()
     assert len(store.list_versions("mine")) == 2
+
+
+def test_a_private_folder_of_another_user_is_left_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "jobs"
+    theirs.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1, raising=False)
+    with job_cache(theirs) as jobs:
+        jobs["x"] = 1
+    assert list(theirs.iterdir()) == []
+    (mine,) = tmp_path.glob("jobs-*")
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o700
