@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,14 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    Request,
-    expect,
-)
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 from waitress.server import BaseWSGIServer
 from waitress.wasyncore import close_all
 
@@ -45,40 +39,85 @@ class Server:
 
     url: str
     store: GPT2AnalysisPersistence
+    running: BaseWSGIServer
+    thread: threading.Thread
 
     @property
     def stories(self) -> str:
         """Return the address of the example of two stories, which is small and has everything."""
         return f"{self.url}{View().to_query()}"
 
+    def stop(self) -> None:
+        """Close it, and wait until it is closed."""
+        # Nothing left to listen to ends its loop, which must not be disturbed from outside.
+        self.running.trigger.pull_trigger(partial(close_all, self.running._map))
+        self.thread.join()
+        self.running.task_dispatcher.shutdown()
+
+
+def start(base_dir: Path, port: int = 0, **settings: Any) -> Server:
+    """Start a dashboard on that port, or on a free one."""
+    app = create_app(Settings(base_dir=base_dir, **settings))
+    try:
+        running = bind(app.server, "127.0.0.1", port)
+    except OSError:  # what ran before has not let go of it yet
+        running = bind(app.server, "127.0.0.1", 0)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{running.effective_port}/"
+    return Server(url, GPT2AnalysisPersistence(base_dir), running, thread)
+
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Start as many dashboards as wanted, each with an empty store and a port of its own."""
-    started: list[tuple[BaseWSGIServer, threading.Thread]] = []
+    started: list[Server] = []
 
-    def start(**settings: Any) -> Server:
-        base_dir = tmp_path_factory.mktemp("store")
-        app = create_app(Settings(base_dir=base_dir, **settings))
-        running = bind(app.server, "127.0.0.1", 0)
-        thread = threading.Thread(target=running.run, daemon=True)
-        thread.start()
-        started.append((running, thread))
-        url = f"http://127.0.0.1:{running.effective_port}/"
-        return Server(url, GPT2AnalysisPersistence(base_dir))
+    def start_one(**settings: Any) -> Server:
+        started.append(start(tmp_path_factory.mktemp("store"), **settings))
+        return started[-1]
 
-    yield start
-    for running, thread in started:
-        # Nothing left to listen to ends its loop, which must not be disturbed from outside.
-        running.trigger.pull_trigger(partial(close_all, running._map))
-        thread.join()
-        running.task_dispatcher.shutdown()
+    yield start_one
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def ports() -> tuple[int, int]:
+    """Return two ports for the dashboards that come one after the other.
+
+    Chromium keeps compiled scripts by their address: at a new port it would begin anew.
+    """
+    with socket.socket() as first, socket.socket() as second:
+        for probe in (first, second):
+            probe.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+def as_new(server: Server, context: BrowserContext) -> Iterator[Server]:
+    """Give a dashboard of which the browser remembers nothing but its scripts; stop it after."""
+    session = context.new_cdp_session(context.pages[0])
+    remembered = {"origin": server.url, "storageTypes": "local_storage,indexeddb"}
+    session.send("Storage.clearDataForOrigin", remembered)
+    session.detach()
+    yield server
+    for page in context.pages[1:]:
+        page.close()
+    server.stop()
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Server]) -> Server:
+def server(
+    ports: tuple[int, int], context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """Return a dashboard with an empty store, shared by the tests of one file."""
-    return serve()
+    yield from as_new(start(tmp_path_factory.mktemp("store"), ports[0]), context)
+
+
+@pytest.fixture
+def fresh(ports: tuple[int, int], context: BrowserContext, tmp_path: Path) -> Iterator[Server]:
+    """Return a dashboard with an empty store for one test."""
+    yield from as_new(start(tmp_path / "store", ports[1]), context)
 
 
 @dataclass
@@ -98,14 +137,12 @@ class Watch:
 
 
 @pytest.fixture(scope="session")
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(profile: BrowserContext) -> BrowserContext:
     """Return one profile for all pages, so that scripts are loaded and compiled once."""
-    context = browser.new_context(accept_downloads=True)
     # Hints would lie over what is clicked; they have tests of their own.
-    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
-    context.set_default_timeout(30_000)
-    yield context
-    context.close()
+    profile.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
+    profile.set_default_timeout(30_000)
+    return profile
 
 
 @pytest.fixture

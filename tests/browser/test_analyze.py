@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from concept_fragmentation.analysis import analysis_from_labels
@@ -17,12 +16,6 @@ from concept_fragmentation.persistence.turns import Turns
 Open = Callable[..., Page]
 
 TEXT = "The dog saw the cat near the river, and a girl gave the boy a red ball. " * 4
-
-
-@pytest.fixture
-def fresh(serve: Callable[[], Any]) -> Any:
-    """Return a dashboard whose store is empty."""
-    return serve()
 
 
 def run(page: Page) -> None:

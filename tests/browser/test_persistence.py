@@ -27,12 +27,6 @@ LABELS = {
 }
 
 
-@pytest.fixture
-def fresh(serve: Callable[[], Any]) -> Any:
-    """Return a dashboard whose store is empty."""
-    return serve()
-
-
 def save_small(server: Any, name: str) -> str:
     analysis = analysis_from_labels([" a", "b", "c", "d", "e", "f"], LABELS, layers=list(LABELS))
     saved: str = server.store.save_analysis_results(analysis, "gpt2", "text", name=name)
