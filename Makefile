@@ -62,10 +62,10 @@ run: $(RUN) ## Install and start the dashboard on http://127.0.0.1:8050
 
 test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
 	$(BIN)/python tests/get_chromium.py
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2
 
 test-quick: $(VENV)/.dev ## Install and run the tests that need no browser and take no time
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not browser and not slow'
+	$(BIN)/python -m pytest --numprocesses=2 -m 'not browser and not slow'
 
 check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions, nothing from outside
 	$(BIN)/ruff check .
@@ -81,7 +81,9 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.dev ## Kill processes a thousand times, import 20,000 mutated files, crowd a store
+soak: $(VENV)/.dev ## Do all of what the tests do in part: kills, failing calls, mutated files, crowds
+	$(BIN)/python tests/get_chromium.py
+	$(BIN)/python -m pytest --soak -m soak
 	$(BIN)/python -m benchmarks.kills 1000
 	$(BIN)/python -m benchmarks.fuzz 20000
 	$(BIN)/python -m benchmarks.crowd 16 60

@@ -10,6 +10,30 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+ROOT = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak",
+        action="store_true",
+        help="let the tests marked `soak` take all the kills, processes and inputs there are",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with a browser or slow tests first: two processes then end at the same time."""
+    browser = ROOT / "browser"
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (browser not in item.path.parents, item.path not in long))
+
+
+@pytest.fixture(scope="session")
+def soaking(pytestconfig: pytest.Config) -> bool:
+    """Whether `make soak` runs: then a test marked `soak` does all, else a part that is quick."""
+    return bool(pytestconfig.getoption("--soak"))
+
+
 # A busy machine is slow, not broken.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -37,15 +37,17 @@ def sources() -> set[str]:
     """Return the files that an installed package needs, by their path from the root."""
     patterns = (
         "*.py",
-        "*/**/*.py",
-        "*/**/*.pyi",
         "py.typed",
         "assets/**/*",
         "components/templates/*",
         "data/*",
         "data/tiny_gpt2/*",
     )
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."]
     found = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)}
+    # `**` at the root would walk through the environments, too.
+    for pattern in ("*.py", "*.pyi"):
+        found |= {path.relative_to(ROOT) for folder in folders for path in folder.rglob(pattern)}
     return {
         path.as_posix()
         for path in found

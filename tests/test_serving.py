@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -31,17 +32,17 @@ APPLICATION = "concept_fragmentation.app:create_server()"
 FOLDERS = ["analysis_results", "cache", "exports", "metadata", "sessions", "visualizations"]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Start servers in an empty folder; stop them when the test is over."""
+@contextmanager
+def servers(folder: Path) -> Iterator[Callable[..., None]]:
+    """Start servers in a folder; stop them at the end."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start_one(*command: str | Path, **environment: str) -> None:
-        log = (tmp_path / "log").open("wb")
+        log = (folder / "log").open("wb")
         with log:
             running.append(
                 subprocess.Popen(
-                    command, cwd=tmp_path, env=os.environ | environment, stdout=log, stderr=log
+                    command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log
                 )
             )
 
@@ -49,6 +50,45 @@ def start(tmp_path: Path) -> Iterator[Callable[..., None]]:
     for process in running:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Start servers in an empty folder; stop them when the test is over."""
+    with servers(tmp_path) as start_one:
+        yield start_one
+
+
+@dataclass(frozen=True)
+class Served:
+    """A dashboard that several tests look at: where it listens and where it was started."""
+
+    port: int
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def by_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Return what the command serves, to this machine and with a limit of 1 MiB a file."""
+    served = Served(free_port(), tmp_path_factory.mktemp("command"))
+    with servers(served.folder) as start_one:
+        options = ("--host", "127.0.0.1", "--port", str(served.port), "--max-upload", "1")
+        start_one(COMMAND, "serve", *options, "--dir", "somewhere/else")
+        yield served
+
+
+@pytest.fixture(scope="module")
+def by_gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Return what gunicorn serves with two workers, with a limit of 1 MiB a file."""
+    served = Served(free_port(), tmp_path_factory.mktemp("gunicorn"))
+    with servers(served.folder) as start_one:
+        start_one(
+            *(GUNICORN, "--no-control-socket", "--workers", "2"),
+            *("--bind", f"127.0.0.1:{served.port}", APPLICATION),
+            CONCEPT_FRAGMENTATION_DIR=str(served.folder / "chosen"),
+            CONCEPT_FRAGMENTATION_MAX_UPLOAD="1",
+        )
+        yield served
 
 
 @pytest.fixture
@@ -115,32 +155,20 @@ def fail(*arguments: str | Path, cwd: Path) -> str:
     return done.stderr
 
 
-def test_the_command_serves_with_the_store_where_it_is_told(
-    start: Callable[..., None], tmp_path: Path
-) -> None:
-    port = free_port()
-    start(COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--dir", "somewhere/else")
-    check_served(port)
-    assert folders(tmp_path / "somewhere" / "else") == FOLDERS
-    said = f"Concept Fragmentation is at http://127.0.0.1:{port}/ (Ctrl+C stops it).\n"
-    assert (tmp_path / "log").read_text() == said
+def test_the_command_serves_with_the_store_where_it_is_told(by_command: Served) -> None:
+    check_served(by_command.port)
+    assert folders(by_command.folder / "somewhere" / "else") == FOLDERS
+    said = f"Concept Fragmentation is at http://127.0.0.1:{by_command.port}/ (Ctrl+C stops it).\n"
+    assert (by_command.folder / "log").read_text() == said
 
 
-@pytest.mark.parametrize("server", ["waitress", "gunicorn"])
+@pytest.mark.parametrize("server", ["by_command", "by_gunicorn"])
 def test_a_request_that_is_too_large_is_refused_before_it_is_sent(
-    start: Callable[..., None], server: str
+    request: pytest.FixtureRequest, server: str
 ) -> None:
-    port = free_port()
-    if server == "waitress":
-        start(COMMAND, "serve", "--port", str(port), "--max-upload", "1")
-    else:
-        start(
-            *(GUNICORN, "--no-control-socket", "--bind", f"127.0.0.1:{port}"),
-            APPLICATION,
-            CONCEPT_FRAGMENTATION_MAX_UPLOAD="1",
-        )
-    get(port, "/")
-    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+    served: Served = request.getfixturevalue(server)
+    get(served.port, "/")
+    with closing(HTTPConnection("127.0.0.1", served.port, timeout=60)) as connection:
         connection.putrequest("POST", "/_dash-update-component")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(20 * 2**20))
@@ -165,25 +193,18 @@ def test_an_upload_limit_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_gunicorn_serves_with_several_workers(start: Callable[..., None], tmp_path: Path) -> None:
-    port = free_port()
-    start(
-        *(GUNICORN, "--no-control-socket", "--workers", "2", "--bind", f"127.0.0.1:{port}"),
-        APPLICATION,
-        CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "chosen"),
-    )
-    check_served(port)
-    assert folders(tmp_path / "chosen") == FOLDERS
+def test_gunicorn_serves_with_several_workers(by_gunicorn: Served) -> None:
+    check_served(by_gunicorn.port)
+    assert folders(by_gunicorn.folder / "chosen") == FOLDERS
 
 
-def test_many_browsers_keep_their_connections(start: Callable[..., None], tmp_path: Path) -> None:
-    port = free_port()
-    start(COMMAND, "serve", "--port", str(port), "--dir", tmp_path / "store")
-    get(port, "/")
+def test_many_browsers_keep_their_connections(by_command: Served) -> None:
+    get(by_command.port, "/")
     with ExitStack() as kept:
         for _ in range(40 * 6):
-            kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
-        get(port, "/")
+            connection = socket.create_connection(("127.0.0.1", by_command.port), 10)
+            kept.enter_context(closing(connection))
+        get(by_command.port, "/")
 
 
 def test_what_was_loaded_is_not_searched_for_garbage_again(tmp_path: Path) -> None:
@@ -202,9 +223,7 @@ def test_what_was_loaded_is_not_searched_for_garbage_again(tmp_path: Path) -> No
     assert kept > 100 * searched
 
 
-def test_beyond_this_machine_it_warns_and_on_it_no_other_name_is_answered(
-    start: Callable[..., None], tmp_path: Path
-) -> None:
+def test_beyond_this_machine_it_warns(start: Callable[..., None], tmp_path: Path) -> None:
     port = free_port()
     start(COMMAND, "serve", "--host", "0.0.0.0", "--port", str(port))  # noqa: S104
     get(port, "/")
@@ -213,10 +232,10 @@ def test_beyond_this_machine_it_warns_and_on_it_no_other_name_is_answered(
     assert "--auth FILE" in warning
     assert said == f"Concept Fragmentation is at http://localhost:{port}/ (Ctrl+C stops it)."
 
-    port = free_port()
-    start(COMMAND, "serve", "--port", str(port))
-    get(port, "/")
-    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+
+def test_on_this_machine_no_other_name_is_answered(by_command: Served) -> None:
+    get(by_command.port, "/")
+    with closing(HTTPConnection("127.0.0.1", by_command.port, timeout=60)) as connection:
         connection.request("GET", "/", headers={"Host": "evil.example"})
         assert connection.getresponse().status == 403
 

@@ -30,8 +30,6 @@ from concept_fragmentation.persistence.versions import VersionFiles
 Store = GPT2AnalysisPersistence
 Analysis = dict[str, Any]
 
-KILLS = 200
-
 
 def analysis_of(round_number: int, writer: int = 0) -> Analysis:
     """An analysis whose parts all say which round wrote them."""
@@ -57,7 +55,11 @@ def is_whole(analysis: Analysis) -> bool:
 
 
 @pytest.mark.slow
-def test_a_process_killed_at_any_moment_leaves_whole_versions_only(tmp_path: Path) -> None:
+@pytest.mark.soak
+def test_a_process_killed_at_any_moment_leaves_whole_versions_only(
+    tmp_path: Path, soaking: bool
+) -> None:
+    times = 200 if soaking else 30
     folder = tmp_path / "store"
     rng = random.Random(20)
     confirmed = kills = fruitless = unpruned = 0
@@ -66,7 +68,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_versions_only(tmp_path: Pat
     store = GPT2AnalysisPersistence(folder, max_versions=4, enable_cache=False)
     # One interpreter forks a child a kill: two hundred start-ups would measure imports.
     context = multiprocessing.get_context("fork")
-    while kills < KILLS:
+    while kills < times:
         reader, writer = os.pipe()
         child = context.Process(target=_save_until_killed, args=(folder, confirmed, writer))
         child.start()
@@ -100,7 +102,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_versions_only(tmp_path: Pat
         for entry in store.list_analyses():
             store.load_analysis_results(entry["analysis_id"])
         confirmed = newest
-    assert confirmed > KILLS / 4, "the kills came before anything was saved"
+    assert confirmed > times / 4, "the kills came before anything was saved"
 
 
 def _save_until_killed(folder: Path, number: int, said: int) -> None:
@@ -118,15 +120,18 @@ def _save_until_killed(folder: Path, number: int, said: int) -> None:
 
 
 @pytest.mark.slow
-def test_eight_processes_save_one_analysis_and_none_is_lost(tmp_path: Path) -> None:
+@pytest.mark.soak
+def test_eight_processes_save_one_analysis_and_none_is_lost(tmp_path: Path, soaking: bool) -> None:
     folder = tmp_path / "store"
-    context = multiprocessing.get_context("spawn")
+    each = 25 if soaking else 8
+    total = 8 * each
+    context = multiprocessing.get_context("fork")
     with context.Pool(8) as pool:
-        pool.starmap(_save_many, [(str(folder), writer) for writer in range(8)], chunksize=1)
+        pool.starmap(_save_many, [(str(folder), writer, each) for writer in range(8)], chunksize=1)
     store = GPT2AnalysisPersistence(folder, max_versions=None)
     versions = store.list_versions("mine")
-    assert [entry["version"] for entry in versions] == list(range(200, 0, -1))
-    assert store.list_analyses()[0]["num_versions"] == 200
+    assert [entry["version"] for entry in versions] == list(range(total, 0, -1))
+    assert store.list_analyses()[0]["num_versions"] == total
     moments = [entry["timestamp"] for entry in versions]
     assert moments == sorted(moments, reverse=True)
     written = set()
@@ -134,19 +139,19 @@ def test_eight_processes_save_one_analysis_and_none_is_lost(tmp_path: Path) -> N
         data = store.load_analysis_results("mine", entry["version"])["analysis_data"]
         assert is_whole(data)
         written.add((data["writer"], data["round"]))
-    assert written == {(writer, number) for writer in range(8) for number in range(25)}
+    assert written == {(writer, number) for writer in range(8) for number in range(each)}
 
 
-def _save_many(folder: str, writer: int) -> None:
+def _save_many(folder: str, writer: int, each: int) -> None:
     store = GPT2AnalysisPersistence(folder, max_versions=None)
-    for number in range(25):
+    for number in range(each):
         store.save_analysis_results(analysis_of(number, writer), "gpt2", "", "mine")
 
 
 @pytest.mark.slow
 def test_readers_and_deleters_meet_no_half_done_save(tmp_path: Path) -> None:
     folder = tmp_path / "store"
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     with context.Pool(4) as pool:
         jobs = [(str(folder), role) for role in ("save", "save", "delete", "read")]
         assert all(pool.starmap(_play, jobs, chunksize=1))
@@ -364,12 +369,12 @@ def test_documents_name_what_they_hold(open_store: Callable[..., Store]) -> None
 
 @pytest.mark.slow
 def test_kills_in_any_action_leave_what_was_there_or_what_was_to_be() -> None:
-    in_flight = kills.run(20)
+    in_flight = kills.run(20)  # `make soak` has a thousand
     assert in_flight.total() == 20
     assert len(in_flight) > 2
 
 
 @pytest.mark.slow
 def test_processes_that_do_everything_at_once_leave_what_their_logs_say() -> None:
-    done = crowd.run(6, 5)
+    done = crowd.run(6, 5)  # `make soak` has 16 for a minute
     assert {"save", "update", "delete", "restore", "compress", "export", "load"} <= set(done)

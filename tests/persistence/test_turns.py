@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
+import multiprocessing
+import os
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -16,21 +20,30 @@ from concept_fragmentation.persistence.turns import BusyError, Turns
 
 pytestmark = pytest.mark.slow
 
-# Says how many are ahead, then "works", and goes on until its input ends.
-WORKER = """
-import sys
-from pathlib import Path
-from concept_fragmentation.persistence.turns import BusyError, Turns
-turns = Turns(Path(sys.argv[1]), at_once=2, most_waiting=3)
-try:
-    with turns.taken(lambda ahead: print(ahead, flush=True)):
-        print("works", flush=True)
-        sys.stdin.read()
-except BusyError as error:
-    print(error, flush=True)
-"""
+PROCESSES = multiprocessing.get_context("fork")
 
-Worker = subprocess.Popen[str]
+
+def work(folder: Path, pipe: Connection) -> None:
+    """Say how many are ahead, then "works", and go on until told to end."""
+    turns = Turns(folder, at_once=2, most_waiting=3)
+    try:
+        with turns.taken(lambda ahead: pipe.send(str(ahead))):
+            pipe.send("works")
+            pipe.recv()
+    except BusyError as error:
+        pipe.send(str(error))
+
+
+@dataclass
+class Worker:
+    """A process that works, and what it is told and says; it is a fork, which starts at once."""
+
+    process: ForkProcess
+    pipe: Connection
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
 
 
 @pytest.fixture
@@ -39,24 +52,21 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Worker]]:
     running: list[Worker] = []
 
     def start_one() -> Worker:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path / "turns")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        running.append(worker)
-        return worker
+        here, there = PROCESSES.Pipe()
+        process = PROCESSES.Process(target=work, args=(tmp_path / "turns", there), daemon=True)
+        process.start()
+        running.append(Worker(process, here))
+        return running[-1]
 
     yield start_one
     for worker in running:
         worker.kill()
-        worker.communicate()
 
 
 def says(worker: Worker) -> str:
-    assert worker.stdout is not None
-    return worker.stdout.readline().strip()
+    assert worker.pipe.poll(60), "it says nothing"
+    said: str = worker.pipe.recv()
+    return said
 
 
 def says_at_last(worker: Worker, wanted: str) -> None:
@@ -66,8 +76,9 @@ def says_at_last(worker: Worker, wanted: str) -> None:
 
 
 def end(worker: Worker) -> None:
-    worker.communicate()
-    assert worker.returncode == 0
+    worker.pipe.send("end")
+    worker.process.join()
+    assert worker.process.exitcode == 0
 
 
 def test_two_work_and_others_follow_in_the_order_they_came(start: Callable[[], Worker]) -> None:
@@ -112,40 +123,37 @@ def test_more_than_may_wait_are_told_so(start: Callable[[], Worker], tmp_path: P
     # The dead make room, and nothing is left of them.
     for worker in running:
         worker.kill()
-        worker.wait()
     last = start()
     assert says(last) == "works"
     assert len(list((tmp_path / "turns").glob("*.ticket"))) == 1
 
 
+def come_and_go(folder: Path, marks: Path, pipe: Connection) -> None:
+    """Take five turns; say how many worked at once at most."""
+    turns = Turns(folder, at_once=2, most_waiting=100)
+    most = 0
+    for _ in range(5):
+        with turns.taken(lambda _: None):
+            mark = marks / f"{os.getpid()}-{time.time_ns()}"
+            mark.touch()
+            most = max(most, len(list(marks.iterdir())))
+            time.sleep(0.01)
+            mark.unlink()
+    pipe.send(most)
+
+
 def test_never_do_more_than_two_work_whoever_comes_and_goes(tmp_path: Path) -> None:
-    code = """
-import sys, time
-from pathlib import Path
-from concept_fragmentation.persistence.turns import Turns
-folder, marks = Path(sys.argv[1]), Path(sys.argv[2])
-turns = Turns(folder, at_once=2, most_waiting=100)
-most = 0
-for _ in range(5):
-    with turns.taken(lambda ahead: None):
-        mark = marks / f"{id(turns)}-{time.time_ns()}-{sys.argv[3]}"
-        mark.touch()
-        most = max(most, len(list(marks.iterdir())))
-        time.sleep(0.01)
-        mark.unlink()
-print(most)
-"""
     marks = tmp_path / "marks"
     marks.mkdir()
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "turns"), str(marks), str(number)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(6)
-    ]
-    assert max(int(worker.communicate()[0]) for worker in workers) <= 2
+    workers = []
+    for _ in range(6):
+        here, there = PROCESSES.Pipe()
+        arguments = (tmp_path / "turns", marks, there)
+        workers.append((PROCESSES.Process(target=come_and_go, args=arguments), here))
+        workers[-1][0].start()
+    assert max(int(here.recv()) for _, here in workers) <= 2
+    for process, _ in workers:
+        process.join()
     assert list((tmp_path / "turns").glob("*.ticket")) == []
 
 
