@@ -47,8 +47,10 @@ MARKDOWN_LINK = re.compile(
 DATA = {".json", ".csv", ".tsv", ".svg"}
 # Where the system itself answers.
 SYSTEM = ("/dev/", "/proc/", "/sys/")
-# What opens a path.
-OPENERS = {"open", "Path", "PurePath", "PosixPath", "join", "listdir", "exists", "isfile", "isdir"}
+PATHS = {"Path", "PurePath", "PosixPath"}
+# What looks at the path that it is given, and what looks at the path that it is a method of.
+OPENERS = {"open", "listdir", "scandir", "walk", "exists", "isfile", "isdir"}
+READERS = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "exists", "is_file"}
 
 
 @dataclass(frozen=True, order=True)
@@ -245,7 +247,7 @@ class Reader:
         if name == "dirname" and arguments:
             place = self.place(arguments[0])
             return place.up() if place else None
-        if name in {"Path", "PurePath", "PosixPath", "join"} and arguments:
+        if name in {*PATHS, "join"} and arguments:
             first, *rest = arguments
             value = self.value(first)
             place = Place().joined(value) if isinstance(value, str) else value
@@ -254,6 +256,23 @@ class Reader:
                 place = place.joined(text if isinstance(text, str) else "?") if place else None
             return place
         return None
+
+    def opened(self, node: ast.Call) -> str:
+        """Return the text of a path that a call looks at, or one that is relative; else nothing."""
+        function = node.func
+        name = getattr(function, "attr", getattr(function, "id", ""))
+        if name in READERS and isinstance(function, ast.Attribute):
+            made = function.value
+            if isinstance(made, ast.Call) and getattr(made.func, "id", "") in PATHS and made.args:
+                text = self.value(made.args[0])
+                return text if isinstance(text, str) else ""
+        text = self.value(node.args[0]) if node.args else None
+        if not isinstance(text, str):
+            return ""
+        if name in OPENERS:
+            return text
+        # An absolute path in a variable is data as often as not.
+        return text if name in {*PATHS, "join"} and not text.startswith("/") else ""
 
 
 def in_python(file: str, text: str, sources: Sources, first_line: int = 1) -> Iterator[Finding]:
@@ -277,13 +296,10 @@ def in_python(file: str, text: str, sources: Sources, first_line: int = 1) -> It
                 line = first_line - 1 + iterated.lineno
                 yield Finding(file, line, f"climbs out of the repository: {ast.unparse(iterated)}")
         if isinstance(node, ast.Call):
-            function = node.func
-            name = getattr(function, "attr", getattr(function, "id", ""))
-            given = reader.value(node.args[0]) if node.args and name in OPENERS else None
-            if isinstance(given, str):
-                absolute = given.startswith("/") and not given.startswith(SYSTEM)
-                if absolute or (not given.startswith("/") and leads_out(given, "")):
-                    yield Finding(file, line, f"leads out of the repository: {ast.unparse(node)}")
+            given = reader.opened(node)
+            absolute = given.startswith("/") and not given.startswith(SYSTEM)
+            if absolute or (not given.startswith("/") and leads_out(given, "")):
+                yield Finding(file, line, f"leads out of the repository: {ast.unparse(node)}")
         outer = dict(reader.names)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             for parameter in ast.walk(node.args):
