@@ -339,7 +339,7 @@ def test_a_link_to_what_is_gone_shows_the_demo_and_says_why(server: Any, open_pa
     page = open_page(address(server, analysis_id="gone"))
     alert = page.get_by_role("alert")
     expect(alert.first).to_contain_text("Analysis not found: 'gone'.")
-    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
+    expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("GPT-2 small: its")
 
 
 def test_an_analysis_without_labels_says_what_it_lacks(server: Any, open_page: Open) -> None:

@@ -43,7 +43,7 @@ def test_unsaved_work_is_its_makers_alone(url: str, browser: Browser) -> None:
     expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet")
 
     ben = open_as(browser, url)
-    expect(ben.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not GPT-2")
+    expect(ben.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("GPT-2 small: its")
     ben.locator(f"#{ids.LOAD_ANALYSIS}").click()
     expect(ben.locator(".dash-dropdown-content")).to_be_visible()
     assert "golden" not in ben.content()

@@ -308,14 +308,14 @@ def test_deleting_asks_first(server: Any, open_page: Open) -> None:
     expect(bar(page)).to_contain_text("to be deleted")
     page.get_by_role("button", name="Delete…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("It stays in the trash for 30 days.")
+    expect(dialog).to_contain_text("It stays in the trash for 30 days; the Library")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert any(a["analysis_id"] == analysis_id for a in server.store.list_analyses())
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete analysis").click()
     expect(page.get_by_text("Deleted 'to be deleted'.")).to_be_visible()
-    expect(bar(page)).to_contain_text("not GPT-2")
+    expect(bar(page)).to_contain_text("GPT-2 small: its")
     assert all(a["analysis_id"] != analysis_id for a in server.store.list_analyses())
 
 
