@@ -181,7 +181,7 @@ def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_print
     page = open_page(address(server, tab="concepts", tokens=(1, 8)))
     with page.expect_download() as download:
         page.get_by_role("button", name="Report", exact=True).click()
-    assert download.value.suggested_filename == "report-demo.html"
+    assert download.value.suggested_filename == "report-two-stories.html"
     open_file(alone, Path(download.value.path()))
     places = alone.locator("[data-figure]")
     assert places.count() > 20
@@ -233,9 +233,9 @@ def test_an_open_menu_and_the_dialog_with_code_are_no_barrier(
     page = open_page(address(server, tab="concepts"), dark=dark)
     page.evaluate(AXE_SCRIPT)
     page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").first.click()
-    expect(page.locator(".cf-menu")).to_be_visible()
+    expect(page.locator(".cf-downloads .cf-menu")).to_be_visible()
     assert page.evaluate(BARRIERS) == []
-    page.locator(".cf-menu").get_by_text("Python code").click()
+    page.locator(".cf-downloads .cf-menu").get_by_text("Python code").click()
     expect(page.get_by_role("dialog", name="Concept metrics by layer in Python")).to_be_visible()
     # Not while it fades in: its colours are not its own yet.
     expect(page.locator(".modal.show")).to_have_css("opacity", "1")
