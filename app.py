@@ -69,9 +69,8 @@ _INDEX = """<!DOCTYPE html>
         <link rel="stylesheet" href="[root]bootstrap/static/css/bootstrap.min.css">
         {%css%}
         <script src="[root]assets/appearance.js"></script>
-        <link rel="preload" as="script" href="[root]_dash-component-suites/dash/dcc/async-graph.js">
-        <link rel="preload" as="script"
-            href="[root]_dash-component-suites/plotly/package_data/plotly.min.js">
+        <link rel="preload" as="script" href="[suites]dash/dcc/async-graph.js">
+        <link rel="preload" as="script" href="[suites]plotly/package_data/plotly.min.js">
     </head>
     <body>
         {%app_entry%}
@@ -82,7 +81,7 @@ _INDEX = """<!DOCTYPE html>
         </footer>
     </body>
 </html>
-"""
+""".replace("[suites]", "[root]_dash-component-suites/")
 
 
 @dataclass(frozen=True)
