@@ -110,9 +110,24 @@ def test_the_json_of_the_readme_is_an_analysis_that_can_be_imported(tmp_path: Pa
 
 
 def test_every_make_target_is_in_the_makefile() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for document, (target, *_) in named("make"):
-        assert target in targets, f"{document}: make {target}"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    variables = set(re.findall(r"^(\w+) *\?=", makefile, re.MULTILINE))
+    assert {"run", "test", "test-quick", "check", "soak"} <= targets
+    for document, arguments in named("make"):
+        assert arguments[0] in targets, f"{document}: make {arguments[0]}"
+        given = {name for name, is_set, _ in (a.partition("=") for a in arguments[1:]) if is_set}
+        assert given <= variables, f"{document}: {given - variables} is no variable"
+
+
+def test_what_ci_runs_is_what_contributing_says() -> None:
+    """Guard the documents: whoever ran these two has run what every change must pass."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    ran = re.findall(r"^make ([a-z-]+)$", script, re.MULTILINE)
+    assert ran == ["check", "test"]
+    said = {arguments[0] for document, arguments in named("make") if document == "CONTRIBUTING.md"}
+    assert set(ran) | {"test-quick", "soak"} <= said
+    assert "`.ci/run`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_every_subcommand_and_option_is_in_the_command_line() -> None:
