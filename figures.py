@@ -252,11 +252,14 @@ def state_map(
     *,
     projection: MapProjection = "pca",
     highlighted_tokens: Sequence[int] = (),
+    selected: Sequence[tuple[Layer, int]] = (),
     theme: Theme = "light",
 ) -> go.Figure:
     """Where the tokens of a layer lie: on the principal plane of its hidden states, or by UMAP.
 
     `projection` "umap" needs the extra `umap`, and seconds; see `umap_plane` for what misleads.
+    The tokens that are in all of the `selected` clusters are outlined; each is a layer and a raw
+    cluster id.
     """
     analysis = _analysis(handle)
     name = layer_name(analysis, layer)
@@ -270,6 +273,7 @@ def state_map(
         analysis.labelled_layers.index(name),
         mapped,
         highlighted_tokens=highlighted_tokens,
+        selected=[(column_of(analysis, name), cluster) for name, cluster in selected],
         theme=theme,
     )
 

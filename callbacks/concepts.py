@@ -180,7 +180,14 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
     layer, plane = mapped_layer(analysis, view), plane_of(workspace, view)
     if plane is None:
         return missing_states(analysis, analysis.labelled_layers[layer])
-    return state_map(analysis, layer, plane, highlighted_tokens=view.tokens, theme=theme)
+    return state_map(
+        analysis,
+        layer,
+        plane,
+        highlighted_tokens=view.tokens,
+        selected=view.selected_clusters,
+        theme=theme,
+    )
 
 
 def plane_of(
@@ -249,6 +256,9 @@ def _map_call(workspace: Workspace, view: View) -> Call:
     analysis = workspace.shown(view).analysis
     layer = analysis.labelled_layers[mapped_layer(analysis, view)]
     chosen: dict[str, object] = {"layer": layer, "highlighted_tokens": list(view.tokens)}
+    if view.selection is not None:
+        names = analysis.labelled_layers
+        chosen["selected"] = [(names[at], cluster) for at, cluster in view.selected_clusters]
     if view.projection != "pca":
         chosen["projection"] = view.projection
     return Call("state_map", chosen)

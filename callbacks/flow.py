@@ -90,9 +90,11 @@ def note(workspace: Workspace, view: View, theme: str) -> str:
         return ""
     said = []
     if sankey.num_hidden_links:
+        # With the least count of one it is the sheer number of bands that hides some.
+        which = f" of fewer than {view.min_count:,} tokens" if view.min_count > 1 else ""
         said.append(
-            f"Hidden: {plural(sankey.num_hidden_links, 'band')} of fewer than {view.min_count:,} "
-            f"tokens, {plural(sankey.num_hidden_tokens, 'token')} in all."
+            f"Hidden: {plural(sankey.num_hidden_links, 'band')}{which}, "
+            f"{plural(sankey.num_hidden_tokens, 'token')} in all."
         )
     if window.num_left_out:
         said.append(f"Left out: {plural(window.num_left_out, 'token')} without a cluster.")

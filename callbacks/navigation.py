@@ -288,21 +288,24 @@ def page_state(
             if same_analysis and _same(said.tokens, view.tokens)
             else token_options(shown.analysis, view.tokens, ""),
         }
-        | _cluster_choices(workspace, view, (cluster, concept), same_window=same_window)
+        | _cluster_choices(workspace, view, old if same_window else None, (cluster, concept))
     )
 
 
 def _cluster_choices(
-    workspace: Workspace, view: View, said: tuple[str | None, str | None], *, same_window: bool
+    workspace: Workspace, view: View, old: View | None, said: tuple[str | None, str | None]
 ) -> dict[str, Any]:
-    options = no_update if same_window else cluster_options(workspace.window(view))
+    """The clusters of the window, and those of the layer that is mapped; `old` had that window."""
+    analysis, window = workspace.shown(view).analysis, workspace.window(view)
+    mapped = mapped_layer(analysis, view)
+    same_layer = old is not None and mapped == mapped_layer(analysis, old)
     node = _node_text(view)
-    values = [no_update if same_window and node == choice else node for choice in said]
+    of_layer = node if view.selection is not None and view.selection[1] == mapped else None
     return {
-        "cluster_options": options,
-        "concept_options": options,
-        "cluster_value": values[0],
-        "concept_value": values[1],
+        "cluster_options": no_update if old is not None else cluster_options(window),
+        "concept_options": no_update if same_layer else cluster_options(window, mapped),
+        "cluster_value": no_update if old is not None and node == said[0] else node,
+        "concept_value": no_update if same_layer and of_layer == said[1] else of_layer,
     }
 
 

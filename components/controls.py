@@ -87,7 +87,7 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
         return "no layer has cluster labels"
     names = [title(layers[index], 24) for index in (first, last)]
     span = names[0] if first == last else f"{names[0]} to {names[1]}"
-    return f"{span} · {last - first + 1} of {len(layers)} layers"
+    return f"{span} · {last - first + 1} of {plural(len(layers), 'layer')}"
 
 
 def matching_tokens(analysis: Analysis, typed: str) -> list[int]:
@@ -130,16 +130,20 @@ def matches_text(typed: str, num_matches: int) -> str:
     return f"{plural(num_matches, 'match', 'matches')}{listed}"
 
 
-def cluster_options(window: LayerWindow | None) -> list[dict[str, Any]]:
-    """Return the clusters of the window, each with its size; the value is `node.layer.cluster`."""
+def cluster_options(window: LayerWindow | None, layer: int | None = None) -> list[dict[str, Any]]:
+    """Return the clusters of the window, each with its size; the value is `node.layer.cluster`.
+
+    With `layer`, a labelled one, those of this layer alone.
+    """
     if window is None:
         return []
     return [
         {
-            "label": f"{title(layer, 24)}, cluster {cluster} ({size:,})",
+            "label": f"{title(name, 24)}, cluster {cluster} ({size:,})",
             "value": f"node.{window.first + column}.{cluster}",
         }
-        for column, layer in enumerate(window.layers)
+        for column, name in enumerate(window.layers)
+        if layer is None or window.first + column == layer
         for cluster, size in zip(
             window.cluster_ids[column].tolist(), window.cluster_sizes[column].tolist(), strict=True
         )

@@ -9,7 +9,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from concept_fragmentation.components.figures.theme import GRAPH_CONFIG
+from concept_fragmentation.components.figures.theme import config_of
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import mebibytes
@@ -109,7 +109,7 @@ def upload(component_id: str, children: Sequence[Component], max_upload: int) ->
 
 def graph(drawn: Any, *, height: int) -> dcc.Graph:
     """Return a figure as wide as its place and `height` pixels high."""
-    config: Any = GRAPH_CONFIG
+    config: Any = config_of(drawn)
     return dcc.Graph(
         figure=drawn,
         config=config,

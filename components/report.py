@@ -26,7 +26,7 @@ from concept_fragmentation.components.offline import THEMES, render
 from concept_fragmentation.components.summary import NOT_KNOWN, Stat
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import arrows, plural, title
+from concept_fragmentation.components.words import arrows, percent, plural, title
 
 EXAMPLES: Final = 8
 # Of one value, such as the text that was analysed.
@@ -142,7 +142,7 @@ def archetypes_table(paths: Sequence[ArchetypalPath]) -> Table:
     for path in paths:
         different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES]
         examples = "  ".join(visible(token, 16) for token in different)
-        rows.append((arrows(path.path), path.count, f"{path.percentage:.1f}%", examples))
+        rows.append((arrows(path.path), path.count, percent(path.percentage / 100), examples))
     return _table("Archetypal paths", ("path", "tokens", "share", "such as"), rows)
 
 

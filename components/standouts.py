@@ -17,7 +17,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.text import visible
-from concept_fragmentation.components.words import arrows, plural, title
+from concept_fragmentation.components.words import arrows, percent, plural, title
 
 EXAMPLES: Final = 4
 
@@ -69,7 +69,7 @@ def _path(analysis: Analysis, window: LayerWindow) -> str:
     (top,) = archetypal_paths(analysis, window, top=1, examples=40)
     different = list(dict.fromkeys(top.example_tokens))[:EXAMPLES]
     examples = _listed([f"“{visible(token, 16)}”" for token in different])
-    share = f"{plural(top.count, 'token')} ({top.percentage:.1f}%)"
+    share = f"{plural(top.count, 'token')} ({percent(top.percentage / 100)})"
     if top.count == 1:
         return "Every token takes a path of its own."
     return (
@@ -109,8 +109,8 @@ def _steps(analysis: Analysis, window: LayerWindow) -> list[str]:
             step = int(np.nanargmax(values))
             names = [title(window.layers[step + i], 24) for i in (0, 1)]
             said.append(
-                f"Paths {what} most from {names[0]} to {names[1]}: {values[step]:.0%} of the pairs "
-                f"of tokens that {of}."
+                f"Paths {what} most from {names[0]} to {names[1]}: {percent(values[step], 0)} of "
+                f"the pairs of tokens that {of}."
             )
     return said
 

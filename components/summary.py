@@ -20,10 +20,19 @@ from concept_fragmentation.components.parts import aria, data
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.token_chips import token_chips
 from concept_fragmentation.components.view import Selection, path_text
-from concept_fragmentation.components.words import arrows, plural, short_date, title
+from concept_fragmentation.components.words import (
+    arrows,
+    decimals,
+    percent,
+    plural,
+    short_date,
+    title,
+)
 
 MAX_TOKENS_LISTED: Final = 300
 EXAMPLES_SHOWN: Final = 6
+# Of a path of more layers, so many clusters are written in a card.
+MOST_STEPS: Final = 12
 NOT_KNOWN: Final = "–"
 
 
@@ -104,8 +113,8 @@ def summary_stats(
         ),
         Stat(
             "Most frequent path",
-            NOT_KNOWN if top is None else f"{top.percentage:.1f}%",
-            "" if top is None else f"{top.count:,} × {arrows(top.path)}",
+            NOT_KNOWN if top is None else percent(top.percentage / 100),
+            "" if top is None else f"{top.count:,} × {arrows(top.path, MOST_STEPS)}",
         ),
         Stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
         Stat("Mean mobility", _number(mean_mobility), "0 stays, 1 always moves"),
@@ -139,7 +148,7 @@ def archetypal_table(
                 [
                     html.Span(className="cf-path-steps", **data(steps=json.dumps(steps))),
                     html.Span(
-                        [f"{path.count:,} ", html.Span(f"{path.percentage:.1f}%")],
+                        [f"{path.count:,} ", html.Span(percent(path.percentage / 100))],
                         className="cf-path-count",
                     ),
                     html.Span(examples, className="cf-path-examples"),
@@ -184,4 +193,4 @@ def token_list(
 
 
 def _number(value: float) -> str:
-    return NOT_KNOWN if np.isnan(value) else f"{value:.2f}"
+    return decimals(value)

@@ -17,8 +17,8 @@ MOST_CHARACTERS = 40
 MOST_IN_TOOLTIP = 500
 
 
-def token_chips(tokens: Iterable[tuple[int, str, int, str]], label: str) -> html.Div:
-    """Return a list of tokens, each given by its index, text, position, and what its tooltip says.
+def token_chips(tokens: Iterable[tuple[int, str, int | str, str]], label: str) -> html.Div:
+    """Return a list of tokens: of each its index, text, position or number, and its tooltip.
 
     The tooltip of a token that is cut says more of it; the CSV has all of it.
     """

@@ -16,6 +16,8 @@ from concept_fragmentation.components.words import plural, title
 
 MAX_TYPICAL_LISTED: Final = 60
 
+_MOST_POSITIONS: Final = 12
+
 _ORDERS: Final = {
     "distance": "nearest to the middle of the cluster first; from their hidden states",
     "company": "those first that are with most of the others in the other layers too",
@@ -62,28 +64,44 @@ def cluster_tokens(analysis: Analysis, layer_index: int, cluster: int) -> Cluste
 def cluster_token_list(
     analysis: Analysis, layer_index: int, cluster: int, found: ClusterTokens
 ) -> list[Component]:
-    """Return the most typical tokens of a cluster, how they are ordered, and how many there are."""
+    """Return the most typical tokens of a cluster, how they are ordered, and how many there are.
+
+    A text that is there several times is listed once, where it is most typical, with how often.
+    """
     what = f"cluster {cluster} of {title(analysis.labelled_layers[layer_index], 24)}"
     unit = "" if found.measure == "company" else " from the middle"
-    listed = zip(found.indices[:MAX_TYPICAL_LISTED].tolist(), found.scores.tolist(), strict=False)
-    more = max(len(found.indices) - MAX_TYPICAL_LISTED, 0)
+    scores = dict(zip(found.indices.tolist(), found.scores.tolist(), strict=True))
+    groups: dict[str, list[int]] = {}
+    for index in scores:
+        groups.setdefault(analysis.tokens[index], []).append(index)
+    listed = list(groups.items())[:MAX_TYPICAL_LISTED]
+    more = len(scores) - sum(len(same) for _, same in listed)
     return [
         html.H3(f"Typical of {what}", className="cf-card-title"),
         html.P(_ORDERS[found.measure], className="cf-hint"),
         token_chips(
             (
                 (
-                    index,
-                    analysis.tokens[index],
-                    int(analysis.positions[index]),
-                    f"position {analysis.positions[index]}, {found.measure} {score:.3g}{unit}",
+                    same[0],
+                    text,
+                    f"×{len(same):,}" if len(same) > 1 else int(analysis.positions[same[0]]),
+                    f"{_positions(analysis, same)}, {found.measure} {scores[same[0]]:.3g}{unit}",
                 )
-                for index, score in listed
+                for text, same in listed
             ),
             f"Tokens typical of {what}",
         ),
         html.Span(
-            f"{plural(more, 'more token', 'more tokens')} in the CSV." if more else "",
+            f"{plural(more, 'more token')} in the CSV." if more else "",
             className="cf-hint",
         ),
     ]
+
+
+def _positions(analysis: Analysis, tokens: list[int]) -> str:
+    """Where the tokens of one text are, the most typical first."""
+    named = [str(place) for place in analysis.positions[tokens[:_MOST_POSITIONS]].tolist()]
+    if len(tokens) == 1:
+        return f"position {named[0]}"
+    more = ", …" if len(tokens) > len(named) else ""
+    return f"{len(tokens):,} times, at positions {', '.join(named)}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -20,6 +21,33 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share of 1 as `12.5%`; one below the least that can be written as `<0.1%`.
+
+    So is one just below all: `>99.9%` is not everything. Not a number is `–`.
+    """
+    if math.isnan(share):
+        return "–"
+    least, hundredths = 10.0**-digits, round(100 * share, 9)
+    if 0 < hundredths < least:
+        return f"<{least:.{digits}f}%"
+    if 100 - least < hundredths < 100:
+        return f">{100 - least:.{digits}f}%"
+    return f"{signed_zero(round(hundredths, digits)):.{digits}f}%"
+
+
+def decimals(number: float, digits: int = 2) -> str:
+    """Return `0.25`; what rounds to nothing has no sign. Not a number is `–`."""
+    if math.isnan(number):
+        return "–"
+    return f"{signed_zero(round(number, digits)):,.{digits}f}"
+
+
+def signed_zero(number: float) -> float:
+    """Return a number as it is, but zero without its sign."""
+    return number if number else 0.0
+
+
 def mebibytes(num_bytes: int) -> str:
     """Return `256 MiB`."""
     return f"{num_bytes / 2**20:,.4g} MiB"
@@ -32,9 +60,11 @@ def ordinal(number: int) -> str:
     return f"{number}{'th' if teen else endings.get(number % 10, 'th')}"
 
 
-def arrows(path: Sequence[int]) -> str:
-    """Return a path as people read it."""
-    return " → ".join(str(cluster) for cluster in path)
+def arrows(path: Sequence[int], most: int | None = None) -> str:
+    """Return a path as people read it; of more than `most` clusters the first ones."""
+    shown = path if most is None or len(path) <= most else path[:most]
+    more = " → …" if len(shown) < len(path) else ""
+    return " → ".join(str(cluster) for cluster in shown) + more
 
 
 def path_runs(path: Iterable[int]) -> str:

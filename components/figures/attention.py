@@ -26,6 +26,7 @@ from concept_fragmentation.components.figures.weights import (
 )
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import plural
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,7 +55,7 @@ def attention_matrix(
         highlighted_tokens: indices of tokens whose row and column are framed.
         theme: "light" or "dark".
     """
-    which = f"mean of {num_heads(analysis)} heads" if head is None else f"head {head}"
+    which = f"mean of {plural(num_heads(analysis), 'head')}" if head is None else f"head {head}"
     return _matrix(
         analysis,
         head_weights(analysis, layer, head, sequence),

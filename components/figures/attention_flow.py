@@ -27,6 +27,7 @@ from concept_fragmentation.components.figures.weights import (
 )
 from concept_fragmentation.components.palette import faded, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import percent
 
 Floats = npt.NDArray[np.float64]
 
@@ -125,7 +126,7 @@ def attention_flow_sankey(
         links["color"].append(faded(colour, 0.3 if source == OTHERS else 0.5))
         ends = f"{_token(analysis, source)} → {_token(analysis, target)}"
         links["customdata"].append(
-            [f"<b>{ends}</b><br>{plotly_name(flow.layers[layer])}<br>{share:.1%} of the whole"]
+            [f"<b>{ends}</b><br>{plotly_name(flow.layers[layer])}<br>{percent(share)} of the whole"]
         )
     trace = {
         "type": "sankey",
@@ -188,7 +189,8 @@ def _nodes(
             text = "others" if token == OTHERS else f"“{plotly_text(analysis.tokens[token], 12)}”"
             labels.append(text if named else "")
             after = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
-            said = f"<b>{_token(analysis, token)}</b> {after}{cluster}<br>{share:.1%} of the whole"
+            who = f"<b>{_token(analysis, token)}</b> {after}{cluster}"
+            said = f"{who}<br>{percent(share)} of the whole"
             customdata.append(["token", token, said])
     return place, {
         "x": where.x,

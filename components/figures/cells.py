@@ -10,6 +10,7 @@ from plotly.colors import sample_colorscale
 
 from concept_fragmentation.components.figures.theme import colour_bar, colour_scale
 from concept_fragmentation.components.palette import text_on
+from concept_fragmentation.components.words import decimals
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def cell_numbers(
             "mode": "text",
             "x": columns,
             "y": rows,
-            "text": [f"{100 * n:.0f}" if percent else f"{n:.2f}" for n in shown.tolist()],
+            "text": [f"{100 * n:.0f}" if percent else decimals(n) for n in shown.tolist()],
             "textfont": {"size": 10, "color": on},
             "hoverinfo": "skip",
             "showlegend": False,

@@ -20,6 +20,7 @@ from concept_fragmentation.components.figures.matched_paths import (
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.palette import change_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
 
@@ -47,12 +48,15 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
         "y": [layer.share_moved for layer in found.labels],
         "marker": {"color": ink(theme).series, "line": {"width": 0}},
         "customdata": [
-            [plotly_name(layer.layer), len(layer.moved), layer.num_compared]
+            [
+                plotly_name(layer.layer),
+                f"{len(layer.moved):,} of {plural(layer.num_compared, 'token')} moved",
+                percent(layer.share_moved),
+            ]
             for layer in found.labels
         ],
         "hovertemplate": (
-            "<b>%{customdata[0]}</b><br>%{customdata[1]:,} of %{customdata[2]:,} tokens moved "
-            "(%{y:.1%})<extra></extra>"
+            "<b>%{customdata[0]}</b><br>%{customdata[1]} (%{customdata[2]})<extra></extra>"
         ),
     }
     return new_figure(

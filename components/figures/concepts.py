@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -19,11 +19,11 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.legends import legend_below_axis
+from concept_fragmentation.components.figures.legends import legend_lines, lines_below_axis
 from concept_fragmentation.components.figures.theme import halo, new_figure, steps_scale
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
-from concept_fragmentation.components.words import ordinal
+from concept_fragmentation.components.words import ordinal, percent, plural
 
 Floats = npt.NDArray[np.float64]
 Measure = Literal["cka", "adjusted_mutual_information"]
@@ -43,6 +43,12 @@ MOST_POINTS: Final = 5_000
 _MOST_WORK: Final = 10**10
 _HEIGHT: Final = 480
 _SIDES: Final = ("top center", "bottom center", "middle right", "middle left")
+# Of fewer, which are far from the others can't be said.
+_LEAST_POINTS: Final = 8
+# A point lies outside that is further than this from the middle 95 % of all, in widths of these.
+_OUTSIDE: Final = 1.0
+_INNER: Final = 0.95
+_NAMED_OUTSIDE: Final = 3
 # More colours than this can't be told apart, and their names would fill the map.
 _MOST_NAMED: Final = 20
 
@@ -128,24 +134,35 @@ def state_map(
     projection: Projection | Embedding,
     *,
     highlighted_tokens: Sequence[int] = (),
+    selected: Collection[tuple[int, int]] = (),
     theme: str = "light",
 ) -> go.Figure:
     """Draw where the tokens of a labelled layer lie, coloured by aligned cluster.
 
     `customdata` is the index of each token. Of more than `MOST_POINTS` tokens
-    every so many-th is drawn; highlighted ones are ringed and named.
+    every so many-th is drawn; highlighted ones are ringed and named. The axes reach as far as the
+    tokens do, but for few that lie far from all others, as the first of a text often does: those
+    are named below, and zooming out shows them.
 
     Args:
         analysis: with labels of the layer.
         layer_index: among the labelled layers.
         projection: `principal_plane` or `umap_plane` of the layer's hidden states.
         highlighted_tokens: indices of tokens.
+        selected: clusters as (index among the labelled layers, raw id), of this layer or another;
+            the tokens that are in all of them are outlined.
         theme: "light" or "dark".
     """
     points = projection.coordinates
     tokens = np.flatnonzero(np.isfinite(points).all(axis=1))
     step = -(-len(tokens) // MOST_POINTS) or 1
-    shown = tokens[::step]
+    outside, reach = _far(points[tokens])
+    # Those that are named are drawn too.
+    far = tokens[outside]
+    shown = np.union1d(tokens[::step], far)
+    marked = np.zeros(len(shown), dtype=bool)
+    if selected:
+        marked = np.all([analysis.labels[shown, at] == cluster for at, cluster in selected], axis=0)
     aligned = analysis.aligned.labels[shown, layer_index]
     # A number a point and a scale of steps: Plotly takes long to check ten thousand colours.
     clusters, number = np.unique(aligned, return_inverse=True)
@@ -153,16 +170,20 @@ def state_map(
         ink(theme).muted if cluster < 0 else colour_of(analysis, cluster, theme)
         for cluster in clusters.tolist()
     ]
+    usual = 0.7 if len(shown) > 2000 else 0.85
     everywhere = _points(analysis, layer_index, projection, shown) | {
         "mode": "markers",
         "marker": {
             "size": 5 if len(shown) > 2000 else 8,
-            "opacity": 0.7 if len(shown) > 2000 else 0.85,
+            "opacity": np.where(marked, 1.0, 0.4) if marked.any() else usual,
             "color": number.astype(np.uint16),
             "cmin": -0.5,
             "cmax": len(colours) - 0.5,
             "colorscale": steps_scale(colours),
-            "line": {"width": 0},
+            "line": {
+                "width": np.where(marked, 1.5, 0) if marked.any() else 0,
+                "color": ink(theme).text,
+            },
         },
     }
     chosen = tokens[np.isin(tokens, highlighted_tokens)]
@@ -181,22 +202,31 @@ def state_map(
     which = f"every {ordinal(step)} of " if step > 1 else ""
     across, up, caution = _said_of(projection)
     axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
+    ranges = [{}, {}] if reach is None else [{"range": ends} for ends in reach.tolist()]
     names = {of: f"C{raw}" for raw, of in analysis.aligned.raw_to_aligned[layer_index].items()}
     legend = [
         (names.get(cluster, "no cluster"), colour)
         for cluster, colour in zip(clusters.tolist(), colours, strict=True)
     ]
+    lines = legend_lines(legend) if len(legend) <= _MOST_NAMED else []
+    if said := _said_outside(analysis, far):
+        lines = [said, *lines]
+    outlined = f"; outlined: {_said_of_clusters(analysis, selected)}" if marked.any() else ""
     return new_figure(
         f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
-        f"{which}{len(tokens):,} tokens; colour: aligned cluster{caution}",
+        f"{which}{plural(len(tokens), 'token')}; colour: aligned cluster{outlined}{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         keyed="token",
         height=_HEIGHT,
         hovermode="closest",
-        **(legend_below_axis(legend, theme) if len(legend) <= _MOST_NAMED else {}),
-        xaxis=axis | {"title": {"text": across}},
+        zooms=True,
+        # A place that was zoomed to stays when something is selected.
+        uirevision=f"{layer_index} {type(projection).__name__}",
+        **(lines_below_axis(lines, theme) if lines else {}),
+        xaxis=axis | ranges[0] | {"title": {"text": across}},
         yaxis=axis
+        | ranges[1]
         | {
             "title": {"text": up},
             "scaleanchor": "x",
@@ -205,12 +235,57 @@ def state_map(
     )
 
 
+def _far(points: Floats) -> tuple[npt.NDArray[np.bool_], Floats | None]:
+    """Which points lie far from all others, bool (N,), and (2, 2) how far the others reach.
+
+    None instead where no point does.
+    """
+    none = np.zeros(len(points), dtype=bool)
+    if len(points) < _LEAST_POINTS:
+        return none, None
+    tail = (1 - _INNER) / 2
+    low = np.quantile(points, tail, axis=0, method="higher")
+    high = np.quantile(points, 1 - tail, axis=0, method="lower")
+    # Of both axes, which have one scale: a narrow cloud has no outliers across.
+    room = _OUTSIDE * float((high - low).max())
+    outside = ((points < low - room) | (points > high + room)).any(axis=1)
+    if room == 0 or not outside.any():
+        return none, None
+    near = points[~outside]
+    least, most = near.min(axis=0), near.max(axis=0)
+    free = 0.06 * float((most - least).max())
+    return outside, np.stack([least - free, most + free], axis=1)
+
+
+def _said_outside(analysis: Analysis, tokens: npt.NDArray[np.int64]) -> str:
+    if not len(tokens):
+        return ""
+    named = ", ".join(
+        f"“{plotly_text(analysis.tokens[i], 12)}” at {analysis.positions[i]}"
+        for i in tokens[:_NAMED_OUTSIDE].tolist()
+    )
+    more = f", {len(tokens) - _NAMED_OUTSIDE:,} more" if len(tokens) > _NAMED_OUTSIDE else ""
+    lies = "lies" if len(tokens) == 1 else "lie"
+    return f"{plural(len(tokens), 'token')} {lies} outside: {named}{more}"
+
+
+def _said_of_clusters(analysis: Analysis, clusters: Collection[tuple[int, int]]) -> str:
+    return " → ".join(
+        f"C{cluster} of {plotly_name(analysis.labelled_layers[layer], 12)}"
+        for layer, cluster in clusters
+    )
+
+
 def _said_of(projection: Projection | Embedding) -> tuple[str, str, str]:
     """What the axes of a map are, and what must not be read from it."""
     if isinstance(projection, Embedding):
         return "UMAP, first axis", "UMAP, second axis", "; far apart says little"
     first, second = projection.explained.tolist()
-    return f"first component ({first:.0%} of the variance)", f"second component ({second:.0%})", ""
+    return (
+        f"first component ({percent(first, 0)} of the variance)",
+        f"second component ({percent(second, 0)})",
+        "",
+    )
 
 
 def missing_states(analysis: Analysis, layer: str) -> str:

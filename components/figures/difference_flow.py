@@ -29,6 +29,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import change_colours, faded, ink
 from concept_fragmentation.components.text import plotly_name
+from concept_fragmentation.components.words import plural
 
 IntArray = npt.NDArray[np.int64]
 
@@ -134,7 +135,7 @@ def difference_sankey(
     more = "; largest changes only" if hidden else ""
     return new_figure(
         "Flows gained and lost",
-        f"{len(paths.tokens):,} tokens in both, clusters matched{more}",
+        f"{plural(len(paths.tokens), 'token')} in both, clusters matched{more}",
         theme,
         [trace],
         keyed=True,
@@ -191,7 +192,8 @@ def _nodes(
             old, new = (
                 int((side[:, here] == cluster).sum()) for side in (paths.before, paths.after)
             )
-            said = f"<b>{paths.name(cluster)}</b>, {layer}<br>{old:,} tokens before, {new:,} after"
+            counts = f"{plural(old, 'token')} before, {new:,} after"
+            said = f"<b>{paths.name(cluster)}</b>, {layer}<br>{counts}"
             customdata.append(["node", _layer_of(after, difference, i), cluster, said])
     return place, {
         "x": where.x,
@@ -255,7 +257,7 @@ def _links(
     for (step, source, target), (old, new) in zip(ends, counts, strict=True):
         says = (
             f"<b>{paths.name(source)} → {paths.name(target)}</b>, {names[step]} → "
-            f"{names[step + 1]}<br>{old:,} tokens before, {new:,} after ({new - old:+,})"
+            f"{names[step + 1]}<br>{plural(old, 'token')} before, {new:,} after ({new - old:+,})"
         )
         here, there = (_layer_of(after, difference, step + i) for i in (0, 1))
         # Other layers of the second analysis may lie between the two: no band of its flow then.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import new_figure
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name
+from concept_fragmentation.components.words import decimals, percent
 
 Floats = npt.NDArray[np.float64]
 
@@ -246,14 +247,14 @@ def _said(
     nats: Floats | None, shares: Floats | None, firsts: Floats | None, place: tuple[int, int]
 ) -> str:
     """What is known of a head."""
-    parts = (
-        ("entropy", nats, ".3f", " nats"),
-        ("of the largest possible", shares, ".1%", ""),
-        ("weight on the first token", firsts, ".1%", ""),
+    parts: tuple[tuple[str, Floats | None, Callable[[float], str]], ...] = (
+        ("entropy", nats, lambda value: f"{decimals(value, 3)} nats"),
+        ("of the largest possible", shares, percent),
+        ("weight on the first token", firsts, percent),
     )
     return "<br>".join(
-        f"{label} {values[place]:{form}}{unit}"
-        for label, values, form, unit in parts
+        f"{label} {said(float(values[place]))}"
+        for label, values, said in parts
         if values is not None and not np.isnan(values[place])
     )
 

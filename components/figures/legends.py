@@ -55,7 +55,11 @@ def legend_below(
 
 def legend_below_axis(entries: Sequence[tuple[str, str]], theme: str) -> dict[str, Any]:
     """Return what a layout needs to name colours below its axis: the annotation and its margin."""
-    lines = legend_lines(entries)
+    return lines_below_axis(legend_lines(entries), theme)
+
+
+def lines_below_axis(lines: Sequence[str], theme: str) -> dict[str, Any]:
+    """Return what a layout needs for some lines (Plotly text) below its axis."""
     return {
         "annotations": [legend_below(lines, theme, below=_BELOW_AXIS)],
         "margin": {"b": _BELOW_AXIS + LEGEND_LINE * len(lines)},

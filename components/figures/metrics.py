@@ -31,7 +31,7 @@ from concept_fragmentation.components.figures.theme import (
 )
 from concept_fragmentation.components.palette import ink, text_on
 from concept_fragmentation.components.text import plotly_name
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.words import percent, plural, title
 
 NO_CLUSTERS: Final = "No token has a cluster in this window."
 NO_PATHS: Final = "No token has a cluster in every layer of the window."
@@ -193,7 +193,7 @@ def _distributions(
             )
     return new_figure(
         heading,
-        f"{window.num_counted:,} tokens over {len(window.layers)} layers",
+        f"{plural(window.num_counted, 'token')} over {plural(len(window.layers), 'layer')}",
         theme,
         traces,
         shapes=shapes,
@@ -253,7 +253,7 @@ def cluster_sizes(
             colours.append(colour)
             labels.append(label)
             # A stacked bar's own number is where it ends.
-            said = f"{plural(size, 'token')} ({size / total:.1%})"
+            said = f"{plural(size, 'token')} ({percent(size / total)})"
             customdata.append([*key, said, meaning, name])
             if (key[1], key[2]) in selected:
                 frames.append(_frame(i, top, size, theme))
@@ -315,7 +315,8 @@ def cluster_entropy(
     numbers = [len(ids) for ids in window.cluster_ids]
     most = np.log(np.maximum(numbers, 1))
     customdata = [
-        [plotly_name(name), number] for name, number in zip(window.layers, numbers, strict=True)
+        [plotly_name(name), plural(number, "cluster")]
+        for name, number in zip(window.layers, numbers, strict=True)
     ]
     places = list(range(len(window.layers)))
     evenly = {
@@ -326,7 +327,7 @@ def cluster_entropy(
         "line": {"color": ink(theme).soft, "width": 1.5, "dash": "dash"},
         "customdata": customdata,
         "hovertemplate": (
-            "%{customdata[0]}: %{y:.3f} nats if its %{customdata[1]} clusters were of one size"
+            "%{customdata[0]}: %{y:.3f} nats if its %{customdata[1]} were of one size"
             "<extra></extra>"
         ),
     }
@@ -338,9 +339,7 @@ def cluster_entropy(
         "line": {"color": ink(theme).series, "width": 2.5},
         "marker": {"size": 7},
         "customdata": customdata,
-        "hovertemplate": (
-            "%{customdata[0]}: %{y:.3f} nats over %{customdata[1]} clusters<extra></extra>"
-        ),
+        "hovertemplate": ("%{customdata[0]}: %{y:.3f} nats over %{customdata[1]}<extra></extra>"),
     }
     evenly_said = {
         "text": "if all were of one size" if len(set(numbers)) > 1 else f"ln {numbers[0]}",
@@ -411,14 +410,14 @@ def transition_heatmap(
         # Text is kept out of the template, where %{...} in a layer's name would have a meaning.
         "customdata": [
             [
-                [f"C{source} in {here}", f"C{target} in {there}", count]
-                for target, count in zip(targets, row, strict=True)
+                [f"C{source} in {here}", f"C{target} in {there}", count, percent(share)]
+                for target, count, share in zip(targets, row, parts, strict=True)
             ]
-            for source, row in zip(sources, counts.tolist(), strict=True)
+            for source, row, parts in zip(sources, counts.tolist(), shares.tolist(), strict=True)
         ],
         "hovertemplate": (
-            "<b>%{customdata[0]} → %{customdata[1]}</b><br>%{customdata[2]:,} tokens, "
-            "%{z:.1%} of the row<extra></extra>"
+            "<b>%{customdata[0]} → %{customdata[1]}</b><br>tokens: %{customdata[2]:,}, "
+            "%{customdata[3]} of the row<extra></extra>"
         ),
         "colorbar": colour_bar(theme, tickformat=".0%", tickvals=[0, 0.5, 1]),
     }

@@ -30,7 +30,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
-from concept_fragmentation.components.words import plural
+from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -252,7 +252,7 @@ class _Painter:
                 self.links.add(ends, rest, *self._rest_colour(layer, key[2]), [*key, hover])
         self.hidden_links += int((~drawn).sum())
         self.hidden_tokens += int(missing.sum())
-        note = f"{int(missing.sum()):,} tokens in bands that are hidden"
+        note = f"{plural(int(missing.sum()), 'token')} in bands that are hidden"
         for source, target, width in _fillers(flow, np.where(kept, gaps, 0), *orders):
             hole = ["hidden", layer, None, None, note]
             self.links.add(self._ends(i, source, target), width, ink(self._theme).muted, 0, hole)
@@ -368,7 +368,7 @@ class _Bands:
         listed = _listed(self._analysis, examples, count)
         return (
             f"<b>C{source} → C{target}</b>, {self._layers}"
-            f"<br>{plural(count, 'token')} ({100 * count / self._total:.1f}%)<br>{listed}"
+            f"<br>{plural(count, 'token')} ({percent(count / self._total)})<br>{listed}"
         )
 
     def _clusters(self, band: int) -> tuple[int, int]:
@@ -485,7 +485,7 @@ def _nodes(
             examples = by_cluster[start : start + min(tokens, _EXAMPLES)].tolist()
             text = (
                 f"<b>C{cluster}</b>, {name}"
-                f"<br>{plural(tokens, 'token')} ({100 * tokens / total:.1f}%)"
+                f"<br>{plural(tokens, 'token')} ({percent(tokens / total)})"
                 f"<br>aligned cluster {aligned}<br>{_listed(analysis, examples, tokens)}"
             )
             customdata.append(["node", layer, cluster, text])
@@ -541,6 +541,7 @@ def _figure(
     slanted: bool,
 ) -> go.Figure:
     first, last = plotly_name(window.layers[0], 24), plotly_name(window.layers[-1], 24)
+    tokens = plural(window.num_counted, "token")
     thick = trace["node"]["thickness"]
     notes = [note | {"font": {"size": 11, "color": ink(theme).text}} for note in named]
     notes += column_heads(column_names(window.layers), theme, thick, slanted=slanted)
@@ -548,7 +549,7 @@ def _figure(
         notes.append(legend_below(legend, theme, shift=-(thick // 2)))
     return new_figure(
         f"Token flow, {first} to {last}",
-        f"{window.num_counted:,} tokens on {len(window.paths):,} paths{meaning}",
+        f"{tokens} on {plural(len(window.paths), 'path')}{meaning}",
         theme,
         [trace],
         keyed=True,

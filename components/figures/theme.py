@@ -19,6 +19,9 @@ GRAPH_CONFIG: Final[dict[str, Any]] = {
     "scrollZoom": False,
 }
 
+# Of a figure that is moved and zoomed: by dragging and by the wheel, back by a double click.
+ZOOM_CONFIG: Final[dict[str, Any]] = GRAPH_CONFIG | {"scrollZoom": True, "doubleClick": "reset"}
+
 # Where a figure that shows nothing keeps its sentence.
 _EMPTY: Final = "nothing_drawn"
 
@@ -33,6 +36,7 @@ def new_figure(
     *,
     layers: Mapping[Literal["x", "y"], Sequence[str]] | None = None,
     keyed: bool | Literal["token"] = False,
+    zooms: bool = False,
     **layout: Any,
 ) -> go.Figure:
     """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
@@ -43,13 +47,16 @@ def new_figure(
     that a click reads: `["node", layer, cluster]`, `["link", layer, source, target]`, `["token",
     index]` or `["span", first, last]`, with layers as indices of the labelled ones, or `["head",
     layer, head]`, with the layer as an index of all declared ones; "token" that it is the index of
-    a token and nothing else. `layout` is what differs from all other figures.
+    a token and nothing else. A figure that `zooms` is moved by dragging and the wheel.
+    `layout` is what differs from all other figures.
     """
     meta: dict[str, Any] = layout.pop("meta", {})
     if layers is not None:
         meta["layers"] = {axis: list(names) for axis, names in layers.items()}
     if keyed:
         meta["keyed"] = keyed
+    if zooms:
+        meta["zooms"] = True
     if meta:
         layout["meta"] = meta
     colours = ink(theme)
@@ -61,7 +68,7 @@ def new_figure(
         "tickfont": {"size": 11, "color": colours.soft},
         "title": {"font": {"size": 12, "color": colours.soft}, "standoff": 8},
         "automargin": True,
-        "fixedrange": True,
+        "fixedrange": not zooms,
     }
     base = {
         # Names beside a heat map would touch its cells.
@@ -90,7 +97,7 @@ def new_figure(
             "align": "left",
         },
         "showlegend": False,
-        "dragmode": False,
+        "dragmode": "zoom" if zooms else False,
     }
     # All at once: Plotly checks a whole figure ten times as fast as one that is updated piecewise.
     return go.Figure(data=list(data), layout=base | layout)
@@ -116,6 +123,11 @@ def sentence_of(figure: go.Figure) -> str | None:
     """Return what an `empty_figure` says, None of a figure that shows something."""
     said = (figure.layout.meta or {}).get(_EMPTY)
     return None if said is None else str(said)
+
+
+def config_of(figure: go.Figure) -> dict[str, Any]:
+    """Return the configuration that Plotly draws a figure with."""
+    return ZOOM_CONFIG if (figure.layout.meta or {}).get("zooms") else GRAPH_CONFIG
 
 
 def colour_scale(theme: str) -> list[list[Any]]:

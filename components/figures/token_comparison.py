@@ -21,7 +21,7 @@ from concept_fragmentation.components.figures.legends import (
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text, visible
-from concept_fragmentation.components.words import title
+from concept_fragmentation.components.words import plural, title
 
 IntArray = npt.NDArray[np.int64]
 
@@ -93,9 +93,10 @@ def compared_tokens(
     )
     bottom = _MARGIN["b"] + LEGEND_LINE * len(lines)
     together = together_in(aligned)
+    layers_ = plural(len(together), "layer")
     return new_figure(
         "Paths of some tokens",
-        f"box: in one cluster; all of them in {int(together.sum())} of {len(together)} layers",
+        f"box: in one cluster; all of them in {int(together.sum())} of {layers_}",
         theme,
         traces,
         shapes=shapes,

@@ -27,7 +27,7 @@ from concept_fragmentation.components.palette import (
     text_on,
 )
 from concept_fragmentation.components.text import plotly_name, plotly_text
-from concept_fragmentation.components.words import plural
+from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -97,11 +97,10 @@ def trajectory_lines(
     lines = legend_lines([(line.label, line.colour) for line in traced])
     margin = _MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)}
     share = window.counts[:drawn].sum() / window.num_counted
-    paths = (
-        f"all {len(window.paths):,} paths"
-        if drawn == len(window.paths)
-        else f"{drawn} of {len(window.paths):,} paths ({share:.0%} of tokens)"
-    )
+    number = plural(len(window.paths), "path")
+    whole = f"all {number}" if len(window.paths) > 1 else number
+    some = f"{drawn} of {number} ({percent(share, 0)} of tokens)"
+    paths = whole if drawn == len(window.paths) else some
     first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
     return new_figure(
         f"Trajectories, {first} to {last}",
@@ -208,7 +207,7 @@ def _lines(
             more = ", …" if count > len(found) else ""
             said = (
                 f"<b>{_path(window.paths[rank].tolist())}</b><br>{plural(count, 'token')} "
-                f"({100 * count / window.num_counted:.1f}%)<br>{examples}{more}"
+                f"({percent(count / window.num_counted)})<br>{examples}{more}"
             )
             says += [[*key, said] for key in _corners(window, rank)]
             says.append([None] * 4)
@@ -259,7 +258,7 @@ def _bars(
                 labels.append(str(cluster))
                 key = ["node", window.first + i, cluster]
                 # A stacked bar's own number is where it ends.
-                said = f"{plural(size, 'token')} ({size / window.num_counted:.1%})"
+                said = f"{plural(size, 'token')} ({percent(size / window.num_counted)})"
                 customdata.append([*key, name, said, mapping[cluster]])
     return {
         "type": "bar",

@@ -22,7 +22,7 @@ from concept_fragmentation.components.figures.theme import (
 )
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
-from concept_fragmentation.components.words import ordinal
+from concept_fragmentation.components.words import ordinal, percent, plural
 
 IntArray = npt.NDArray[np.int64]
 
@@ -79,17 +79,18 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "yaxis": "y2",
         "marker": {"color": ink(theme).series, "line": {"width": 0}},
         "customdata": [
-            [f"{here} → {there}", count]
-            for (here, there), count in zip(
-                pairwise(names), steps.num_counted.tolist(), strict=True
+            [f"{here} → {there}", plural(count, "token"), percent(share)]
+            for (here, there), count, share in zip(
+                pairwise(names), steps.num_counted.tolist(), steps.moved.tolist(), strict=True
             )
         ],
         "hovertemplate": (
-            "%{customdata[0]}<br>%{y:.1%} of %{customdata[1]:,} tokens change cluster"
-            "<extra></extra>"
+            "%{customdata[0]}<br>%{customdata[2]} of %{customdata[1]} change cluster<extra></extra>"
         ),
     }
-    which = "every token" if step == 1 else f"every {ordinal(step)} of {len(order):,} tokens"
+    which = (
+        "every token" if step == 1 else f"every {ordinal(step)} of {plural(len(order), 'token')}"
+    )
     return new_figure(
         "All paths at a glance",
         f"{which} a row; colour: aligned cluster",
@@ -155,8 +156,8 @@ def window_fragmentation(
                     min(i, j),
                     max(i, j),
                     f"{names[i]} to {names[j]}",
-                    int(grid.num_paths[i, j]),
-                    int(grid.num_counted[i, j]),
+                    plural(int(grid.num_paths[i, j]), "path"),
+                    plural(int(grid.num_counted[i, j]), "token"),
                 ]
                 for j in range(len(layers))
             ]
@@ -164,7 +165,7 @@ def window_fragmentation(
         ],
         "hovertemplate": (
             "<b>%{customdata[3]}</b><br>fragmentation %{z:.3f}"
-            "<br>%{customdata[4]:,} paths of %{customdata[5]:,} tokens<extra></extra>"
+            "<br>%{customdata[4]} of %{customdata[5]}<extra></extra>"
         ),
     }
     axis = layer_axis(layers)
@@ -188,7 +189,7 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     if np.isnan([steps.divergence, steps.convergence]).all():
         return empty_figure("No two tokens have clusters in two neighbouring layers.", theme)
     places = np.arange(len(steps.moved)) + 0.5
-    between = [[f"{here} → {there}"] for here, there in pairwise(names)]
+    between = [f"{here} → {there}" for here, there in pairwise(names)]
     colours = ink(theme)
     lines = (
         ("come apart", steps.divergence, colours.accent, "solid", "of pairs that were together"),
@@ -202,8 +203,10 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
             "mode": "lines+markers",
             "line": {"color": colour, "width": 2.5, "dash": dash},
             "marker": {"size": 7, "symbol": "circle" if dash == "solid" else "square"},
-            "customdata": between,
-            "hovertemplate": f"%{{customdata[0]}}<br>%{{y:.1%}} {of} {name}<extra></extra>",
+            "customdata": [
+                [step, percent(share)] for step, share in zip(between, values.tolist(), strict=True)
+            ],
+            "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {of} {name}<extra></extra>",
         }
         for name, values, colour, dash, of in lines
     ]

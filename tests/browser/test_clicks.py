@@ -113,3 +113,43 @@ def test_a_layer_is_selected_by_its_name_in_figures_of_some_layers(
     entropy.scroll_into_view_if_needed()
     entropy.click(force=True)
     page.wait_for_url("**l=3*")
+
+
+def test_the_map_is_zoomed_by_dragging_and_by_the_wheel_and_back_by_a_double_click(
+    server: Any, uneven: str, open_page: Open
+) -> None:
+    page = open_page(f"{server.url}{View(tab='concepts', analysis_id=uneven, layer=3).to_query()}")
+    graph = page.locator(f"#{ids.STATE_MAP} .js-plotly-plot")
+    graph.scroll_into_view_if_needed()
+    span = """graph => { const [a, b] = graph._fullLayout.xaxis.range; return b - a; }"""
+    whole = graph.evaluate(span)
+    box = graph.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y - 60)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 60, steps=5)
+    page.mouse.up()
+    page.wait_for_function(
+        "([id, whole]) => { const [a, b] = document.querySelector(`#${id} .js-plotly-plot`)"
+        "._fullLayout.xaxis.range; return b - a < whole / 2; }",
+        arg=[ids.STATE_MAP, whole],
+    )
+    # What is selected is drawn anew, at the place that was zoomed to.
+    zoomed = graph.evaluate(span)
+    page.evaluate("dash_clientside.gestures.tell('token', 1)")
+    page.wait_for_url("**t=1*")
+    expect(graph.locator(".textpoint")).to_have_count(1)
+    assert graph.evaluate(span) == zoomed
+    page.mouse.dblclick(x, y)
+    page.wait_for_function(
+        "([id, whole]) => { const [a, b] = document.querySelector(`#${id} .js-plotly-plot`)"
+        "._fullLayout.xaxis.range; return Math.abs(b - a - whole) < whole / 100; }",
+        arg=[ids.STATE_MAP, whole],
+    )
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(
+        "([id, whole]) => { const [a, b] = document.querySelector(`#${id} .js-plotly-plot`)"
+        "._fullLayout.xaxis.range; return b - a < 0.95 * whole; }",
+        arg=[ids.STATE_MAP, whole],
+    )

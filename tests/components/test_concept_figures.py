@@ -10,9 +10,12 @@ import pytest
 
 from concept_fragmentation.analysis import (
     Analysis,
+    Embedding,
+    Projection,
     ami_matrix,
     analysis_from_labels,
     cka_matrix,
+    layer_window,
     principal_plane,
 )
 from concept_fragmentation.components.figures.concept_data import (
@@ -29,6 +32,8 @@ from concept_fragmentation.components.figures.concepts import (
     state_map,
 )
 from concept_fragmentation.components.figures.layers import concept_metrics
+from concept_fragmentation.components.figures.metrics import cluster_entropy
+from concept_fragmentation.components.figures.theme import config_of
 from concept_fragmentation.components.palette import cluster_colour, ink
 from concept_fragmentation.components.typical import cluster_token_list, cluster_tokens
 
@@ -134,6 +139,79 @@ def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
     assert "every 3rd of 10,001 tokens" in figure.layout.title.subtitle.text
 
 
+def with_far_tokens(number: int) -> tuple[Analysis, Projection]:
+    """Return 40 tokens near each other, and others whose norm is huge."""
+    states = np.random.default_rng(0).normal(size=(40 + number, 6))
+    states[:number] *= 10_000
+    tokens = [f"t{i}" for i in range(len(states))]
+    data = analysis_from_labels(
+        tokens, {"h": [i % 3 for i in range(len(states))]}, hidden_states={"h": states}
+    )
+    return Analysis.from_dict(data), principal_plane(states)
+
+
+def test_few_tokens_far_from_all_others_are_named_and_do_not_decide_the_axes() -> None:
+    analysis, plane = with_far_tokens(1)
+    figure = state_map(analysis, 0, plane)
+    near, far = plane.coordinates[1:], plane.coordinates[0]
+    for axis, column in ((figure.layout.xaxis, 0), (figure.layout.yaxis, 1)):
+        low, high = axis.range
+        assert low < near[:, column].min()
+        assert near[:, column].max() < high
+    assert not figure.layout.xaxis.range[0] < far[0] < figure.layout.xaxis.range[1]
+    across = figure.layout.xaxis.range[1] - figure.layout.xaxis.range[0]
+    assert across < 2 * np.ptp(near, axis=0).max()
+    (note,) = figure.layout.annotations
+    assert note.text.startswith("1 token lies outside: “t0” at 0<br>")
+    # It is drawn where it lies, for who zooms out.
+    assert next(iter(figure.data[0].x)) == pytest.approx(far[0], rel=1e-4)
+
+
+def test_where_no_token_is_far_the_axes_are_those_of_all() -> None:
+    analysis, plane = with_far_tokens(0)
+    figure = state_map(analysis, 0, plane)
+    assert figure.layout.xaxis.range is None
+    assert "outside" not in figure.layout.annotations[0].text
+    # A group of tokens is not far from the others, however far it lies.
+    states = np.concatenate([np.zeros((30, 2)), np.full((10, 2), 1e4)])
+    states += np.random.default_rng(1).normal(size=states.shape)
+    data = analysis_from_labels(["a"] * 40, {"h": [0] * 40}, hidden_states={"h": states})
+    grouped = state_map(Analysis.from_dict(data), 0, principal_plane(states))
+    assert grouped.layout.xaxis.range is None
+    same = np.zeros((20, 2))
+    data = analysis_from_labels(["a"] * 20, {"h": [0] * 20}, hidden_states={"h": same})
+    assert state_map(Analysis.from_dict(data), 0, Embedding(same)).layout.xaxis.range is None
+
+
+def test_the_map_is_zoomed_and_stays_where_it_was_zoomed_to() -> None:
+    analysis, plane = with_far_tokens(0)
+    figure = state_map(analysis, 0, plane)
+    assert figure.layout.dragmode == "zoom"
+    other = state_map(analysis, 0, plane, highlighted_tokens=[3])
+    assert figure.layout.uirevision == other.layout.uirevision
+    assert config_of(figure)["scrollZoom"] is True
+    assert config_of(cluster_entropy_of(analysis))["scrollZoom"] is False
+
+
+def cluster_entropy_of(analysis: Analysis) -> go.Figure:
+    return cluster_entropy(analysis, layer_window(analysis, 0, 0))
+
+
+def test_tokens_of_the_selected_cluster_are_outlined_on_the_map_of_any_layer() -> None:
+    analysis = made()
+    plane = principal_plane(analysis.hidden_states["c"])
+    figure = state_map(analysis, 2, plane, selected=[(1, 0)])
+    members = set(np.flatnonzero(analysis.labels[:, 1] == 0).tolist())
+    assert members
+    widths = list(figure.data[0].marker.line.width)
+    assert {i for i, width in enumerate(widths) if width > 0} == members
+    assert "outlined: C0 of &amp;amp;%{z}" in figure.layout.title.subtitle.text
+    band = state_map(analysis, 2, plane, selected=[(1, 0), (2, 1)])
+    both = members & set(np.flatnonzero(analysis.labels[:, 2] == 1).tolist())
+    widths = np.broadcast_to(band.data[0].marker.line.width, 30)
+    assert set(np.flatnonzero(widths).tolist()) == both
+
+
 def test_reproducibility_is_a_panel_beside_purity_and_silhouette() -> None:
     figure = concept_metrics(made(cluster_metrics={"c": {"purity": 0.5, "stability": 0.7}}))
     assert figure is not None
@@ -165,6 +243,16 @@ def test_without_hidden_states_company_tells_and_it_is_said() -> None:
     assert "with most of the others" in said
     assert "cluster 0 of" in said
     assert not len(cluster_tokens(made(), 0, 99).indices)
+
+
+def test_a_text_that_is_typical_many_times_is_listed_once_with_its_count() -> None:
+    data = analysis_from_labels([" the", " cat", " the", " the"], [[0, 0]] * 4)
+    analysis = Analysis.from_dict(data)
+    listed = cluster_token_list(analysis, 0, 0, cluster_tokens(analysis, 0, 0))
+    said = words(listed)
+    assert said.count("·the") == 1
+    assert "\\u00d73" in str(listed)
+    assert "3 times, at positions 0, 2, 3" in str(listed)
 
 
 def test_of_many_typical_tokens_the_first_are_listed() -> None:

@@ -213,7 +213,7 @@ def test_rows_are_shares_and_what_stays_is_on_the_diagonal(build: Build) -> None
     assert all(f"{100 * cells.z[y][x]:.0f}" == text != "0" for y, x, text in written)
     assert np.allclose(cells.z, [[0.8, 0.2, 0], [0, 1, 0], [0, 0, 1]])
     assert [label.split("C")[-1] for label in figure.layout.xaxis.ticktext] == ["9", "5", "7"]
-    assert cells.customdata[0][1] == ["C0 in layer_0", "C5 in layer_1", 2]
+    assert cells.customdata[0][1] == ["C0 in layer_0", "C5 in layer_1", 2, "20.0%"]
     colours = [label.split("color:")[1][:7] for label in figure.layout.xaxis.ticktext]
     assert colours == [cluster_colour(i) for i in range(3)]
 
