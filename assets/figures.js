@@ -86,9 +86,26 @@
     };
   }
 
-  function listen(graph) {
+  // Where each figure was zoomed to. A figure that is drawn anew of the same data goes back there.
+  const zoomed = new Map();
+
+  function keepZoom(id, graph) {
+    if (!graph.layout.meta || !graph.layout.meta.zooms) return;
+    const kept = zoomed.get(id);
+    if (kept && kept.of === graph.layout.meta.zooms) {
+      window.Plotly.relayout(graph, { "xaxis.range": kept.x, "yaxis.range": kept.y });
+    }
+    graph.on("plotly_relayout", (change) => {
+      if (!Object.keys(change).some((key) => /^[xy]axis/.test(key))) return;
+      const { meta, xaxis, yaxis } = graph.layout;
+      zoomed.set(id, { of: meta.zooms, x: [...xaxis.range], y: [...yaxis.range] });
+    });
+  }
+
+  function listen(id, graph) {
     if (graph.dataset.cfListens) return;
     graph.dataset.cfListens = "true";
+    keepZoom(id, graph);
     graph.on("plotly_afterplot", () => mark(graph));
     mark(graph);
     graph.on("plotly_click", (event) => {
@@ -124,7 +141,7 @@
     listen: function (_children, id) {
       const attach = (attempts) => {
         const graph = document.querySelector(`#${id} .js-plotly-plot`);
-        if (graph && graph.on) listen(graph);
+        if (graph && graph.on) listen(id, graph);
         else if (attempts > 0) setTimeout(() => attach(attempts - 1), 100);
       };
       attach(100);

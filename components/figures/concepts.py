@@ -220,9 +220,7 @@ def state_map(
         keyed="token",
         height=_HEIGHT,
         hovermode="closest",
-        zooms=True,
-        # A place that was zoomed to stays when something is selected.
-        uirevision=f"{layer_index} {type(projection).__name__}",
+        zooms=f"{layer_index} {type(projection).__name__} {float(np.nansum(np.abs(points))):.9g}",
         **(lines_below_axis(lines, theme) if lines else {}),
         xaxis=axis | ranges[0] | {"title": {"text": across}},
         yaxis=axis

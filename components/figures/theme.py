@@ -36,7 +36,7 @@ def new_figure(
     *,
     layers: Mapping[Literal["x", "y"], Sequence[str]] | None = None,
     keyed: bool | Literal["token"] = False,
-    zooms: bool = False,
+    zooms: str = "",
     **layout: Any,
 ) -> go.Figure:
     """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
@@ -47,8 +47,8 @@ def new_figure(
     that a click reads: `["node", layer, cluster]`, `["link", layer, source, target]`, `["token",
     index]` or `["span", first, last]`, with layers as indices of the labelled ones, or `["head",
     layer, head]`, with the layer as an index of all declared ones; "token" that it is the index of
-    a token and nothing else. A figure that `zooms` is moved by dragging and the wheel.
-    `layout` is what differs from all other figures.
+    a token and nothing else. A figure that `zooms` is moved by dragging and the wheel;
+    the text names the data whose place is kept. `layout` is what differs from all other figures.
     """
     meta: dict[str, Any] = layout.pop("meta", {})
     if layers is not None:
@@ -56,7 +56,7 @@ def new_figure(
     if keyed:
         meta["keyed"] = keyed
     if zooms:
-        meta["zooms"] = True
+        meta["zooms"] = zooms
     if meta:
         layout["meta"] = meta
     colours = ink(theme)

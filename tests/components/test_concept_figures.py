@@ -188,9 +188,15 @@ def test_the_map_is_zoomed_and_stays_where_it_was_zoomed_to() -> None:
     figure = state_map(analysis, 0, plane)
     assert figure.layout.dragmode == "zoom"
     other = state_map(analysis, 0, plane, highlighted_tokens=[3])
-    assert figure.layout.uirevision == other.layout.uirevision
+    assert figure.layout.meta["zooms"] == other.layout.meta["zooms"]
+    assert state_map(*with_far_tokens_first(1)).layout.meta["zooms"] != figure.layout.meta["zooms"]
     assert config_of(figure)["scrollZoom"] is True
     assert config_of(cluster_entropy_of(analysis))["scrollZoom"] is False
+
+
+def with_far_tokens_first(number: int) -> tuple[Analysis, int, Projection]:
+    analysis, plane = with_far_tokens(number)
+    return analysis, 0, plane
 
 
 def cluster_entropy_of(analysis: Analysis) -> go.Figure:
