@@ -246,7 +246,7 @@ def _far(points: Floats) -> tuple[npt.NDArray[np.bool_], Floats | None]:
     high = np.quantile(points, 1 - tail, axis=0, method="lower")
     # Of both axes, which have one scale: a narrow cloud has no outliers across.
     room = _OUTSIDE * float((high - low).max())
-    outside = ((points < low - room) | (points > high + room)).any(axis=1)
+    outside: npt.NDArray[np.bool_] = np.any((points < low - room) | (points > high + room), axis=1)
     if room == 0 or not outside.any():
         return none, None
     near = points[~outside]
