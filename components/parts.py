@@ -9,7 +9,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from concept_fragmentation.components.figures.theme import config_of
+from concept_fragmentation.components.figures.theme import config_of, least_width_of
 from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import Tab, View
 from concept_fragmentation.components.words import mebibytes
@@ -107,15 +107,26 @@ def upload(component_id: str, children: Sequence[Component], max_upload: int) ->
     )
 
 
-def graph(drawn: Any, *, height: int) -> dcc.Graph:
-    """Return a figure as wide as its place and `height` pixels high."""
+def graph(drawn: Any, *, height: int) -> Component:
+    """Return a figure as wide as its place and `height` pixels high.
+
+    One that needs more room than a place may have is in a frame that scrolls.
+    """
     config: Any = config_of(drawn)
-    return dcc.Graph(
+    least = least_width_of(drawn)
+    style = {"height": f"{height}px"}
+    placed = dcc.Graph(
         figure=drawn,
         config=config,
         responsive=True,
-        style={"height": f"{height}px"},
-        className="cf-graph",
+        style=style | {"minWidth": f"{least}px"} if least else style,
+        className="cf-graph cf-wide" if least else "cf-graph",
+    )
+    if not least:
+        return placed
+    # Focusable, so that the keyboard scrolls it.
+    return html.Div(
+        placed, className="cf-scroll", tabIndex=0, role="group", **aria(label="Scrolls sideways")
     )
 
 

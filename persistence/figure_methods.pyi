@@ -150,11 +150,14 @@ class FigureMethods:
         *,
         projection: MapProjection = "pca",
         highlighted_tokens: Sequence[int] = (),
+        selected: Sequence[tuple[Layer, int]] = (),
         theme: Theme = "light",
     ) -> go.Figure:
         """Where the tokens of a layer lie: on the principal plane of its hidden states, or by UMAP.
 
         `projection` "umap" needs the extra `umap`, and seconds; see `umap_plane` for what misleads.
+        The tokens that are in all of the `selected` clusters are outlined; each is a layer and a raw
+        cluster id.
         """
 
     def token_rollout(self, token: int, theme: Theme = "light") -> go.Figure:

@@ -13,10 +13,12 @@ from concept_fragmentation.analysis import Analysis, InvalidDataError
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_names
 from concept_fragmentation.components.figures.sankey_layout import (
+    MOST_FITTING,
     MOST_THICK,
     column_heads,
     stacked,
     thickness,
+    width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import halo, new_figure
 from concept_fragmentation.components.figures.weights import (
@@ -38,6 +40,10 @@ _HEIGHT: Final = 460
 _MARGIN: Final = {"l": 12, "r": 12, "t": 88, "b": 14}
 _GAP: Final = 0.012
 _LEAST_LABEL: Final = 11
+# As wide as a name between two columns.
+_COLUMN: Final = 72
+_MOST_CHARACTERS: Final = 12
+_CHARACTERS_OF_MANY: Final = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +150,7 @@ def attention_flow_sankey(
         theme,
         [trace],
         keyed=True,
+        least_width=width_of_columns(len(columns), _COLUMN),
         annotations=notes,
         margin=_MARGIN,
         height=_HEIGHT,
@@ -177,6 +184,8 @@ def _nodes(
     height = _HEIGHT - _MARGIN["t"] - _MARGIN["b"]
     where = stacked([list(column.values()) for column in columns], _GAP)
     place: dict[tuple[int, int], int] = {}
+    most = _CHARACTERS_OF_MANY if len(columns) > MOST_FITTING else _MOST_CHARACTERS
+    named: set[tuple[int, int]] = set()
     colours, labels, customdata = [], [], []
     for i, column in enumerate(columns):
         for token, share in column.items():
@@ -184,10 +193,13 @@ def _nodes(
             place[i, token] = len(place)
             colour, cluster = _cluster(analysis, flow, i, token, theme)
             colours.append(colour)
-            named = high * height >= _LEAST_LABEL and i < len(columns) - 1
+            # Of many columns, a token that goes straight on is named once.
+            again = len(columns) > MOST_FITTING and (i - 1, token) in named
+            if high * height >= _LEAST_LABEL and i < len(columns) - 1:
+                named.add((i, token))
             # Quoted, as a token may be "others" too, or a mere dot.
-            text = "others" if token == OTHERS else f"“{plotly_text(analysis.tokens[token], 12)}”"
-            labels.append(text if named else "")
+            text = "others" if token == OTHERS else f"“{plotly_text(analysis.tokens[token], most)}”"
+            labels.append(text if (i, token) in named and not again else "")
             after = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
             who = f"<b>{_token(analysis, token)}</b> {after}{cluster}"
             said = f"{who}<br>{percent(share)} of the whole"

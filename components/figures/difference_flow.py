@@ -25,6 +25,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     column_names,
     stacked,
     thickness,
+    width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import change_colours, faded, ink
@@ -139,6 +140,7 @@ def difference_sankey(
         theme,
         [trace],
         keyed=True,
+        least_width=width_of_columns(number),
         annotations=[*notes, legend_below(lines, theme)],
         margin=_MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)},
         height=_HEIGHT,

@@ -11,6 +11,9 @@ from concept_fragmentation.components.text import plotly_name
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _MOST_TICKS: Final = 16
+# Names of no more characters are never turned: a narrow figure writes every second one
+# (assets/dashboard.css).
+_UPRIGHT: Final = 4
 # Cut, it could be anything.
 _ABBREVIATED: Final = {"embedding": "emb"}
 
@@ -70,4 +73,4 @@ def layer_axis(names: Sequence[str]) -> dict[str, Any]:
         "tickvals": list(range(0, len(names), step)),
         "ticktext": shown.ticks[::step],
         "range": [-0.5, len(names) - 0.5],
-    }
+    } | ({"tickangle": 0} if max(map(len, shown.ticks), default=0) <= _UPRIGHT else {})

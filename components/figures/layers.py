@@ -80,13 +80,9 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
     if not panels:
         return None
     said = {SHOWN_AS.get(name, name): high for name, high in CONCEPT_METRICS.items()}
-    meaning = "; ".join(f"{name}: {said[name]}" for name, _, _ in panels)
-    if len(panels) > 2:
-        # With all names it is wider than a narrow page.
-        meaning = f"{'; '.join(said[name] for name, _, _ in panels)} (from above)"
     return _panels(
         "Concepts by layer",
-        meaning,
+        "; ".join(f"{name}: {said[name]}" for name, _, _ in panels),
         analysis,
         panels,
         theme,

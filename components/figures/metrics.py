@@ -23,6 +23,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.sankey_layout import width_of_columns
 from concept_fragmentation.components.figures.theme import (
     colour_bar,
     colour_scale,
@@ -40,6 +41,7 @@ NO_PATHS: Final = "No token has a cluster in every layer of the window."
 MOST_CLUSTERS: Final = 60
 
 _BAR_GAP: Final = 0.2
+_BAR: Final = 28
 
 
 # With hidden states they take most of a second, and several figures and tables need them.
@@ -124,7 +126,7 @@ def _distributions(
     counted = window.path_of_token >= 0
     if not counted.any():
         return empty_figure(NO_PATHS, theme)
-    colours, gap = ink(theme), 0.045
+    colours, gap = ink(theme), 0.08
     width = (1 - gap * (len(panels) - 1)) / len(panels)
     traces, shapes, notes = [], [], []
     axes: dict[str, Any] = {}
@@ -141,7 +143,7 @@ def _distributions(
             "range": bars.reach,
             "showgrid": False,
             "zeroline": False,
-            "nticks": 7 if values.dtype.kind == "i" else 4,
+            "nticks": 7 if values.dtype.kind == "i" else 3,
             "tickangle": 0,
             "tickformat": ",d" if values.dtype.kind == "i" else None,
         }
@@ -282,6 +284,8 @@ def cluster_sizes(
         [trace],
         shapes=frames,
         keyed=True,
+        # As wide as the names in the bars.
+        least_width=width_of_columns(len(window.layers), _BAR),
         barmode="overlay",
         bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},

@@ -26,6 +26,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     column_heads,
     column_names,
     thickness,
+    width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.palette import faded, ink, path_colour
@@ -553,6 +554,7 @@ def _figure(
         theme,
         [trace],
         keyed=True,
+        least_width=width_of_columns(len(window.layers)),
         annotations=notes,
         margin=margin,
         height=_HEIGHT,

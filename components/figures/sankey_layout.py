@@ -21,6 +21,16 @@ MOST_THICK: Final = 8
 THIN: Final = 9
 
 
+# So many columns fit every place; of more each takes so many pixels, and the figure is scrolled.
+MOST_FITTING: Final = 13
+COLUMN: Final = 42
+
+
+def width_of_columns(number: int, column: int = COLUMN) -> int:
+    """Return how many pixels a figure of so many columns needs; 0 where every place is enough."""
+    return number * column if number > MOST_FITTING else 0
+
+
 @dataclass(frozen=True)
 class Stacked:
     """Columns of nodes, each stacked around the middle of the height.

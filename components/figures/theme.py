@@ -37,6 +37,7 @@ def new_figure(
     layers: Mapping[Literal["x", "y"], Sequence[str]] | None = None,
     keyed: bool | Literal["token"] = False,
     zooms: str = "",
+    least_width: int = 0,
     **layout: Any,
 ) -> go.Figure:
     """Return a figure with a quiet grid, its title and a subtitle that says what is counted.
@@ -47,8 +48,9 @@ def new_figure(
     that a click reads: `["node", layer, cluster]`, `["link", layer, source, target]`, `["token",
     index]` or `["span", first, last]`, with layers as indices of the labelled ones, or `["head",
     layer, head]`, with the layer as an index of all declared ones; "token" that it is the index of
-    a token and nothing else. A figure that `zooms` is moved by dragging and the wheel;
-    the text names the data whose place is kept. `layout` is what differs from all other figures.
+    a token and nothing else. A figure that `zooms` is moved by dragging and the wheel; the
+    text names the data whose place is kept. One that needs `least_width` pixels is scrolled in a
+    narrower place. `layout` is what differs from all other figures.
     """
     meta: dict[str, Any] = layout.pop("meta", {})
     if layers is not None:
@@ -57,6 +59,8 @@ def new_figure(
         meta["keyed"] = keyed
     if zooms:
         meta["zooms"] = zooms
+    if least_width:
+        meta["least_width"] = least_width
     if meta:
         layout["meta"] = meta
     colours = ink(theme)
@@ -128,6 +132,11 @@ def sentence_of(figure: go.Figure) -> str | None:
 def config_of(figure: go.Figure) -> dict[str, Any]:
     """Return the configuration that Plotly draws a figure with."""
     return ZOOM_CONFIG if (figure.layout.meta or {}).get("zooms") else GRAPH_CONFIG
+
+
+def least_width_of(figure: go.Figure) -> int:
+    """Return how wide a figure is at least, in pixels; 0 of one that fits everywhere."""
+    return int((figure.layout.meta or {}).get("least_width", 0))
 
 
 def colour_scale(theme: str) -> list[list[Any]]:

@@ -19,6 +19,10 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.ordering import cluster_orders
+from concept_fragmentation.components.figures.sankey_layout import (
+    MOST_FITTING,
+    width_of_columns,
+)
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure, table_of
 from concept_fragmentation.components.palette import (
     faded,
@@ -89,7 +93,8 @@ def trajectory_lines(
     traced = _traced(analysis, window, highlighted_tokens, highlighted_paths, theme)
     scale = (_HEIGHT - _MARGIN["t"] - _MARGIN["b"]) / lanes.height
     drawn = min(len(window.paths), MOST_LINES)
-    bar = 0.24 if len(window.layers) > 6 else 0.14
+    number = len(window.layers)
+    bar = 0.4 if number > MOST_FITTING else 0.24 if number > 6 else 0.14
     traces = [_hairlines(lanes, drawn, bar, theme)]
     traces += _lines(analysis, window, lanes, range(drawn), scale, bar, theme, dimmed=bool(traced))
     traces.append(_bars(analysis, window, lanes, bar, theme))
@@ -97,9 +102,9 @@ def trajectory_lines(
     lines = legend_lines([(line.label, line.colour) for line in traced])
     margin = _MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)}
     share = window.counts[:drawn].sum() / window.num_counted
-    number = plural(len(window.paths), "path")
-    whole = f"all {number}" if len(window.paths) > 1 else number
-    some = f"{drawn} of {number} ({percent(share, 0)} of tokens)"
+    every = plural(len(window.paths), "path")
+    whole = f"all {every}" if len(window.paths) > 1 else every
+    some = f"{drawn} of {every} ({percent(share, 0)} of tokens)"
     paths = whole if drawn == len(window.paths) else some
     first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
     return new_figure(
@@ -111,6 +116,7 @@ def trajectory_lines(
         margin=margin,
         height=_HEIGHT + LEGEND_LINE * len(lines),
         keyed=True,
+        least_width=width_of_columns(len(window.layers)),
         hovermode="closest",
         hoverdistance=12,
         barmode="overlay",

@@ -21,6 +21,7 @@ from concept_fragmentation.components.figures.sankey import (
     MOST_CLUSTERS,
     token_sankey,
 )
+from concept_fragmentation.components.figures.theme import least_width_of
 from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
 
 LABELS = [[0, 1, 0]] * 6 + [[0, 0, 2]] * 3 + [[1, 1, 0]] * 2 + [[2, 0, 2]]
@@ -316,3 +317,11 @@ def test_markup_in_tokens_and_layers_is_escaped_everywhere() -> None:
     assert "&amp;amp;" in joined
     for part in (figure.data[0].link, figure.data[0].node):
         assert part.hovertemplate.startswith("%{customdata[")
+
+
+@pytest.mark.parametrize(("layers", "least"), [(13, 0), (31, 31 * 42)])
+def test_many_layers_need_room_of_their_own(layers: int, least: int) -> None:
+    made = analysis_from_labels(["a", "b"], [[0] * layers, [1] * layers])
+    analysis = Analysis.from_dict(made)
+    window = layer_window(analysis, 0, layers - 1)
+    assert least_width_of(token_sankey(analysis, window).figure) == least
