@@ -45,6 +45,8 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.analyze = {
+    hide_unless_words: (reading) => reading !== "words",
+
     // Keeps the form; of a page that was just loaded, fills it in as it was.
     keep: function () {
       const values = window.dash_clientside.callback_context.inputs;

@@ -12,7 +12,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from concept_fragmentation.analysis import STAGES, analyze, saving_arguments
+from concept_fragmentation.analysis import (
+    STAGES,
+    analyze,
+    saving_arguments,
+    skipped_words,
+)
 from concept_fragmentation.callbacks import runs, text_files
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
@@ -30,6 +35,7 @@ from concept_fragmentation.components.analyze_panel import (
     MODELS,
     OTHER_MODEL,
     READINGS,
+    SEVERAL,
 )
 from concept_fragmentation.components.finished import (
     Finished,
@@ -61,6 +67,7 @@ _KEPT: Final = (
     (ids.ANALYZE_TEXT, "value"),
     (ids.ANALYZE_SOURCE, "children"),
     (ids.ANALYZE_READING, "value"),
+    (ids.ANALYZE_SEVERAL, "value"),
     (ids.ANALYZE_MODEL, "value"),
     (ids.ANALYZE_OTHER_MODEL, "value"),
     (ids.ANALYZE_CLUSTERS, "value"),
@@ -84,6 +91,7 @@ class Form:
     layers: str | None
     attention: str | None
     seed: float | None
+    several: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,8 @@ class Request:
                 f"The page takes texts of up to {MAX_TEXT_CHARACTERS:,} characters; for longer "
                 "ones call analyze() from Python."
             )
-        lines = [line for line in given.splitlines() if line.strip()]
+        # `str.splitlines` would cut at form feeds and other characters within a text, too.
+        lines = [line for line in re.split("\r\n|\r|\n", given) if line.strip()]
         words = [line.strip() for line in lines]
         return cls(
             text=given if reading == "text" else lines if reading == "lines" else words,
@@ -121,7 +130,7 @@ class Request:
                 else _whole("Clusters a layer", form.clusters, 2, MAX_CLUSTERS),
                 "attention": form.attention if form.attention in ATTENTIONS else "metrics",
                 "seed": _whole("Seed", form.seed, 0, MAX_SEED),
-                "words": "average" if reading == "words" else None,
+                "words": _several(form.several) if reading == "words" else None,
             },
         )
 
@@ -147,6 +156,13 @@ def register(app: Dash, workspace: Workspace) -> None:
 
     kept = [Input(component_id, name) for component_id, name in _KEPT]
     in_browser(app, "analyze", "keep", *kept)
+    in_browser(
+        app,
+        "analyze",
+        "hide_unless_words",
+        Output(ids.ANALYZE_SEVERAL_FIELD, "hidden"),
+        Input(ids.ANALYZE_READING, "value"),
+    )
     _register_run(app, workspace)
     _register_finished(app, workspace)
 
@@ -171,6 +187,7 @@ def _register_run(app: Dash, workspace: Workspace) -> None:
                 "layers": State(ids.ANALYZE_LAYERS, "value"),
                 "attention": State(ids.ANALYZE_ATTENTION, "value"),
                 "seed": State(ids.ANALYZE_SEED, "value"),
+                "several": State(ids.ANALYZE_SEVERAL, "value"),
             },
         },
         background=True,
@@ -278,7 +295,10 @@ def outcome(
         request = Request.from_form(read(form, Form, "form"), models)
         with turns.taken(told_ahead(set_progress)):
             made = analyze(
-                request.text, request.model, progress=_stages(set_progress), **request.options
+                request.text,
+                request.model,
+                progress=_stages(set_progress, _ahead(request)),
+                **request.options,
             )
         saving = saving_arguments(made)
         known = {"model_name": saving["model_name"], **saving["metadata"]}
@@ -309,8 +329,19 @@ def _some(words: Sequence[Any]) -> str:
     return f"{plural(len(words), 'word')} ({named}{f' and {more:,} more' if more > 0 else ''})"
 
 
-def _stages(set_progress: Progress) -> Callable[[str, float], None]:
-    """Return what tells the page how far a run is, not more often than anyone can see."""
+def _ahead(request: Request) -> str:
+    """Return what will become of words of several tokens, before the model is run."""
+    if request.options["words"] != "skip":
+        return ""
+    skipped = len(skipped_words(request.text, request.model))
+    return f" · skips {skipped:,} of {plural(len(request.text), 'word')}" if skipped else ""
+
+
+def _stages(set_progress: Progress, note: str = "") -> Callable[[str, float], None]:
+    """Return what tells the page how far a run is, not more often than anyone can see.
+
+    The `note` stands behind every stage.
+    """
     told = 0.0
 
     def report(stage: str, share: float) -> None:
@@ -320,7 +351,7 @@ def _stages(set_progress: Progress) -> Callable[[str, float], None]:
             return
         told = now
         number = STAGES.index(cast(Literal["load", "extract", "cluster", "measure"], stage))
-        said = f"{number + 1} of {len(STAGES)}: {_STAGE_NAMES[stage]}"
+        said = f"{number + 1} of {len(STAGES)}: {_STAGE_NAMES[stage]}{note}"
         set_progress((str(round(100 * (number + share) / len(STAGES), 1)), said))
 
     return report
@@ -347,6 +378,10 @@ def _model(form: Form, models: ModelFolders) -> str:
             f"Name a model on the hub, such as gpt2-xl or EleutherAI/pythia-70m; {otherwise}"
         )
     return models.named(name)
+
+
+def _several(chosen: str | None) -> str:
+    return chosen if chosen in SEVERAL else "average"
 
 
 def _layers(text: str | None) -> list[str | int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Final
@@ -10,6 +11,7 @@ from dash import Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import read_text_file, table_columns
+from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.callbacks.library import ChoiceMissingError
 from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.components import ids
@@ -82,17 +84,20 @@ def read_text(filename: str, content: bytes) -> str:
 
     Raises:
         ChoiceMissingError: there is none, or it is too long for the page.
+        InvalidDataError: it is a file of another kind.
     """
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        text = str(read_text_file(_short(filename), content))
+    except InvalidDataError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
         raise ChoiceMissingError(
             f"'{title(filename)}' is no text in UTF-8; save it as plain text or CSV."
         ) from error
-    if "\0" in text:
-        raise ChoiceMissingError(f"'{title(filename)}' is no text; drop plain text or CSV.")
     if not text.strip():
-        raise _empty(filename, "there is no text in it")
+        raise ChoiceMissingError(
+            f"'{title(filename)}': there is no text in it; the text stays as it was."
+        )
     return _short_enough(filename, text)
 
 
@@ -104,7 +109,8 @@ def column_lines(filename: str, content: bytes, column: str) -> Sequence[str]:
         ChoiceMissingError: it is too long for the page.
     """
     cells = read_text_file(_short(filename), content, column=column)
-    lines = [" ".join(cell.split()) for cell in ([cells] if isinstance(cells, str) else cells)]
+    # Other spaces are part of the text.
+    lines = [re.sub(r"[\r\n]+", " ", cell) for cell in cells]
     _short_enough(filename, "\n".join(lines))
     return lines
 
@@ -116,10 +122,6 @@ def _short_enough(filename: str, text: str) -> str:
             f"{MAX_TEXT_CHARACTERS:,}. For longer texts call analyze() from Python."
         )
     return text
-
-
-def _empty(filename: str, why: str) -> ChoiceMissingError:
-    return ChoiceMissingError(f"'{title(filename)}': {why}; the text stays as it was.")
 
 
 def _short(filename: str) -> str:

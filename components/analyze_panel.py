@@ -43,6 +43,10 @@ READINGS: Final = {
     "lines": "A text a line",
     "words": "A word a line",
 }
+SEVERAL: Final = {
+    "average": "The mean of their tokens",
+    "skip": "Leave them out",
+}
 ATTENTIONS: Final = {
     "metrics": "What each head does",
     "full": "Full: the weights too, of short texts",
@@ -159,6 +163,14 @@ def _text(max_upload: int) -> html.Div:
             labelled(
                 "Read it as",
                 segmented(ids.ANALYZE_READING, READINGS, "text"),
+            ),
+            html.Div(
+                labelled(
+                    "Words of several tokens",
+                    segmented(ids.ANALYZE_SEVERAL, SEVERAL, "average"),
+                ),
+                id=ids.ANALYZE_SEVERAL_FIELD,
+                hidden=True,
             ),
         ],
         label="Text to analyze",

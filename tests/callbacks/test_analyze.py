@@ -131,6 +131,20 @@ def test_a_model_is_chosen_from_those_that_are_offered(tmp_path: Path) -> None:
         Request.from_form(Form(**FORM | {"model": "other", "other_model": " "}), here)
 
 
+def test_words_that_will_be_skipped_are_told_before_the_model_is_run(workspace: Workspace) -> None:
+    told: list[tuple[str | None, str]] = []
+    words = {"text": "dog\nsaxophone\nriver\ncat\nboy", "reading": "words", "several": "skip"}
+    made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), FORM | words, told.append)
+    assert told[0][1] == "1 of 4: Loading the model · skips 1 of 5 words"
+    assert made["note"] == "Skipped, of several tokens: 1 word (saxophone)."
+    assert Request.from_form(Form(**FORM | words | {"several": "x"})).options["words"] == "average"
+
+
+def test_lines_end_where_a_person_ends_them() -> None:
+    form = Form(**FORM | {"text": "a\x0cb\r\n\n c\u2028d", "reading": "lines"})
+    assert Request.from_form(form).text == ["a\x0cb", " c\u2028d"]
+
+
 def test_words_of_several_tokens_are_named_with_their_number() -> None:
     note = analyze.words_note({"skipped": ["free software", "b c"], "averaged": []})
     assert note == "Skipped, of several tokens: 2 words (free software, b c)."
