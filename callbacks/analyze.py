@@ -215,7 +215,7 @@ def _register_run(app: Dash, workspace: Workspace) -> None:
         def tell(said: tuple[str | None, str]) -> None:
             share, stage = said
             percent = f"{float(share or 0):.0f}%"
-            set_progress((share, stage, share, f"{stage} · {percent}"))
+            set_progress((share, stage, share, f"{percent} · {stage}"))
 
         tell(("0", "Starting"))
         return outcome(unsaved, turns, form, tell, models)

@@ -52,4 +52,4 @@ def shown_origin(workspace: Workspace, view: View) -> list[Component]:
         ("Layers", f"{analysis.num_layers:,}"),
         ("Layers with clusters", f"{len(analysis.labelled_layers):,}"),
     ]
-    return origin(shown.metadata, shown.data(), counts, view.part("analysis"))
+    return origin(shown.known, shown.data(), counts, view.part("analysis"))

@@ -36,7 +36,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     def show_analysis(query: str | None) -> list[Component]:
         shown = workspace.shown(needed(query))
         return analysis_facts(
-            shown.analysis, shown.metadata, example=shown.is_example, saved=shown.is_saved
+            shown.analysis, shown.known, example=shown.is_example, saved=shown.is_saved
         )
 
     @app.callback(

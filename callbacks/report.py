@@ -125,7 +125,7 @@ def report_of(workspace: Workspace, view: View, told: Told | None = None) -> str
             name=title(shown.name),
             facts=tuple(
                 short_facts(
-                    shown.analysis, shown.metadata, example=shown.is_example, saved=shown.is_saved
+                    shown.analysis, shown.known, example=shown.is_example, saved=shown.is_saved
                 )
             ),
             stats=tuple(stats_of_window(workspace, view)),

@@ -71,6 +71,13 @@ class Shown:
         return self.key[0] not in {EXAMPLE, UNSAVED}
 
     @property
+    def known(self) -> Mapping[str, Any]:
+        """The metadata, with the provenance that the data may hold instead."""
+        if "provenance" in self.metadata:
+            return self.metadata
+        return {**self.metadata, "provenance": self.data().get("provenance")}
+
+    @property
     def name(self) -> str:
         """What a person calls it."""
         return str(self.metadata.get("name") or self.metadata.get("analysis_id") or "Unnamed")

@@ -44,8 +44,8 @@ READINGS: Final = {
     "words": "A word a line",
 }
 SEVERAL: Final = {
-    "average": "The mean of their tokens",
-    "skip": "Leave them out",
+    "average": "Mean of their tokens",
+    "skip": "Leave out",
 }
 ATTENTIONS: Final = {
     "metrics": "What each head does",

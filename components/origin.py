@@ -154,7 +154,7 @@ def _seen(text: str) -> str:
 
 
 def _settings(metadata: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    provenance = _provenance(metadata) or _mapping(data.get("provenance"))
+    provenance = _provenance(metadata)
     options, model = _mapping(provenance.get("options")), _mapping(provenance.get("model"))
     yield "Model", model_name(metadata)
     if name := model.get("name"):

@@ -10,6 +10,7 @@ from flask import Flask
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
+from concept_fragmentation.components.origin import settings_facts
 from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
@@ -162,3 +163,10 @@ def test_a_request_that_changes_nothing_asks_the_store_once(
         assert workspace.settle(view).version == 2
         assert workspace.settle(view).version == 2
         assert asked == [saved] * 3
+
+
+def test_what_made_an_analysis_is_known_wherever_it_stands(workspace: Workspace) -> None:
+    view = workspace.settle(View())
+    shown = workspace.shown(view)
+    assert "provenance" not in shown.metadata
+    assert settings_facts(shown.known) == ["k = 7", "seed 0"]
