@@ -194,7 +194,7 @@ class Workspace:
             return _shown(self.store.open_analysis(analysis_id, summary["version"]), key)
 
         shown = self._analyses.get(key, opened)
-        return replace(shown, metadata={**shown.metadata, **summary})
+        return replace(shown, metadata={**shown.metadata, **summary, **_whole(shown.metadata)})
 
     def _example(self, key: str) -> Shown:
         def read() -> Shown:
@@ -309,6 +309,11 @@ class Workspace:
                 kept = make()
                 cache.set(key, kept)
         return kept
+
+
+def _whole(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a summary cuts short."""
+    return {key: metadata[key] for key in ("input_text",) if key in metadata}
 
 
 def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:

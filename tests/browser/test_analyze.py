@@ -119,6 +119,7 @@ def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_pag
         status.get_by_role("button", name="Cancel the analysis").click()
         expect(status).to_be_hidden()
         page.locator(".cf-view-tab", has_text="Analyze").click()
+        expect(page.locator(f"#{ids.ANALYZE}")).to_be_visible()
         expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
         run(page)
         expect(status).to_contain_text("Waiting: 2 others came before")
@@ -149,7 +150,7 @@ def test_a_dropped_text_is_read_as_one_and_says_where_it_comes_from(
     # An empty file, or a column with nothing in it, takes nothing away.
     for name, content in (("empty.txt", b" \n"), ("empty.csv", b"only\n \n")):
         drop(page, name, content)
-        expect(page.get_by_role("alert")).to_contain_text("there is no text in it")
+        expect(page.get_by_role("alert").first).to_contain_text("there is no text in it")
         expect(text).to_have_value("The cat slept.\nThe dog did not.")
         page.locator(f"#{ids.MESSAGES} .btn-close").click()
 

@@ -170,3 +170,11 @@ def test_what_made_an_analysis_is_known_wherever_it_stands(workspace: Workspace)
     shown = workspace.shown(view)
     assert "provenance" not in shown.metadata
     assert settings_facts(shown.known) == ["k = 7", "seed 0"]
+
+
+def test_the_text_of_a_saved_analysis_is_whole(
+    workspace: Workspace, analysis: dict[str, Any]
+) -> None:
+    text = "word " * 1000
+    saved = workspace.store.save_analysis_results(analysis, "gpt2", text)
+    assert workspace.shown(View(analysis_id=saved)).metadata["input_text"] == text
