@@ -19,6 +19,9 @@ from concept_fragmentation.analysis.extra import need
 # How long the hub has to answer at all, where HF_HUB_ETAG_TIMEOUT says nothing else.
 HUB_SECONDS: Final = 1.5
 
+# A way out that not everybody has: a page that others reach opens no folders.
+A_FOLDER: Final = "give the path of a local folder, "
+
 _WEIGHTS: Final = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -360,8 +363,7 @@ def _damaged(name: str, reason: str) -> ModelUnavailableError:
 def _missing(name: str, reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
         f"The model {name!r} can't be had ({reason}). Check the name and the connection, unset "
-        "HF_HUB_OFFLINE if it is set, give the path of a local folder, or choose the model "
-        "'tiny', which ships."
+        f"HF_HUB_OFFLINE if it is set, {A_FOLDER}or choose the model 'tiny', which ships."
     )
 
 

@@ -18,6 +18,8 @@ from concept_fragmentation.analysis import (
     saving_arguments,
     skipped_words,
 )
+from concept_fragmentation.analysis.checkpoints import A_FOLDER
+from concept_fragmentation.analysis.errors import ModelUnavailableError
 from concept_fragmentation.callbacks import runs, text_files
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
@@ -291,8 +293,18 @@ def outcome(
     The form is as the browser sent it.
     """
 
+    opened = models or ModelFolders()
+
     def work() -> dict[str, str]:
-        request = Request.from_form(read(form, Form, "form"), models)
+        try:
+            return analyzed()
+        except ModelUnavailableError as error:
+            if opened.any_folder:
+                raise
+            raise ModelUnavailableError(str(error).replace(A_FOLDER, "")) from error
+
+    def analyzed() -> dict[str, str]:
+        request = Request.from_form(read(form, Form, "form"), opened)
         with turns.taken(told_ahead(set_progress)):
             made = analyze(
                 request.text,

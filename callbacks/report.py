@@ -18,7 +18,7 @@ from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.flow import EXAMPLES, PATHS_LISTED
-from concept_fragmentation.callbacks.messages import public
+from concept_fragmentation.callbacks.messages import public, without_folders
 from concept_fragmentation.callbacks.overview import NO_LABELS, facts_of_window, stats_of_window
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
 from concept_fragmentation.callbacks.views import figure_or_reason
@@ -209,6 +209,13 @@ def _tables(workspace: Workspace, view: View) -> Iterator[Table]:
 
 
 def _provenance(workspace: Workspace, view: View) -> Iterator[tuple[str, Any]]:
+    """What is known of an analysis, without the path of the folder whose models are offered."""
+    folders = [] if workspace.models.below is None else [workspace.models.below]
+    for name, value in _all_provenance(workspace, view):
+        yield name, without_folders(value, folders) if isinstance(value, str) else value
+
+
+def _all_provenance(workspace: Workspace, view: View) -> Iterator[tuple[str, Any]]:
     shown = workspace.shown(view)
     made = shown.data().get("provenance")
     for values in (shown.metadata, made if isinstance(made, Mapping) else {}):

@@ -152,3 +152,17 @@ def test_words_of_several_tokens_are_named_with_their_number() -> None:
     assert "1,000 words (word 0, " in analyze.words_note({"averaged": many})
     assert "and 992 more" in analyze.words_note({"averaged": many})
     assert analyze.words_note(None) == analyze.words_note({"skipped": [], "averaged": []}) == ""
+
+
+@pytest.mark.parametrize("any_folder", [True, False])
+def test_a_missing_model_is_one_sentence_with_ways_out_that_there_are(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, any_folder: bool
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    form = FORM | {"model": "other", "other_model": "no-such/model"}
+    folders = ModelFolders(any_folder=any_folder)
+    turns = workspace.turns("analyze")
+    made = analyze.outcome(workspace.unsaved, turns, form, lambda _: None, folders)
+    assert made["failure"].startswith("The model 'no-such/model' can't be had")
+    assert made["failure"].endswith("or choose the model 'tiny', which ships.")
+    assert ("local folder" in made["failure"]) == any_folder
