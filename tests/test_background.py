@@ -145,6 +145,7 @@ def test_a_process_that_has_the_number_of_an_ended_run_is_left_alone(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_server_that_ends_frees_its_port_and_takes_its_runs_along(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -73,6 +73,7 @@ def options_of(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
+@pytest.mark.slow
 def test_every_option_of_every_figure_is_checked(opened: AnalysisHandle, name: str) -> None:
     before = demo_analysis()["analysis_data"]
     given = dict(NEEDED_BY_NAME.get(name, {}))
@@ -121,6 +122,7 @@ def with_parts_of_speech() -> dict[str, Any]:
     return data
 
 
+@pytest.mark.slow
 def test_layers_are_names_or_positions_in_every_figure(opened: AnalysisHandle) -> None:
     for first, last in ((1, 3), ("block_1", "block_3"), (-4, -2), (np.int64(1), "block_3")):
         window = (first, last)
@@ -146,6 +148,7 @@ def test_positions_count_layers_without_labels_too() -> None:
     assert same(figures.transitions(data, 0, 2), figures.transitions(data, "embedding", "block_2"))
 
 
+@pytest.mark.slow
 def test_an_analysis_is_drawn_in_any_shape(opened: AnalysisHandle) -> None:
     drawn = opened.sankey((0, 3))
     for given in (opened.data, opened.to_dict(), opened.analysis):
@@ -295,6 +298,7 @@ NEEDED_BY_NAME: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_stands_above_and_below_a_figure_fits_a_narrow_page(opened: AnalysisHandle) -> None:
     before = demo_analysis()["analysis_data"]
     before["cluster_labels"]["block_1"].reverse()
@@ -359,6 +363,7 @@ def test_what_stands_above_and_below_a_figure_fits_a_narrow_page(opened: Analysi
         ("transitions", {"source": 0.5, "target": 1}, "its position is needed, not 0.5"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_not_there_is_named(
     opened: AnalysisHandle, name: str, given: dict[str, Any], said: str
 ) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 import concept_fragmentation
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 NOT_PACKAGED = {"tests", "benchmarks", "examples", "docs"}

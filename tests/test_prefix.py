@@ -201,6 +201,7 @@ def test_what_is_no_prefix_is_one_sentence(given: str, said: str) -> None:
         ({"CONCEPT_FRAGMENTATION_PREFIX": "/b", "DASH_REQUESTS_PATHNAME_PREFIX": "/a/"}, "/b"),
     ],
 )
+@pytest.mark.slow
 def test_variables_say_it_too_those_of_dash_as_well(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], prefix: str
 ) -> None:

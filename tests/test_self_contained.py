@@ -35,6 +35,7 @@ def check(tmp_path: Path) -> Check:
     return run
 
 
+@pytest.mark.slow
 def test_this_repository_refers_to_nothing_outside_it() -> None:
     assert [str(finding) for finding in CHECKER["in_repository"](ROOT)] == []
 

@@ -24,6 +24,8 @@ from concept_fragmentation import serving
 from concept_fragmentation.cli import main
 from concept_fragmentation.users import Users
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name("concept-fragmentation")
 GUNICORN = Path(sys.executable).with_name("gunicorn")

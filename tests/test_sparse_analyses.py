@@ -107,6 +107,7 @@ def sparse(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.slow
 def test_everything_on_the_page_is_drawn_or_says_what_it_lacks(
     sparse: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -203,6 +204,7 @@ def test_every_number_is_computed_or_refused_in_a_sentence(sparse: dict[str, Any
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "pickle"])
+@pytest.mark.slow
 def test_it_is_taken_elsewhere_and_back(sparse: dict[str, Any], kind: str, tmp_path: Path) -> None:
     store = GPT2AnalysisPersistence(tmp_path / "store")
     store.save_analysis_results(sparse, "gpt2", "text", "mine")

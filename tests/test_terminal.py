@@ -17,6 +17,8 @@ import pytest
 from concept_fragmentation import terminal
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("concept-fragmentation")
 SMALL = {
     "model_type": "gpt2",

@@ -72,6 +72,7 @@ def test_another_password_or_none_ends_the_sessions(users: Users) -> None:
     assert users.secret_key == key
 
 
+@pytest.mark.slow
 def test_that_there_is_no_such_user_takes_as_long_to_say(users: Users) -> None:
     def seconds(name: str) -> float:
         began = time.process_time()
@@ -194,6 +195,7 @@ def test_who_is_removed_is_out_at_once(server: flask.Flask, users: Users) -> Non
     assert "No such file" in client.post("/sign-in", data={"name": "a", "password": "b"}).text
 
 
+@pytest.mark.slow
 def test_a_session_is_that_of_every_server_with_the_file(
     server: flask.Flask, users: Users, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

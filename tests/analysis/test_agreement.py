@@ -36,6 +36,7 @@ def both(a: Any, b: Any) -> tuple[Any, Any]:
 
 @given(two_labellings)
 @settings(max_examples=200, deadline=None)
+@pytest.mark.slow
 def test_indices_are_those_of_scikit_learn(pair: Any) -> None:
     a, b = both(*pair)
     if len(a) < 2:

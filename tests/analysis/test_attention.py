@@ -75,6 +75,7 @@ def one_by_one(layers: list[Any], first: int) -> list[dict[str, Any]]:
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 9), st.integers(2, 4))
 @settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 def test_all_figures_agree_with_going_through_single_rows(
     seed: int, tokens: int, heads: int
 ) -> None:

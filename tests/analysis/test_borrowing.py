@@ -141,6 +141,7 @@ def test_the_caller_draws_what_it_would_have_drawn(model: GPT2LMHeadModel, token
         assert draw() == expected
 
 
+@pytest.mark.slow
 def test_a_model_that_draws_at_random_draws_from_the_seed(
     model: GPT2LMHeadModel, tokenizer: Any
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_model_that_draws_at_random_draws_from_the_seed(
     assert not np.array_equal(runs[0], runs[2])
 
 
+@pytest.mark.slow
 def test_what_wraps_a_model_is_looked_into(model: GPT2LMHeadModel, tokenizer: Any) -> None:
     expected = analyze(IDS, (model, tokenizer), n_clusters=2)
     compiled = torch.compile(model)

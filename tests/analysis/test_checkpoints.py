@@ -353,6 +353,7 @@ def test_what_is_no_model_is_named(name: Any, named: str) -> None:
         analyze(TEXT, name)
 
 
+@pytest.mark.slow
 def test_what_is_no_pair_is_named(tokenizer: Any) -> None:
     made = model()
     cases: list[tuple[Any, str]] = [

@@ -62,6 +62,7 @@ def test_a_large_common_offset_costs_no_digits(kind: Any) -> None:
     assert silhouette(states, labels).mean == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_of_many_tokens_a_sample_is_scored_against_all() -> None:
     states, labels = blobs(SILHOUETTE_ALL + 1000, 5, 8)
     exact = sklearn.metrics.silhouette_samples(states, labels)

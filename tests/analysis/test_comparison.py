@@ -31,6 +31,7 @@ def analysis(tokens: list[str], **labels: list[int]) -> dict[str, Any]:
 FOUR = analysis(["a", "b", "c", "d"], first=[0, 0, 1, 1], second=[2, 2, 2, 3])
 
 
+@pytest.mark.slow
 def test_an_analysis_equals_itself(real_data: dict[str, Any]) -> None:
     data = with_token_paths(real_data)
     found = compare_analyses(data, copy.deepcopy(data))

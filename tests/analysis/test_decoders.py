@@ -171,6 +171,7 @@ def tokenizer() -> Any:
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
+@pytest.mark.slow
 def test_the_attention_of_a_hybrid_stands_under_the_block_that_has_it(
     name: str, tokenizer: Any
 ) -> None:

@@ -34,6 +34,7 @@ def test_the_extras_exist_and_make_run_installs_what_runs_a_model() -> None:
     assert "EXTRAS ?= gpt2\n" in (ROOT / "Makefile").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_known_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert extra.missing_modules() == []
     monkeypatch.setitem(extra._MODULES, "gpt2", ("torch", "no_such_module_at_all"))

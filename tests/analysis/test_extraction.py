@@ -255,6 +255,7 @@ def test_hidden_states_are_the_same_in_memory_and_in_a_file(
             np.testing.assert_array_equal(layer[np.array([3, 19])], states[[3, 19]])
 
 
+@pytest.mark.slow
 def test_the_analysis_is_the_same_if_hidden_states_do_not_fit_in_memory(
     run: Analyze, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,7 @@ PLACES = [
 
 @given(st.dictionaries(st.sampled_from(PLACES), hostile, max_size=3), hostile)
 @settings(max_examples=800, deadline=None)
+@pytest.mark.slow
 def test_a_hostile_analysis_gets_a_list_of_problems(parts: dict[str, Any], alone: Any) -> None:
     spoilt = [changed(place, value) for place, value in parts.items()]
     for data in (alone, parts, {**GOOD, **parts}, *spoilt):

@@ -96,6 +96,7 @@ def two_groups(dimensions: int) -> Any:
 
 
 @pytest.mark.parametrize("dimensions", [3, UMAP_DIMENSIONS + 20])
+@pytest.mark.slow
 def test_what_is_near_in_the_hidden_space_is_near_on_umaps_plane(dimensions: int) -> None:
     states = two_groups(dimensions)
     plane = umap_plane(states).coordinates

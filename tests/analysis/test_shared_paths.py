@@ -125,6 +125,7 @@ def test_the_first_token_and_padding_decide_nothing() -> None:
     assert mask.tolist() == [False] * 3 + [True] * 12
 
 
+@pytest.mark.slow
 def test_p_values_of_unrelated_paths_keep_their_promise() -> None:
     rng = np.random.default_rng(3)
     p_values = [

@@ -39,6 +39,7 @@ def of(array: Any) -> Analysis:
     st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_each_null_value_is_the_figure_of_an_analysis_that_was_dealt_anew(
     array: Any, seed: int
 ) -> None:
@@ -63,6 +64,7 @@ def test_each_null_value_is_the_figure_of_an_analysis_that_was_dealt_anew(
 @pytest.mark.parametrize(
     "array", [[[0, 0], [0, 0], [1, 1], [1, 2]], [[0, 1], [0, -1], [1, 1], [2, 0], [-1, 0]]]
 )
+@pytest.mark.slow
 def test_the_null_is_that_of_all_arrangements_within_layers(array: Any) -> None:
     array = np.array(array)
     present = array != -1
@@ -100,6 +102,7 @@ def test_layers_that_follow_from_each_other_are_told_from_those_that_do_not() ->
     assert list(test.null_quantiles.values()) == sorted(test.null_quantiles.values())
 
 
+@pytest.mark.slow
 def test_unrelated_layers_are_found_significant_no_more_often_than_promised() -> None:
     rng = np.random.default_rng(1)
     found = [

@@ -43,6 +43,7 @@ def unbiased(x: Any, y: Any) -> float:
 
 @given(st.integers(0, 2**32 - 1), st.integers(5, 30), st.integers(1, 8), st.integers(1, 8))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_alignment_is_that_of_the_kernels(seed: int, tokens: int, d: int, e: int) -> None:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(tokens, d)) + 5
@@ -132,6 +133,7 @@ def test_states_that_do_not_fit_are_refused(states: Any, mask: Any, problem: str
         cka_matrix(states, mask=mask)
 
 
+@pytest.mark.slow
 def test_ten_layers_of_gpt2_size_take_seconds() -> None:
     rng = np.random.default_rng(0)
     states = [rng.normal(size=(1000, 768)).astype(np.float32) for _ in range(10)]

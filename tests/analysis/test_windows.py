@@ -64,6 +64,7 @@ def test_the_published_path_counts_are_reproduced(real: Analysis, window: tuple[
 
 @given(labels, st.data())
 @settings(max_examples=150, deadline=None)
+@pytest.mark.slow
 def test_a_window_agrees_with_counting_one_by_one(array: Any, data: st.DataObject) -> None:
     analysis = of(array)
     first = data.draw(st.integers(0, array.shape[1] - 1))

@@ -153,6 +153,7 @@ def test_where_compared_tokens_meet_is_said_in_words(workspace: Workspace, saved
     )
 
 
+@pytest.mark.slow
 def test_a_layer_is_mapped_by_umap_with_its_data_and_its_python(workspace: Workspace) -> None:
     view = workspace.settle(View(projection="umap", selection=("node", 1, 0)))
     figure = drawn(workspace, ids.STATE_MAP, view, "light")

@@ -98,6 +98,7 @@ def test_loading_shows_the_newest_version_with_a_fresh_window(
 
 
 @pytest.mark.parametrize(("value", "example"), EXAMPLE_VALUES.items())
+@pytest.mark.slow
 def test_loading_an_example_needs_no_store(
     workspace: Workspace, saved: str, value: str, example: Example
 ) -> None:

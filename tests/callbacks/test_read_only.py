@@ -36,6 +36,7 @@ def files(folder: Path) -> list[tuple[Path, int, int]]:
     return sorted((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_read_only_store_shows_it_and_save_says_why_not(
     read_only: Path, saved: str
 ) -> None:

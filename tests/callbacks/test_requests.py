@@ -217,6 +217,7 @@ def nearly(data: st.DataObject, declared: dict[str, Any]) -> Any:
     max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(data=st.data())
+@pytest.mark.slow
 def test_values_that_no_page_sends_end_in_words_and_harm_nothing(
     site: Site, data: st.DataObject
 ) -> None:
@@ -307,6 +308,7 @@ def test_a_job_that_was_not_handed_out_can_not_be_named(site: Site, query: str) 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(query=queries, figure_id=st.sampled_from(sorted(FRAMES)))
+@pytest.mark.slow
 def test_any_address_of_data_is_answered(site: Site, query: str, figure_id: str) -> None:
     client = site.app.server.test_client()
     figure = f"figure/{figure_id}"

@@ -40,6 +40,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list
     return calls
 
 
+@pytest.mark.slow
 def test_a_report_is_made_once_with_its_progress_and_handed_out_by_the_server(
     hurried: Workspace, saved: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["analyze", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_file_is_analysed_saved_and_made_again(tmp_path: Path) -> None:
     file, store = tmp_path / "story.txt", tmp_path / "store"
     file.write_text(TEXT)
@@ -51,6 +52,7 @@ def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
     assert "Skipped, of several tokens: saxophone" in ran.stdout
 
 
+@pytest.mark.slow
 def test_layers_are_chosen_by_name_and_index() -> None:
     ran = run("--text", TEXT, "--model", "tiny", "--k", "auto", "--layers", "embedding, 2,-1")
     assert ran.exit_code == 0, ran.output
@@ -84,6 +86,7 @@ def test_an_analysis_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "Analysis not found: 'nobody'" in ran.output
 
 
+@pytest.mark.slow
 def test_standard_input_is_a_file_too(tmp_path: Path) -> None:
     store = tmp_path / "store"
     given = ["analyze", "-", "--model", "tiny", "--k", "3", "--id", "mine", "--dir", str(store)]
@@ -108,6 +111,7 @@ def test_standard_input_is_a_file_too(tmp_path: Path) -> None:
     assert "Expected to differ between runs, changed: provenance.started" in compared.stdout
 
 
+@pytest.mark.slow
 def test_a_column_comes_from_standard_input_too() -> None:
     given = ["analyze", "-", "--column", "word", "--words", "skip", "--model", "tiny", "--k", "2"]
     for separator in (",", "\t"):

@@ -123,6 +123,7 @@ def sentences(folder: Path) -> Iterator[str]:
                 yield str(node.value)
 
 
+@pytest.mark.slow
 def test_no_sentence_of_the_store_speaks_python_in_the_shell() -> None:
     folder = Path(persistence.__file__).parent
     # A space tells a sentence from code; no command pickles.

@@ -114,6 +114,7 @@ def test_thousands_of_tokens_are_separated_in_the_table_of_matched_clusters() ->
     assert counts == {"tokens_before", "tokens_after", "in_both"}
 
 
+@pytest.mark.slow
 def test_of_very_many_pairs_the_first_are_listed() -> None:
     labels = [[i] for i in range(MAX_PAIRS_LISTED + 30)]
     before, after, found, _ = pair(labels, labels)

@@ -75,6 +75,7 @@ def counted(rows: list[list[int]]) -> Counter[tuple[int, int, int]]:
 
 @settings(deadline=None)
 @given(labels(), st.sampled_from(["cluster", "path"]), st.data())
+@pytest.mark.slow
 def test_every_band_is_as_wide_as_it_has_tokens(
     rows: list[list[int]], colour_by: str, data: st.DataObject
 ) -> None:
@@ -91,6 +92,7 @@ def test_every_band_is_as_wide_as_it_has_tokens(
 
 @settings(deadline=None)
 @given(labels(), st.integers(1, 12), st.data())
+@pytest.mark.slow
 def test_what_is_hidden_is_counted_and_keeps_its_room(
     rows: list[list[int]], least: int, data: st.DataObject
 ) -> None:
@@ -110,6 +112,7 @@ def test_what_is_hidden_is_counted_and_keeps_its_room(
 
 @settings(deadline=None)
 @given(labels(), st.integers(1, 8))
+@pytest.mark.slow
 def test_every_bar_stands_in_its_layer_and_no_two_overlap(
     rows: list[list[int]], least: int
 ) -> None:
@@ -283,6 +286,7 @@ def test_without_a_flow_the_figure_says_why(rows: list[list[int]], said: str) ->
     assert said in view.figure.layout.annotations[0].text
 
 
+@pytest.mark.slow
 def test_thousands_of_clusters_are_drawn_as_far_as_a_browser_can() -> None:
     rng = np.random.default_rng(0)
     analysis, window = whole(rng.integers(0, 300, (5000, 3)).tolist())
@@ -295,6 +299,7 @@ def test_thousands_of_clusters_are_drawn_as_far_as_a_browser_can() -> None:
     assert len(found) + view.num_hidden_links == len(counted(analysis.labels.tolist()))
 
 
+@pytest.mark.slow
 def test_every_token_in_a_cluster_of_its_own_is_not_too_much() -> None:
     order = np.random.default_rng(0).permutation(3000)
     view = token_sankey(*whole(np.stack([np.arange(3000), order], axis=1).tolist()))

@@ -109,6 +109,7 @@ def test_one_layer_and_a_window_that_is_not_there_are_drawn_too() -> None:
     assert sum(bands(thumbnail(given, View(first=1, last=1))).values()) == 1
 
 
+@pytest.mark.slow
 def test_however_large_an_analysis_is_its_picture_is_small() -> None:
     rng = np.random.default_rng(0)
     assert len(thumbnail(analysis(rng.integers(0, 12, (10_000, 48))), View())) < 60_000

@@ -83,6 +83,7 @@ def test_the_readme_shows_python_commands_and_json() -> None:
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")])
+@pytest.mark.slow
 def test_the_python_of_a_document_runs_and_prints_what_it_says(
     document: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 

@@ -33,6 +33,7 @@ def test_it_is_kept_without_outputs() -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
+@pytest.mark.slow
 def test_stored_things_show_themselves(outputs: dict[str, dict[str, Any]]) -> None:
     assert "<td>demo</td>" in outputs["store"]["text/html"]
     assert "<th>model_name</th>" in outputs["analysis"]["text/html"]

@@ -61,6 +61,7 @@ def test_metadata_is_a_dict_and_a_table(hostile: Store) -> None:
         assert "num_tokens" in check(entry._repr_html_())  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_a_dict_that_shows_itself_in_a_line(
     store: Store, hostile: Store, real_analysis: dict[str, Any], same: Callable[[Any, Any], bool]
 ) -> None:

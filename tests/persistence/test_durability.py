@@ -238,6 +238,7 @@ ACTIONS: dict[str, Callable[[Store], Any]] = {
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("call", ["fsync", "replace", "write"])
+@pytest.mark.slow
 def test_a_failing_disk_leaves_the_store_as_it_was(
     open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch, action: str, call: str
 ) -> None:

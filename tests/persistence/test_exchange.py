@@ -94,6 +94,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=8)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.slow
 def test_any_tokens_and_layers_come_back_equal(
     store: Store,
     empty: Store,

@@ -259,6 +259,7 @@ def test_what_pages_sign_with_stays_private(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     getattr(os, "geteuid", int)() != 0 or os.name == "nt", reason="only root can act as two users"
 )
+@pytest.mark.slow
 def test_two_users_of_a_group_work_on_one_store(open_folder: Path) -> None:
     """The second user meets a catalog that only the first may write to, as earlier ones were."""
     root = open_folder / "store"
@@ -312,6 +313,7 @@ for name in ("fcntl", "resource", "pwd", "grp"):
 """
 
 
+@pytest.mark.slow
 def test_a_store_works_without_what_only_posix_has(tmp_path: Path) -> None:
     script = WINDOWS + textwrap.dedent(
         """

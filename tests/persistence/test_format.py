@@ -120,6 +120,7 @@ def decode(value: Any, tensors: dict[str, Any]) -> Any:  # noqa: PLR0911, PLR091
 
 
 @pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.slow
 def test_a_stranger_reads_what_we_write(
     tmp_path: Path,
     analysis: dict[str, Any],

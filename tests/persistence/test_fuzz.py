@@ -64,6 +64,7 @@ HOSTILE: dict[str, Callable[[], tuple[str, bytes]]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.slow
 def test_what_asks_for_too_much_is_refused(store: Store, what: str) -> None:
     name, data = HOSTILE[what]()
     with pytest.raises(InvalidDataError) as caught:

@@ -368,6 +368,7 @@ def test_many_threads_read_one_handle(store: Store) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_a_head_does_not_hold_the_others(store: Store) -> None:
     """32 heads of 4 MiB each; looking at all of them one after the other keeps one."""
     weights = np.zeros((32, 1024, 1024), np.float32)

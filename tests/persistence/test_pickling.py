@@ -100,6 +100,7 @@ def _work(job: tuple[Store, AnalysisHandle]) -> tuple[int, float]:
     return len(store.list_analyses()), float(opened.attention("layer_0", 0).sum())
 
 
+@pytest.mark.slow
 def test_a_pool_of_processes_takes_stores_and_handles(
     store: Store, analysis: dict[str, Any]
 ) -> None:

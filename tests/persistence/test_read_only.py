@@ -300,6 +300,7 @@ def test_the_command_line_reads_a_read_only_store(read_only: Path) -> None:
     assert isinstance(run("reindex").exception, SystemExit)
 
 
+@pytest.mark.slow
 def test_a_user_who_may_only_read_reads(open_folder: Path, analysis: Analysis) -> None:
     if getattr(os, "geteuid", int)() != 0:
         pytest.skip("only root can act as another user; the mounted store above shows the same")

@@ -268,6 +268,7 @@ def test_a_damaged_catalog_is_made_anew(
     assert "damaged" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_catalog_that_is_deleted_while_in_use_is_made_anew(
     store: Store, analysis: Analysis
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_whole_store_has_no_problems(filled: Store) -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.slow
 def test_every_region_of_every_file_is_watched(
     filled: Store, compressed: bool, analysis: Analysis
 ) -> None:
