@@ -41,6 +41,12 @@
     if (token !== undefined) window.dash_clientside.gestures.tell("token", Number(token));
   }
 
+  // Paths beside the members of another; the archetypal ones have ids, which Dash listens to.
+  document.addEventListener("click", (event) => {
+    const path = event.target.closest("[data-path]");
+    if (path) window.dash_clientside.gestures.tell("path", path.dataset.path);
+  });
+
   document.addEventListener("click", (event) => {
     // Who marks text to copy it has not clicked.
     if (!String(window.getSelection())) toggle(event.target);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
     archetypal_paths,
+    tokens_on_path,
 )
 from concept_fragmentation.callbacks.browser import write_tokens
 from concept_fragmentation.callbacks.layers import frame_of_window
@@ -31,11 +33,14 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.figures.sankey import SankeyView, token_sankey
 from concept_fragmentation.components.parts import card, downloads, empty_state
+from concept_fragmentation.components.path_members import path_members
 from concept_fragmentation.components.summary import archetypal_table, token_list
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import plural
+from concept_fragmentation.components.words import arrows, plural
 
 PATHS_LISTED: Final = 10
+# Of many selected paths, the members of the last ones are listed.
+MEMBERS: Final = 3
 # Often the same token several times; different ones are shown.
 EXAMPLES: Final = 40
 
@@ -56,8 +61,8 @@ def register(app: Dash, workspace: Workspace) -> None:
     @app.callback(
         Output(ids.SELECTION, "children"), order_for(ids.SELECTION), prevent_initial_call=True
     )
-    def list_tokens(order: Order | None) -> Component | None:
-        return selection(workspace, ordered(workspace, order)[0])
+    def list_tokens(order: Order | None) -> list[Component]:
+        return selection(workspace, *ordered(workspace, order))
 
     write_tokens(app, ids.PATHS)
     write_tokens(app, ids.SELECTION)
@@ -116,23 +121,40 @@ def paths(workspace: Workspace, view: View, theme: str) -> list[Component]:
 
 
 def selected_tokens(workspace: Workspace, view: View) -> np.ndarray[Any, Any]:
-    """Return the indices of the tokens in the selected cluster or band."""
-    analysis = workspace.shown(view).analysis
-    if view.selection is None:
-        return np.empty(0, dtype=np.int64)
-    return selected(analysis, view.selection)
+    """Return the indices of the tokens in the selected cluster or band.
+
+    Without one, of those on the selected paths.
+    """
+    analysis, window = workspace.shown(view).analysis, workspace.window(view)
+    if view.selection is not None:
+        return selected(analysis, view.selection)
+    none = np.empty(0, dtype=np.int64)
+    if window is None:
+        return none
+    return np.concatenate([none, *(tokens_on_path(window, path) for path in view.paths)])
 
 
-def selection(workspace: Workspace, view: View) -> Component | None:
-    """Return the list of tokens in what is selected; None where nothing is."""
-    if view.selection is None:
-        return None
-    analysis = workspace.shown(view).analysis
-    indices = selected_tokens(workspace, view)
-    heading, *rest = token_list(analysis, view.selection, indices)
+def selection(workspace: Workspace, view: View, theme: str = "light") -> list[Component]:
+    """Return the tokens of the selected cluster or band, and those of the paths selected last."""
+    analysis, window = workspace.shown(view).analysis, workspace.window(view)
+    lists = []
+    if view.selection is not None:
+        indices = selected_tokens(workspace, view)
+        of_cluster = replace(view, paths=())
+        parts = token_list(analysis, view.selection, indices)
+        lists.append(_token_card(parts, of_cluster, "Selected tokens"))
+    if window is not None:
+        for path in [p for p in reversed(view.paths) if len(tokens_on_path(window, p))][:MEMBERS]:
+            members = path_members(analysis, window, path, set(view.paths), theme)
+            of_path = replace(view, selection=None, paths=(path,))
+            lists.append(_token_card(members, of_path, f"Tokens on path {arrows(path)}"))
+    return lists
+
+
+def _token_card(parts: list[Component], view: View, label: str) -> Component:
+    heading, *rest = parts
     table = downloads(ids.SELECTION, "the selected tokens", query=view.to_query())
-    head = html.Div([heading, table], className="cf-card-head")
-    return card([head, *rest], label="Selected tokens")
+    return card([html.Div([heading, table], className="cf-card-head"), *rest], label=label)
 
 
 def _paths_frame(_analysis: Analysis, window: LayerWindow) -> pd.DataFrame:

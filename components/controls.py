@@ -14,7 +14,7 @@ from concept_fragmentation.analysis.token_search import find_tokens
 from concept_fragmentation.components.figures.colouring import colourings
 from concept_fragmentation.components.figures.layer_names import abbreviated
 from concept_fragmentation.components.text import from_visible, visible
-from concept_fragmentation.components.view import MAX_HIGHLIGHTED_TOKENS
+from concept_fragmentation.components.view import MAX_HIGHLIGHTED_TOKENS, default_window
 from concept_fragmentation.components.words import plural, title
 
 MAX_MARKS: Final = 13
@@ -87,7 +87,10 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
         return "no layer has cluster labels"
     names = [title(layers[index], 24) for index in (first, last)]
     span = names[0] if first == last else f"{names[0]} to {names[1]}"
-    return f"{span} · {last - first + 1} of {plural(len(layers), 'layer')}"
+    said = f"{span} · {last - first + 1} of {plural(len(layers), 'layer')}"
+    if last - first + 1 < len(layers) and (first, last) == default_window(len(layers)):
+        said += " · the first third; “All” shows every one"
+    return said
 
 
 def matching_tokens(analysis: Analysis, typed: str) -> list[int]:

@@ -87,7 +87,7 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.ORIGIN: Place("settings and text", ids.ORIGIN_SECTION, "analysis", is_image=False),
     ids.SANKEY: Place("token flow", ids.FLOW_SECTION, "flow", 520),
     ids.PATHS: Place("archetypal paths", ids.FLOW_SECTION, "flow", is_image=False),
-    ids.SELECTION: Place("selected tokens", ids.FLOW_SECTION, "selection", is_image=False),
+    ids.SELECTION: Place("selected tokens", ids.FLOW_SECTION, "members", is_image=False),
     ids.TRAJECTORIES: Place("trajectories", ids.TRAJECTORIES_SECTION, "traces", 460),
     ids.COMPARED_TOKENS: Place("compared tokens", ids.TRAJECTORIES_SECTION, "traces", 320),
     ids.PATH_TABLE: Place("token paths", ids.TABLE_SECTION, "window", is_image=False),

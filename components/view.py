@@ -14,7 +14,7 @@ The query is short, readable and versioned::
     r    its version (revision)          s  selected node.layer.cluster or
     d    an analysis not saved yet, by      link.layer.source.target
          the hash of its content         h  the two layers of the transition heat map
-    w    layer window, first-last        l  selected layer, and head of the attention: 3 or 3.5
+    w    layer window: 2-5, or default   l  selected layer, and head of the attention: 3 or 3.5
     b    analysis to compare with        f  least share of the attention flow, in percent
     rb   its version                    y  how a layer is mapped: umap; absent for
     e    example that ships, absent        its principal components
@@ -68,6 +68,7 @@ Part = Literal[
     "flow",
     "heat",
     "selection",
+    "members",
     "head",
     "influx",
     "comparison",
@@ -75,6 +76,12 @@ Part = Literal[
     "sizes",
     "nothing",
 ]
+
+# More layers can't be read at once; earlier versions showed fewer, see `_first`.
+MOST_AT_ONCE: Final = 12
+_MOST_BEFORE: Final = 6
+_AS_BEFORE: Final = -1
+_DEFAULT: Final = "default"
 
 # Nine digits are more than any count or id needs, and keep hostile numbers small.
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
@@ -92,6 +99,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "flow": ("first", "last", "colour_by", "min_count", "tokens", "paths"),
     "heat": ("heat",),
     "selection": ("selection",),
+    "members": ("first", "last", "selection", "paths"),
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
@@ -145,8 +153,8 @@ class View:
             items["d"] = self.draft
         if self.is_example and self.example != FULL_EXAMPLE:
             items["e"] = self.example
-        if self.last is not None:
-            items["w"] = f"{self.first}-{self.last}"
+        if window := self._window_item():
+            items["w"] = window
         if self.colour_by != "cluster":
             items["c"] = self.colour_by
         if self.min_count != 1:
@@ -164,6 +172,11 @@ class View:
         return "?" + "&".join(
             f"{key}={quote(value, safe='', errors='replace')}" for key, value in items.items()
         )
+
+    def _window_item(self) -> str:
+        if self.last is not None:
+            return f"{self.first}-{self.last}"
+        return "" if self.is_example or self.first == _AS_BEFORE else _DEFAULT
 
     def _further_items(self) -> dict[str, str]:
         items = {}
@@ -199,7 +212,7 @@ class View:
             version=_number(items.get("r")),
             draft=_draft(items.get("d")),
             example=_example(items.get("e")),
-            first=window[0] if window else 0,
+            first=window[0] if window else _first(items),
             last=window[1] if window else None,
             colour_by=parse_colouring(items.get("c")),
             min_count=max(1, _number(items.get("m")) or 1),
@@ -305,7 +318,8 @@ class View:
         """
         top = max(num_labelled - 1, 0)
         if self.last is None or not 0 <= self.first <= self.last <= top:
-            first, last = default_window(num_labelled)
+            earlier = self.last is None and self.first == _AS_BEFORE
+            first, last = default_window(num_labelled, _MOST_BEFORE if earlier else MOST_AT_ONCE)
         else:
             first, last = self.first, self.last
         selection = self.selection
@@ -355,9 +369,9 @@ class View:
         return replace(self, paths=(*self.paths, path)[-MAX_HIGHLIGHTED_PATHS:])
 
 
-def default_window(num_layers: int) -> tuple[int, int]:
-    """Return the window shown first: all of a few layers, else the first third."""
-    if num_layers <= 6:
+def default_window(num_layers: int, most: int = MOST_AT_ONCE) -> tuple[int, int]:
+    """Return the window shown first: all layers if they are `most` or fewer, else a third."""
+    if num_layers <= most:
         return 0, max(num_layers - 1, 0)
     return quick_windows(num_layers)["early"]
 
@@ -435,6 +449,14 @@ def _integer(value: Any) -> int | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and _NUMBER.match(text) else None
+
+
+def _first(items: Mapping[str, str]) -> int:
+    """Where the window of an address begins that names none.
+
+    Earlier versions left it out, and then showed other layers: such an address keeps its meaning.
+    """
+    return _AS_BEFORE if "w" not in items and ("a" in items or "d" in items) else 0
 
 
 def _numbers(text: str | None, separator: str, length: int | None = None) -> tuple[int, ...]:

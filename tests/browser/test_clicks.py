@@ -157,3 +157,22 @@ def test_the_map_is_zoomed_by_dragging_and_by_the_wheel_and_back_by_a_double_cli
         "._fullLayout.xaxis.range; return b - a < 0.95 * whole; }",
         arg=[ids.STATE_MAP, whole],
     )
+
+
+def test_an_archetypal_path_lists_its_tokens_and_leads_to_the_nearest_others(
+    server: Any, uneven: str, open_page: Open
+) -> None:
+    page = open_page(f"{server.url}{View(analysis_id=uneven).to_query()}")
+    page.locator(f"#{ids.PATHS} .cf-path").first.click()
+    listed = page.locator(f"#{ids.SELECTION} .cf-card")
+    expect(listed).to_have_count(1)
+    count = int(listed.locator(".cf-card-title").first.inner_text().split()[0])
+    expect(listed.locator(".cf-token")).to_have_count(count)
+    near = listed.locator("[data-path]").first
+    path = near.get_attribute("data-path")
+    near.click()
+    page.wait_for_url(f"**_{path}*")
+    expect(page.locator(f"#{ids.SELECTION} .cf-card")).to_have_count(2)
+    # Clicked again, where it is listed first now, it is none of them.
+    page.locator(f"#{ids.SELECTION} [data-path='{path}']").click()
+    expect(page.locator(f"#{ids.SELECTION} .cf-card")).to_have_count(1)

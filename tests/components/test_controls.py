@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
 from concept_fragmentation.components.controls import (
     TOKENS_OFFERED,
+    cluster_options,
     layer_marks,
     matches_text,
     matching_tokens,
     short_names,
     token_options,
+    window_text,
 )
 from concept_fragmentation.components.text import from_visible, visible
 
@@ -80,3 +82,21 @@ def test_tokens_are_suggested_before_anything_is_typed() -> None:
     analysis = made_of(["a"] * 30)
     values = [option["value"] for option in token_options(analysis, (29, 99), "")]
     assert values == [29, *range(20)]
+
+
+def test_a_window_of_a_third_says_how_to_see_all_layers() -> None:
+    names = [f"layer_{i}" for i in range(31)]
+    analysis = Analysis.from_dict(analysis_from_labels(["a"], [[0] * 31], layers=names))
+    assert window_text(analysis, 0, 9).endswith(
+        "10 of 31 layers · the first third; “All” shows every one"
+    )
+    assert window_text(analysis, 0, 30).endswith("31 of 31 layers")
+    assert window_text(analysis, 1, 9).endswith("9 of 31 layers")
+
+
+def test_the_clusters_of_one_layer_are_offered_alone() -> None:
+    analysis = Analysis.from_dict(analysis_from_labels(["a", "b"], [[0, 5, 2], [1, 5, 3]]))
+    window = layer_window(analysis, 0, 2)
+    assert [option["value"] for option in cluster_options(window, 2)] == ["node.2.2", "node.2.3"]
+    assert len(cluster_options(window)) == 5
+    assert cluster_options(window, 7) == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,3 +175,34 @@ def test_a_selected_band_selects_the_clusters_that_it_connects() -> None:
     assert View().selected_clusters == ()
     assert View(selection=("node", 3, 5)).selected_clusters == ((3, 5),)
     assert View(selection=("link", 3, 5, 0)).selected_clusters == ((3, 5), (4, 0))
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "window"),
+    [(1, (0, 0)), (6, (0, 5)), (12, (0, 11)), (13, (0, 3)), (31, (0, 9))],
+)
+def test_up_to_twelve_layers_are_shown_at_first_and_a_third_of_more(
+    num_layers: int, window: tuple[int, int]
+) -> None:
+    assert default_window(num_layers) == window
+    assert View(analysis_id="x").clamp(num_layers, 5).first == window[0]
+    assert View(analysis_id="x").clamp(num_layers, 5).last == window[1]
+
+
+@pytest.mark.parametrize("query", ["?v=1&a=x", "?v=1&d=" + "0" * 32])
+def test_an_address_of_before_that_names_no_window_shows_the_layers_that_it_showed(
+    query: str,
+) -> None:
+    view = View.from_query(query)
+    assert view.to_query() == query
+    assert (view.clamp(12, 5).first, view.clamp(12, 5).last) == (0, 3)
+    assert (view.clamp(6, 5).first, view.clamp(6, 5).last) == (0, 5)
+    now = View(analysis_id=view.analysis_id, draft=view.draft)
+    assert View.from_query(now.to_query()) == now
+    assert now.clamp(12, 5).last == 11
+
+
+def test_a_part_of_the_view_holds_the_paths_whose_members_are_listed() -> None:
+    view = View(analysis_id="x", first=0, last=2)
+    assert replace(view, paths=((0, 1, 2),)).part("members") != view.part("members")
+    assert replace(view, paths=((0, 1, 2),)).part("selection") == view.part("selection")
