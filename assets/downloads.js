@@ -8,13 +8,18 @@
   const LEAST_WIDTH = 720;
   const PNG_PIXELS = 3600;
 
-  function save(figure, format) {
+  // As callbacks/downloads.py names the files that the server makes.
+  function fileName(name) {
+    return `${window.cfFileStem}-${name.replace(/^the /, "").replaceAll(" ", "-")}`;
+  }
+
+  function save(figure, name, format) {
     const graph = document.querySelector(`#${figure} .js-plotly-plot`);
     if (!graph) return;
     const width = Math.max(graph.clientWidth, LEAST_WIDTH);
     window.Plotly.downloadImage(graph, {
       format: format,
-      filename: figure,
+      filename: fileName(name),
       width: width,
       height: graph.clientHeight,
       scale: format === "png" ? PNG_PIXELS / width : 1,
@@ -60,7 +65,7 @@
     return [
       ...["png", "svg"].map((format) => {
         const text = `${format.toUpperCase()} image`;
-        return entry(text, `Download ${name} as ${text}`, () => save(figure, format));
+        return entry(text, `Download ${name} as ${text}`, () => save(figure, name, format));
       }),
       link(
         "Web page",

@@ -17,6 +17,7 @@
         layer: parts.layer,
         tokens: new Set(tokens ? tokens.split(".").map(Number) : []),
       };
+      window.cfFileStem = parts.file;
       document.dispatchEvent(new Event("cf-selection"));
     },
   };

@@ -18,6 +18,7 @@ from concept_fragmentation.callbacks.views import known_theme
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
+from concept_fragmentation.components.file_names import part_of_name
 from concept_fragmentation.components.offline import figure_page
 from concept_fragmentation.components.parts import REPORT_ADDRESS
 from concept_fragmentation.components.structure import FIGURES, height_of
@@ -43,10 +44,12 @@ def register(app: Dash, workspace: Workspace) -> None:
         if figure_id not in FRAMES:
             flask.abort(404)
         try:
-            text = csv_text(workspace, figure_id, _view(workspace))
+            view = _view(workspace)
+            text = csv_text(workspace, figure_id, view)
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(text.encode("utf-8-sig"), f"{figure_id}.csv", "text/csv; charset=utf-8")
+        name = f"{file_name(workspace, view, figure_id)}.csv"
+        return _attachment(text.encode("utf-8-sig"), name, "text/csv; charset=utf-8")
 
     @server.get(f"{prefix}figure/<figure_id>.html")
     def send_page(figure_id: str) -> flask.Response:
@@ -54,10 +57,12 @@ def register(app: Dash, workspace: Workspace) -> None:
             flask.abort(404)
         theme = known_theme(flask.request.args.get("theme"))
         try:
-            page = html_text(workspace, figure_id, _view(workspace), theme)
+            view = _view(workspace)
+            page = html_text(workspace, figure_id, view, theme)
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(page.encode(), f"{figure_id}.html", "text/html; charset=utf-8")
+        name = f"{file_name(workspace, view, figure_id)}.html"
+        return _attachment(page.encode(), name, "text/html; charset=utf-8")
 
     @server.get(f"{prefix}{REPORT_ADDRESS}")
     def send_report() -> flask.Response:
@@ -75,6 +80,14 @@ def register(app: Dash, workspace: Workspace) -> None:
 
 def _view(workspace: Workspace) -> View:
     return workspace.settle(View.from_query(flask.request.query_string.decode(errors="replace")))
+
+
+def file_name(workspace: Workspace, view: View, figure_id: str) -> str:
+    """Return what a file of a figure of a settled view is called, without its kind.
+
+    The images that the browser makes have the same names (assets/downloads.js).
+    """
+    return f"{workspace.file_stem(view)}-{part_of_name(FIGURES[figure_id].name)}"
 
 
 def html_text(workspace: Workspace, figure_id: str, view: View, theme: str) -> str:

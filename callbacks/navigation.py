@@ -272,8 +272,9 @@ def page_state(
         "view": _changed(query, None if old is None else old.to_query()),
     }
     state["analysis"] = _changed(view.part("analysis"), old and old.part("analysis"))
-    layers = shown.analysis.layers
-    state["parts"] = _changed(_parts(view, layers), old and _parts(old, layers))
+    parts = _parts(view, shown.analysis.layers, workspace.file_stem(view))
+    known = old and _parts(old, shown.analysis.layers, parts["file"])
+    state["parts"] = _changed(parts, known)
     same_analysis = old is not None and state["analysis"] is no_update
     same_window = old is not None and view.part("window") == old.part("window")
     return (
@@ -363,11 +364,12 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
     }
 
 
-def _parts(view: View, layers: Sequence[str]) -> Parts:
+def _parts(view: View, layers: Sequence[str], file_stem: str) -> Parts:
     return {
         "tab": view.tab,
         "queries": {part: view.part(part) for part in get_args(Part)},
         "layer": None if view.layer is None or view.layer >= len(layers) else layers[view.layer],
+        "file": file_stem,
     }
 
 

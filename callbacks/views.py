@@ -84,12 +84,14 @@ def needed(query: str | None) -> View:
 
 class Parts(TypedDict):
     """The tab, the query of each part of the view, from which the browser tells figures what to
-    draw, and the name of the selected layer, which it marks in them.
+    draw; the name of the selected layer, which it marks in them; and what names of files begin
+    with.
     """
 
     tab: str
     queries: dict[str, str]
     layer: str | None
+    file: str
 
 
 class Order(TypedDict, total=False):

@@ -23,6 +23,7 @@ from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
+from concept_fragmentation.components.file_names import file_stem
 from concept_fragmentation.components.view import Selection, View
 from concept_fragmentation.components.words import title
 from concept_fragmentation.persistence import (
@@ -258,6 +259,11 @@ class Workspace:
         return self._windows.get(
             (shown.key, first, last), lambda: labelled_window(shown.analysis, first, last)
         )
+
+    def file_stem(self, view: View) -> str:
+        """Return what names of files of a settled view begin with: the analysis and the window."""
+        shown, last = self.shown(view), 0 if view.last is None else view.last
+        return file_stem(shown.name, shown.analysis.labelled_layers[view.first : last + 1])
 
     def metrics(self, view: View) -> TokenPathMetrics | None:
         """Return the path metrics of a settled view's tokens within its window."""

@@ -48,7 +48,7 @@ def path_members(
     listed = tokens[:MOST_LISTED].tolist()
     more = len(tokens) - len(listed)
     near = nearest_paths(window, path)
-    return [
+    parts: list[Component] = [
         html.H3(f"{plural(len(tokens), 'token')} on path {shown}", className="cf-card-title"),
         token_chips(
             (
@@ -58,12 +58,14 @@ def path_members(
             f"Tokens on path {shown}",
         ),
         html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
-        html.H4("Nearest other paths", className="cf-label") if near else None,
-        html.Div(
-            [_row(analysis, window, rank, differs, highlighted, theme) for rank, differs in near],
-            className="cf-near-paths",
-        ),
     ]
+    if near:
+        rows = [_row(analysis, window, *one, highlighted, theme) for one in near]
+        parts += [
+            html.H4("Nearest other paths", className="cf-label"),
+            html.Div(rows, className="cf-near-paths"),
+        ]
+    return parts
 
 
 def _row(

@@ -109,6 +109,22 @@ def test_a_web_page_of_a_figure_opens_without_a_network_in_the_theme_it_was_take
     assert background == "rgb(255, 255, 255)"
 
 
+def test_files_are_named_after_the_analysis_its_window_and_the_figure(
+    server: Any, open_page: Open
+) -> None:
+    page = open_page(address(server, first=1, last=3))
+    names = []
+    for kind in ("PNG image", "SVG image", "web page", "CSV data"):
+        entry = entry_of(page, "the token flow", f"Download the token flow as {kind}")
+        with page.expect_download() as download:
+            entry.click()
+        names.append(download.value.suggested_filename)
+    stems = {name.rpartition(".")[0] for name in names}
+    assert len(stems) == 1
+    assert stems.pop().endswith("-block_1-to-block_3-token-flow")
+    assert [name.rpartition(".")[2] for name in names] == ["png", "svg", "html", "csv"]
+
+
 def test_the_menu_works_with_the_keyboard(server: Any, open_page: Open) -> None:
     page = open_page(address(server, tab="concepts"))
     opener = page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").first
