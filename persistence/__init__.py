@@ -5,6 +5,7 @@ from concept_fragmentation.analysis.errors import (
     InvalidAnalysisError,
     InvalidDataError,
 )
+from concept_fragmentation.persistence.budget import OverBudgetError
 from concept_fragmentation.persistence.errors import (
     AnalysisExistsError,
     AnalysisNotFoundError,
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidAnalysisError",
     "InvalidDataError",
     "NotFoundError",
+    "OverBudgetError",
     "Problem",
     "ReadOnlyStoreError",
     "RepairReport",

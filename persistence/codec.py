@@ -103,7 +103,7 @@ def decode(
     try:
         return _Decoder(tensor, stand_in).decode(encoded, 0)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
-        if isinstance(error, CodecError):
+        if isinstance(error, CodecError | InvalidDataError):
             raise
         raise CodecError(f"{type(error).__name__}: {error}") from error
 

@@ -24,15 +24,17 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import safetensors
 from blake3 import blake3
 
-from concept_fragmentation.analysis import compute_token_paths
 from concept_fragmentation.analysis.errors import ConceptFragmentationError, InvalidDataError
 from concept_fragmentation.persistence import codec, tensors
+from concept_fragmentation.persistence.budget import Budget
 from concept_fragmentation.persistence.csv_tables import Table, TableWriter, named, render_plain
 from concept_fragmentation.persistence.flatten import scalars
 
@@ -61,13 +63,18 @@ def write(content: Mapping[str, Any], folder: Path) -> None:
     _Writer(content).write(folder)
 
 
-def read(files: Mapping[str, bytes]) -> dict[str, Any]:
+def read(files: Mapping[str, bytes], budget: Budget | None = None) -> dict[str, Any]:
     """Return the content that `write` was given.
+
+    Args:
+        files: the files by name.
+        budget: what reading them may take; by default what their size allows.
 
     Raises:
         InvalidDataError: a file is missing or is not what was written; it is named.
+        OverBudgetError: the files hold more, or refer to the same more often, than they may.
     """
-    return _Reader(files).content()
+    return _Reader(files, budget or Budget(sum(map(len, files.values())))).content()
 
 
 class _Writer:
@@ -132,6 +139,9 @@ class _Writer:
         """token_paths.csv: one row a token, one column a layer."""
         paths, note = self._data.get("token_paths"), _READ_BACK
         if not paths:
+            # Computing needs more of the library than reading, which a process of its own does.
+            from concept_fragmentation.analysis import compute_token_paths  # noqa: PLC0415
+
             try:
                 paths, note = compute_token_paths(dict(self._data)), "for reading: computed"
             except ConceptFragmentationError:
@@ -242,8 +252,11 @@ def _digest_of_file(path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], budget: Budget) -> None:
         self._files = files
+        self._budget = budget
+        self._arrays: dict[str, tensors.Array] = {}
+        self._taken: set[str] = set()
         self._tables: dict[str, Table] = {}
         self._described: Mapping[str, Any] | None = None
 
@@ -259,9 +272,9 @@ class _Reader:
                 raise InvalidDataError([f"{MANIFEST}: it is no CSV export that this version reads"])
             if version > 1:
                 self._described = manifest["tables"]
-            arrays = self._arrays(manifest["arrays"]) if version > 1 else {}
+                self._arrays = self._unpacked(manifest["arrays"])
             results = manifest["analysis_results"]
-            data = codec.decode(self._resolved(results["analysis_data"]), arrays.__getitem__)
+            data = codec.decode(self._resolved(results["analysis_data"]), self._array)
             return {
                 "export_metadata": codec.decode(manifest["export_metadata"]),
                 "analysis_results": {
@@ -283,7 +296,15 @@ class _Reader:
                 raise
             raise InvalidDataError([f"{MANIFEST}: {type(error).__name__}: {error}"]) from error
 
-    def _arrays(self, described: Mapping[str, Any] | None) -> dict[str, tensors.Array]:
+    def _array(self, name: str) -> tensors.Array:
+        array = self._arrays[name]
+        # Each mention is saved as an array of its own; an export mentions each once.
+        if name in self._taken:
+            self._budget.spend(bytes=array.nbytes)
+        self._taken.add(name)
+        return array
+
+    def _unpacked(self, described: Mapping[str, Any] | None) -> dict[str, tensors.Array]:
         if described is None:
             return {}
         file = described["file"]
@@ -296,7 +317,10 @@ class _Reader:
             )
         if blake3(data).hexdigest() != described["blake3"]:
             raise InvalidDataError([f"{file}: it is not what was exported; export again"])
-        return tensors.unpack(data)
+        try:
+            return tensors.unpack(data)
+        except safetensors.SafetensorError as error:
+            raise InvalidDataError([f"{file}: {error}"]) from error
 
     def _resolved(self, value: Any) -> Any:
         """`value` with every reference to a CSV file replaced by what stands there."""
@@ -305,6 +329,9 @@ class _Reader:
         if type(value) is dict:
             if set(value) == {"$csv"}:
                 return self._referred(value["$csv"])
+            if set(value) == {"$list"} and "tensor" in value["$list"]:
+                # Few bytes can be many numbers, which take more room in a list.
+                self._budget.spend(items=self._arrays[value["$list"]["tensor"]].size)
             return {key: self._resolved(item) for key, item in value.items()}
         return value
 
@@ -327,6 +354,7 @@ class _Reader:
             else:
                 columns.append(table.column(described["column"], described["type"]))
         names = list(reference["columns"])
+        self._budget.spend(containers=table.num_rows)
         # A name such as "$tuple" would mean something to the codec.
         pairs = [
             [[name, value] for name, value in zip(names, row, strict=True)]
@@ -340,7 +368,7 @@ class _Reader:
             if not _FILE_NAME.fullmatch(file) or file not in self._files:
                 raise named(file, self._files)
             described = None if self._described is None else self._described[file]
-            self._tables[file] = Table(file, self._files[file], described)
+            self._tables[file] = Table(file, self._files[file], described, self._budget)
         return self._tables[file]
 
 
@@ -348,8 +376,8 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, for `json.loads`; ValueError if a key is there twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"the key {twice[:80]!r} is there twice")
     return found
 

@@ -18,12 +18,14 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from blake3 import blake3
 
 from concept_fragmentation.analysis.cells import escape_cell, unescape_cell
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.persistence.budget import Budget
 
 # For spreadsheets, which take a file without it for one in the encoding of their country.
 _BYTE_ORDER_MARK: Final = "\ufeff"
@@ -40,6 +42,8 @@ _ESCAPE: Final = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|.|$)")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 # `csv` refuses a longer field; ours are shorter, those of format 1 could be of any length.
 _FIELD_LIMIT: Final = 2**31 - 1
+_MOST_NAMES: Final = 500
+_LONGEST_NAME: Final = 100
 _TRUTHS: Final = {"true": True, "false": False}
 
 Parse = Callable[[str], Any]
@@ -189,17 +193,33 @@ _CAN_BE_CELLS: Final[dict[type[Any], Callable[[Any], bool]]] = {
 class Table:
     """One table that is read: its columns by title."""
 
-    def __init__(self, file: str, data: bytes, described: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        file: str,
+        data: bytes,
+        described: Mapping[str, Any] | None,
+        budget: Budget | None = None,
+    ) -> None:
         """Of the content `data` of `file`; `described` is what the manifest says, from format 2 on.
+
+        Reading it takes from `budget`, which by default is what the size of `data` allows.
 
         Raises:
             InvalidDataError: it is not the table that was written; the file and line are named.
         """
         self._file = file
+        self._budget = budget or Budget(len(data))
+        self._taken: set[str] = set()
         self._is_old = described is None
         self._described = described or {}
         text = _decoded(file, data)
-        self._titles, self._rows, delimiter = self._parsed(text)
+        before = csv.field_size_limit(_FIELD_LIMIT)
+        try:
+            titles, self._rows, delimiter = self._parsed(text)
+        finally:
+            csv.field_size_limit(before)
+        # Of two columns of one title, the first.
+        self._titles = dict(zip(reversed(titles), range(len(titles) - 1, -1, -1), strict=True))
         self._parsers = _parsers(
             unescape_old if self._is_old else unescape_text, decimal_comma=delimiter == ";"
         )
@@ -214,10 +234,17 @@ class Table:
                 or a value is not what was written.
         """
         if title not in self._titles:
-            near = difflib.get_close_matches(title, self._titles, 1)
+            near = _close(title, self._titles)
             hint = f"; it has one {near[0]!r}" if near else ""
-            raise self._problem(f"it has no column {title!r}{hint}")
-        position, parse = self._titles.index(title), self._parsers[kind]
+            raise self._problem(f"it has no column {title[:_LONGEST_NAME]!r}{hint}")
+        position, parse = self._titles[title], self._parsers[kind]
+        self._budget.spend(items=len(self._rows))
+        if title in self._taken:
+            # An export refers to each once; each mention is saved as a list of its own.
+            self._budget.spend(
+                bytes=sum(len(row[position]) for row in self._rows if row[position:])
+            )
+        self._taken.add(title)
         values = []
         for line, row in enumerate(self._rows, start=2):
             if position >= len(row):
@@ -240,11 +267,17 @@ class Table:
             )
         return values
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        return len(self._rows)
+
     def weights(self, described: Mapping[str, Any]) -> Any:
         """Return an array of format 1: a row for each head and query."""
         import numpy as np  # noqa: PLC0415 - only old exports need it
 
         dtype, shape = np.dtype(described["dtype"]), described["shape"]
+        self._budget.spend(items=sum(map(len, self._rows)))
         if dtype.kind != "f" or math.prod(shape) != sum(len(row) - 2 for row in self._rows):
             raise self._problem(f"it does not hold {shape} weights")
         try:
@@ -274,14 +307,14 @@ class Table:
         return {*self._described.get("checksums", {}), *([order] if order else [])}
 
     def _split(self, text: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
-        before = csv.field_size_limit(_FIELD_LIMIT)
         try:
             lines = io.StringIO(text, newline="")
-            read = list(csv.reader(lines, strict=True, delimiter=delimiter))
+            read = []
+            for row in csv.reader(lines, strict=True, delimiter=delimiter):
+                self._budget.spend(containers=1, items=len(row))
+                read.append(row)
         except csv.Error as error:
             raise self._problem(str(error)) from error
-        finally:
-            csv.field_size_limit(before)
         # Tools that convert line ends leave empty lines; spreadsheets add lines of empty cells.
         rows = [row for row in read if (any(row) if not self._is_old else row)]
         if not rows:
@@ -300,7 +333,7 @@ class Table:
             raise self._problem(f"it has {len(self._rows)} rows where {length} were exported")
         if order not in self._titles:
             return
-        position = self._titles.index(order)
+        position = self._titles[order]
         numbers = [row[position].strip() if position < len(row) else "" for row in self._rows]
         if numbers != (ordered := [str(i) for i in range(1, len(self._rows) + 1)]):
             rows = dict(zip(numbers, self._rows, strict=True))
@@ -350,8 +383,15 @@ def _parsers(unescape: Parse, *, decimal_comma: bool) -> dict[str, Parse]:
     }
 
 
+def _close(name: str, there: Iterable[str]) -> list[str]:
+    """The name most like `name`; comparing takes time, so only a few short ones are looked at."""
+    return difflib.get_close_matches(
+        name[:_LONGEST_NAME], [one[:_LONGEST_NAME] for one in islice(there, _MOST_NAMES)], 1
+    )
+
+
 def named(file: str, there: Iterable[str]) -> InvalidDataError:
     """Return the error that says that a file of an export is not there, with what may be it."""
-    near = difflib.get_close_matches(file, list(there), 1)
+    near = _close(file, there)
     hint = f"; there is {near[0]!r}: give it its name back" if near else ""
     return InvalidDataError([f"{file}: the manifest names it, but it is not there{hint}"])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.persistence import pickle_scan
+from concept_fragmentation.persistence.budget import MAX_DEPTH, Budget, OverBudgetError
 
-_MAX_DEPTH: Final = 150
+# The longest that NumPy writes is that of a text's dtype.
+_LONGEST_DTYPE: Final = 40
 
 
 class RefusedPickleError(InvalidDataError):
@@ -71,6 +72,8 @@ class _Array:
 
 
 def _plain_dtype(description: str) -> np.dtype[Any]:
+    if len(description) > _LONGEST_DTYPE:
+        raise RefusedPickleError(["the pickle holds an array of a dtype with a long description"])
     dtype = np.dtype(description)
     if dtype.hasobject or dtype.kind not in "biufcmMSU":
         raise RefusedPickleError([f"the pickle holds an array of dtype {description!r}"])
@@ -157,8 +160,8 @@ class _Finisher:
         self._bytes_left = 2**20 + 50 * size
 
     def finish(self, value: Any, depth: int = 0) -> Any:
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+        if depth > MAX_DEPTH:
+            raise OverBudgetError([f"the pickle is nested deeper than {MAX_DEPTH} levels"])
         kind = type(value)
         if kind is dict:
             self._count([*value, *value.values()])
@@ -183,23 +186,9 @@ class _Finisher:
             if type(item) in _WEIGHED
         )
         if self._containers_left < 0 or self._bytes_left < 0:
-            raise RefusedPickleError(["the pickle names the same things too often to be data"])
+            raise OverBudgetError(["the pickle names the same things too often to be data"])
 
 
-def _check_memo(data: bytes) -> None:
-    """Refuse a pickle that numbers what it remembers beyond its length: that asks for memory."""
-    numbers = [int.from_bytes(match[1], "little") for match in _LONG_BINPUT.finditer(data)]
-    numbers += [int(match[1]) for match in _PUT.finditer(data)]
-    if max(numbers, default=0) <= len(data):
-        return
-    # Looked at opcode by opcode only if the bytes are there: they may be data.
-    for opcode, argument, _position in pickletools.genops(data):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
-            raise RefusedPickleError(["the pickle asks for more memory than it has data for"])
-
-
-_LONG_BINPUT: Final = re.compile(rb"(?=r(.{4}))", re.DOTALL)
-_PUT: Final = re.compile(rb"p(\d{1,20})")
 _CONTAINERS: Final = frozenset({dict, list, tuple, _Array, _Dtype, _Admitted})
 
 
@@ -218,17 +207,22 @@ class _Unpickler(pickle.Unpickler):
         raise RefusedPickleError([f"the pickle refers to something outside itself ({pid!r})"])
 
 
-def loads(data: bytes) -> Any:
-    """The plain data in a pickle.
+def loads(data: bytes, budget: Budget | None = None) -> Any:
+    """Return the plain data in a pickle.
+
+    Args:
+        data: the pickle.
+        budget: what reading it may take; by default what its size allows.
 
     Raises:
         RefusedPickleError: it asks for anything but plain data; what it asks for is named.
+        OverBudgetError: it is nested too deeply, or holds or copies too much.
         ValueError: it is no pickle or a damaged one.
     """
     try:
-        _check_memo(data)
+        pickle_scan.check(data, Budget(len(data)) if budget is None else budget)
         return _Finisher(len(data)).finish(_Unpickler(io.BytesIO(data)).load())
-    except RefusedPickleError:
+    except (InvalidDataError, MemoryError):
         raise
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,246 @@
+"""Hostile files of every kind and format are refused at a price that their size allows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concept_fragmentation.persistence import (
+    GPT2AnalysisPersistence,
+    InvalidDataError,
+    exchange,
+    import_process,
+    pickle_scan,
+    safe_pickle,
+)
+from concept_fragmentation.persistence.budget import Budget, OverBudgetError
+from tests.persistence import hostile_files
+
+Store = GPT2AnalysisPersistence
+ROOT = Path(__file__).parents[2]
+MEBIBYTE = 2**20
+
+# Run in a process that can have 300 MiB more than it has: the largest file takes 20, and the stack
+# of each thread that waits takes address space.
+LIMITED = """
+import json, resource, sys
+from pathlib import Path
+from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
+from tests.persistence import hostile_files
+
+store = GPT2AnalysisPersistence(sys.argv[1])
+folder = Path(sys.argv[2])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, resource.RLIM_INFINITY))
+refused = {}
+for path in sorted(folder.iterdir()):
+    began = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    try:
+        store.import_analysis(path)
+    except ConceptFragmentationError as error:
+        taken = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - began
+        refused[path.stem] = [str(error), taken]
+print(json.dumps({"refused": refused, "kept": store.list_analyses()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hostile files, one of each kind."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for number, make in enumerate(hostile_files.KINDS.values()):
+        name, data = make()
+        (folder / f"{number:02}{Path(name).suffix}").write_bytes(data)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by the system")
+def test_every_hostile_file_is_refused_by_a_process_with_little_memory(
+    folder: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "store"), str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    came_to = json.loads(done.stdout)
+    assert len(came_to["refused"]) == len(hostile_files.KINDS)
+    assert came_to["kept"] == []
+    for kind, (number, (sentence, seconds)) in zip(
+        hostile_files.KINDS, sorted(came_to["refused"].items()), strict=True
+    ):
+        assert sentence.startswith("Invalid data: "), (kind, number)
+        assert sentence.count("Invalid data") == 1, (kind, sentence)
+        assert len(sentence) < 600, kind
+        # Whoever asks works little; the other process is limited by the system.
+        assert seconds < 3, kind
+
+
+TOO_MUCH = [
+    "deep tuple as a key",
+    "shared tuples as a key",
+    "shared tuples in a frozenset",
+    "bytearrays of one text",
+    "texts encoded over and over",
+    "sets of one list",
+    "arrays of one text",
+    "memo numbers without a pickle",
+    "one column often",
+    "records often",
+    "one array often",
+    "one list often",
+    "many rows from few bytes",
+    "a zip of spaces",
+    "a zip of many files",
+    "a zip whose files overlap",
+]
+
+
+@pytest.mark.parametrize("kind", TOO_MUCH)
+def test_what_takes_more_than_its_size_allows_is_said_to(kind: str) -> None:
+    name, data = hostile_files.KINDS[kind]()
+    with pytest.raises(OverBudgetError) as caught:
+        exchange.read_bytes(name, data)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TOO_MUCH if kind.startswith(("deep", "shared"))])
+def test_the_opcodes_alone_tell(kind: str) -> None:
+    _, data = hostile_files.KINDS[kind]()
+    with pytest.raises(OverBudgetError):
+        pickle_scan.check(data, Budget(len(data)))
+
+
+def test_a_small_file_has_little_time_and_memory() -> None:
+    budget = Budget(4096)
+    assert budget.seconds <= 3
+    assert budget.memory <= 201 * MEBIBYTE
+    assert Budget(20 * MEBIBYTE).seconds > budget.seconds
+
+
+def test_what_goes_beyond_the_limits_of_the_system_is_refused_and_the_next_is_read() -> None:
+    # Equal hashes show in no opcode.
+    name, data = hostile_files.KINDS["keys of one hash"]()
+    with pytest.raises(OverBudgetError, match="takes longer"):
+        exchange.read_bytes(name, data)
+    honest = {"layers": ["a"], "token_metadata": {"tokens": []}, "model_type": "gpt2"}
+    content = exchange.read_bytes("x.pkl", pickle.dumps(honest))
+    assert content["analysis_results"]["analysis_data"] == honest
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="one process reads one file there")
+def test_a_process_that_died_is_replaced() -> None:
+    honest = json.dumps({"layers": ["a"]}).encode()
+    exchange.read_bytes("x.json", honest)
+    (resting,) = import_process._resting
+    resting._process.kill()
+    resting._process.wait()
+    exchange.read_bytes("x.json", honest)
+    assert import_process._resting != [resting]
+
+
+ENDS = """
+import os, signal
+from concept_fragmentation.persistence import import_child, parsing
+def parse(*_):
+    {act}
+parsing.parse = parse
+import_child.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system limits it there")
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "ended the process"),
+        ("os._exit(3)", "ended the process"),
+        ("open('/tmp/x', 'w')", "can't be read"),
+        ("open('/etc/hostname')", "can't be read"),
+        ("import socket; socket.socket()", "can't be read"),
+        ("bytearray(2**40)", "more memory"),
+        ("[0] * 10**8", "more memory"),
+        ("while True: pass", "takes longer"),
+    ],
+)
+def test_whatever_reading_does_is_bounded_and_ends_in_a_sentence(
+    act: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = import_process._START.partition("from concept_fragmentation")[0]
+    monkeypatch.setattr(import_process, "_START", start + ENDS.format(act=act))
+    monkeypatch.setattr(import_process, "_resting", [])
+    with pytest.raises(InvalidDataError, match=said):
+        exchange.read_bytes("x.json", b"{}")
+    import_process._close_all()
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError):
+        exchange.read_bytes("\udcff.json", b"{}")
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=4)
+    | st.binary(max_size=4)
+    | st.sampled_from([np.zeros(3), np.float32(1), np.array(["a", "bc"]), bytearray(b"x"), 1j]),
+    lambda held: (
+        st.lists(held, max_size=4)
+        | st.tuples(held, held)
+        | st.dictionaries(st.text(max_size=2) | st.integers() | st.tuples(st.integers()), held)
+    ),
+    max_leaves=12,
+)
+
+
+@given(plain, st.integers(0, pickle.HIGHEST_PROTOCOL))
+@settings(max_examples=150, deadline=None)
+def test_honest_pickles_pass_whatever_they_hold(value: Any, protocol: int) -> None:
+    shared = [value, value, {"again": value}]
+    read = safe_pickle.loads(pickle.dumps(shared, protocol))
+    assert repr(read) == repr(shared)
+
+
+# Opcodes with what they need, in any order: most of it is nonsense, some of it is costly.
+pieces = st.sampled_from(
+    [
+        *(b"(", b")", b"]", b"}", b"\x8f", b"N", b"K\1", b"2", b"0", b"1", b"t", b"l", b"d", b"e"),
+        *(b"a", b"s", b"u", b"\x85", b"\x86", b"\x87", b"\x90", b"\x91", b"\x94", b"R", b"b", b"o"),
+        *(b"h\0", b"h\1", b"h\2", b"q\0", b"q\1", b"q\5", b"\x81", b"\x92", b"Q", b"X\1\0\0\0a"),
+        *(b"C\1a", b"\x8c\1a", b"cbuiltins\nset\n", b"cbuiltins\nfrozenset\n"),
+        *(b"cbuiltins\nbytearray\n", b"c_codecs\nencode\n", b"cnumpy\ndtype\n", b"\x93"),
+        *(b")" + b"2\x86" * 12, b"2\x86" * 6, b"cbuiltins\ncomplex\n", b"\x8c\6latin1"),
+    ]
+)
+
+
+@given(st.lists(pieces, max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_any_opcodes_are_read_or_refused(opcodes: list[bytes]) -> None:
+    data = hostile_files.START + b"".join(opcodes) + b"."
+    try:
+        pickle_scan.check(data, Budget(len(data)))
+    except (InvalidDataError, ValueError):
+        return
+    # Whatever passes costs no more than the budget: here, next to nothing.
+    with contextlib.suppress(ValueError):
+        safe_pickle.loads(data)
