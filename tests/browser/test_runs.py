@@ -47,7 +47,7 @@ def test_a_report_waits_is_cancelled_and_is_made(url: str, folder: Path, open_pa
         expect(run).to_be_hidden()
     with page.expect_download(timeout=MINUTES) as download:
         button.click()
-    assert download.value.suggested_filename == "report-demo.html"
+    assert download.value.suggested_filename == "report-gpt2-small.html"
     expect(run).to_be_hidden()
 
 
