@@ -19,6 +19,7 @@ from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.shown import brief, table_of_fields
+from concept_fragmentation.analysis.token_bytes import PART, shown_bytes
 from concept_fragmentation.analysis.validation import check_analysis, is_list, sequence_lengths
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -27,7 +28,7 @@ MOST_WEIGHTS: Final = 20_000_000
 
 # The columns of `token_metadata` that mean something here.
 TOKEN_COLUMNS: Final = frozenset(
-    ("tokens", "positions", "token_ids", "attention_mask", "sequence_ids")
+    ("tokens", "positions", "token_ids", "token_bytes", "attention_mask", "sequence_ids")
 )
 
 
@@ -49,6 +50,8 @@ class Analysis:
             none.
         attention: `attention_data` as it was given; weights may be a `LazyArray`.
         cluster_metrics: as they were given.
+        token_bytes: (T,) the bytes of tokens that are a part of a character, in hexadecimal, None
+            of the others; empty where they are not known.
         token_columns: what else `token_metadata` says of each token, such as its part of speech:
             (T,) values by name, as they were given; nested sequences one after the other.
         layer_similarity: as it was given: how alike each two of its "layers" are, by name.
@@ -68,6 +71,7 @@ class Analysis:
     hidden_states: Mapping[str, FloatArray] = field(default_factory=dict)
     attention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cluster_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    token_bytes: tuple[str | None, ...] = ()
     token_columns: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     layer_similarity: Mapping[str, Any] = field(default_factory=dict)
     significance: Mapping[str, Any] = field(default_factory=dict)
@@ -122,6 +126,7 @@ class Analysis:
             ),
             attention=data.get("attention_data") or {},
             cluster_metrics=data.get("cluster_metrics") or {},
+            token_bytes=_bytes(metadata.get("token_bytes"), lengths, len(texts)),
             token_columns=_columns(metadata, lengths, len(texts)),
             layer_similarity=_mapping(data.get("layer_similarity")),
             significance=_mapping(data.get("significance")),
@@ -163,6 +168,24 @@ class Analysis:
     def num_layers(self) -> int:
         """How many layers are declared, labelled or not."""
         return len(self.layers)
+
+    @cached_property
+    def shown_tokens(self) -> tuple[str, ...]:
+        r"""The tokens as people tell them apart: a part of a character as its bytes, `\xe7\x8c`.
+
+        Where these are not known, U+FFFD and the token's id.
+        """
+        if not any(PART in token for token in self.tokens):
+            return self.tokens
+        return tuple(
+            self._part(i, token) if PART in token else token for i, token in enumerate(self.tokens)
+        )
+
+    def _part(self, index: int, token: str) -> str:
+        known = self.token_bytes[index] if self.token_bytes else None
+        if known is not None:
+            return shown_bytes(known)
+        return token if self.token_ids is None else f"{token}[{self.token_ids[index]}]"
 
     @cached_property
     def attention_figures(self) -> Mapping[str, Mapping[str, Any]]:
@@ -280,6 +303,18 @@ def _columns(
         if len(flat) == num_tokens:
             columns[name] = flat
     return columns
+
+
+def _bytes(values: Any, lengths: list[int] | None, num_tokens: int) -> tuple[str | None, ...]:
+    """The bytes of tokens in hexadecimal; nothing where something else stands in their place."""
+    flat = _columns({"bytes": values}, lengths, num_tokens).get("bytes", ())
+    for value in flat:
+        try:
+            if value is not None:
+                bytes.fromhex(value)
+        except (TypeError, ValueError):
+            return ()
+    return flat
 
 
 def _labels(

@@ -12,6 +12,7 @@ from concept_fragmentation.analysis.counting import IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.inputs import PlainText, Words
 from concept_fragmentation.analysis.language_models import LanguageModel
+from concept_fragmentation.analysis.token_bytes import token_bytes
 from concept_fragmentation.analysis.token_texts import Spans, token_texts
 
 
@@ -26,6 +27,7 @@ class Sequences:
         sources: int64 (B,), which of the given texts or words each sequence is.
         num_given: how many texts or words were given.
         texts: for each sequence the texts of its tokens; empty where sequences are words.
+        bytes: likewise the bytes of tokens that are a part of a character, see `token_bytes`.
         left_out: the words of several tokens that were skipped.
     """
 
@@ -34,6 +36,7 @@ class Sequences:
     sources: IntArray
     num_given: int
     texts: tuple[tuple[str, ...], ...] = ()
+    bytes: tuple[tuple[str | None, ...], ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
@@ -67,6 +70,9 @@ class Sequences:
             "positions": [position for ids in self.ids for position in range(len(ids))],
             "token_ids": flat,
         }
+        parts = [part for of_sequence in self.bytes for part in of_sequence]
+        if any(part is not None for part in parts):
+            found["token_bytes"] = parts
         if len(self.ids) > 1:
             lengths = [len(ids) for ids in self.ids]
             found["sequence_ids"] = np.repeat(np.arange(len(lengths)), lengths).tolist()
@@ -127,6 +133,7 @@ def read_input(text: PlainText, words: Words | None, language_model: LanguageMod
         sources=np.array(kept),
         num_given=len(items),
         texts=tuple(texts[i] for i in kept),
+        bytes=tuple(tuple(token_bytes(tokenizer, ids[i], texts[i])) for i in kept),
     )
 
 

@@ -31,7 +31,7 @@ def find_tokens(analysis: Analysis, text: str) -> npt.NDArray[np.int64]:
     sought = needle.strip()
     if not needle:
         return np.empty(0, np.int64)
-    folded = [token.casefold() for token in analysis.tokens]
+    folded = [token.casefold() for token in analysis.shown_tokens]
     ranked = []
     for index, token in enumerate(folded):
         if needle in token:

@@ -267,7 +267,7 @@ def archetypal_paths(
                 path=tuple(window.paths[i].tolist()),
                 count=int(window.counts[i]),
                 percentage=100 * float(window.counts[i]) / window.num_counted,
-                example_tokens=tuple(analysis.tokens[index] for index in indices),
+                example_tokens=tuple(analysis.shown_tokens[index] for index in indices),
                 example_indices=tuple(indices),
             )
         )

@@ -154,7 +154,7 @@ def cluster_options(window: LayerWindow | None, layer: int | None = None) -> lis
 
 
 def _token_option(analysis: Analysis, index: int, typed: str) -> dict[str, Any]:
-    token = analysis.tokens[index]
+    token = analysis.shown_tokens[index]
     shown = visible(token, limit=40)
     # The browser filters once more, by all parts of this text, which are many of a long one.
     begins = token[:SEARCHED].encode("utf-8", "replace").decode()

@@ -52,7 +52,7 @@ def path_members(
         html.H3(f"{plural(len(tokens), 'token')} on path {shown}", className="cf-card-title"),
         token_chips(
             (
-                (i, analysis.tokens[i], place, f"position {place}")
+                (i, analysis.shown_tokens[i], place, f"position {place}")
                 for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
             ),
             f"Tokens on path {shown}",

@@ -130,7 +130,7 @@ def _tested(name: str, values: Sequence[Any], number: int) -> str:
 
 
 def _some(analysis: Analysis, tokens: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    different = list(dict.fromkeys(analysis.tokens[i] for i in tokens))
+    different = list(dict.fromkeys(analysis.shown_tokens[i] for i in tokens))
     shown = [f"“{visible(token, 16)}”" for token in different[:EXAMPLES]]
     if more := len(different) - len(shown):
         return f"{', '.join(shown)} and {more:,} more"

@@ -183,7 +183,7 @@ def token_list(
         html.H3(f"{plural(len(indices), 'token')} in {what}", className="cf-card-title"),
         token_chips(
             (
-                (i, analysis.tokens[i], place, f"position {place}")
+                (i, analysis.shown_tokens[i], place, f"position {place}")
                 for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
             ),
             f"Tokens in {what}",

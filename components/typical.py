@@ -73,7 +73,7 @@ def cluster_token_list(
     scores = dict(zip(found.indices.tolist(), found.scores.tolist(), strict=True))
     groups: dict[str, list[int]] = {}
     for index in scores:
-        groups.setdefault(analysis.tokens[index], []).append(index)
+        groups.setdefault(analysis.shown_tokens[index], []).append(index)
     listed = list(groups.items())[:MAX_TYPICAL_LISTED]
     more = len(scores) - sum(len(same) for _, same in listed)
     return [

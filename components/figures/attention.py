@@ -126,7 +126,7 @@ def token_rollout(analysis: Analysis, token: int, theme: str = "light") -> go.Fi
         else "<b>%{x}</b><br>%{z}‰<extra></extra>",
         "colorbar": colour_bar(theme, nticks=5, ticksuffix="‰"),
     }
-    what = f"“{plotly_text(analysis.tokens[token], 20)}” at {analysis.positions[token]}"
+    what = f"“{plotly_text(analysis.shown_tokens[token], 20)}” at {analysis.positions[token]}"
     axis = layer_axis(layers)
     return new_figure(
         f"What flows into {what}",

@@ -65,7 +65,7 @@ def attention_matrix_frame(
     """Return one row a pair of tokens with weight: query, key and weight."""
     shown = head_weights(analysis, layer, head, sequence)
     tokens = sequence_tokens(analysis, sequence)
-    texts = np.array(analysis.tokens, dtype=object)[tokens]
+    texts = np.array(analysis.shown_tokens, dtype=object)[tokens]
     queries, keys = np.nonzero(shown)
     return pd.DataFrame(
         {
@@ -85,7 +85,7 @@ def token_rollout_frame(analysis: Analysis, token: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "layer": np.repeat(np.array(layers, dtype=object), len(tokens)),
-            "input_token": [analysis.tokens[i] for i in tokens] * len(layers),
+            "input_token": [analysis.shown_tokens[i] for i in tokens] * len(layers),
             "input_position": np.tile(analysis.positions[tokens], len(layers)),
             "share": shares.ravel(),
         }
@@ -97,7 +97,7 @@ def attention_flow_frame(analysis: Analysis, flow: AttentionFlow) -> pd.DataFram
     frame = pd.DataFrame({"layer": [flow.layers[layer] for layer, *_ in flow.links]})
     for side, column in (("source", 1), ("target", 2)):
         tokens = [int(link[column]) for link in flow.links]
-        frame[side] = ["others" if i == OTHERS else analysis.tokens[i] for i in tokens]
+        frame[side] = ["others" if i == OTHERS else analysis.shown_tokens[i] for i in tokens]
         positions = [np.nan if i == OTHERS else int(analysis.positions[i]) for i in tokens]
         frame[f"{side}_position"] = pd.array(positions, dtype="Int64")
     return frame.assign(share=[share for *_, share in flow.links])
@@ -111,7 +111,7 @@ def path_attention_frame(analysis: Analysis, found: PathAttention) -> pd.DataFra
             "layer": np.repeat(np.array(found.layers, dtype=object), len(tokens)),
             "layer_correlation": np.repeat(found.correlation, len(tokens)),
             "layer_partial_correlation": np.repeat(found.partial_correlation, len(tokens)),
-            "query": [analysis.tokens[i] for i in tokens] * len(found.layers),
+            "query": [analysis.shown_tokens[i] for i in tokens] * len(found.layers),
             "query_position": np.tile(analysis.positions[tokens], len(found.layers)),
             "correlation": found.by_query.ravel(),
         }

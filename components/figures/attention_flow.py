@@ -198,7 +198,11 @@ def _nodes(
             if high * height >= _LEAST_LABEL and i < len(columns) - 1:
                 named.add((i, token))
             # Quoted, as a token may be "others" too, or a mere dot.
-            text = "others" if token == OTHERS else f"“{plotly_text(analysis.tokens[token], most)}”"
+            text = (
+                "others"
+                if token == OTHERS
+                else f"“{plotly_text(analysis.shown_tokens[token], most)}”"
+            )
             labels.append(text if (i, token) in named and not again else "")
             after = "in the input" if i == 0 else f"after {plotly_name(flow.layers[i - 1])}"
             who = f"<b>{_token(analysis, token)}</b> {after}{cluster}"
@@ -236,4 +240,4 @@ def _cluster(
 def _token(analysis: Analysis, token: int) -> str:
     if token == OTHERS:
         return "other tokens"
-    return f"“{plotly_text(analysis.tokens[token], 20)}” at {analysis.positions[token]}"
+    return f"“{plotly_text(analysis.shown_tokens[token], 20)}” at {analysis.positions[token]}"

@@ -84,7 +84,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
         return empty_figure("No token is in another cluster than before.", theme)
     names = [plotly_name(layer) for layer in paths.layers]
     tokens = paths.tokens[order]
-    rows = [f"“{plotly_text(after.tokens[i], 16)}” at {after.positions[i]}" for i in tokens]
+    rows = [f"“{plotly_text(after.shown_tokens[i], 16)}” at {after.positions[i]}" for i in tokens]
     changed = (paths.before != paths.after)[order]
     says = [
         [

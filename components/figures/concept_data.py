@@ -39,7 +39,7 @@ def cluster_tokens_frame(analysis: Analysis, found: ClusterTokens) -> pd.DataFra
     """Return one row a token of a cluster, most typical first."""
     return pd.DataFrame(
         {
-            "token": [analysis.tokens[i] for i in found.indices],
+            "token": [analysis.shown_tokens[i] for i in found.indices],
             "position": analysis.positions[found.indices],
             found.measure: found.scores,
         }
@@ -53,7 +53,7 @@ def state_map_frame(
     axes = _AXES[type(projection)]
     return pd.DataFrame(
         {
-            "token": list(analysis.tokens),
+            "token": list(analysis.shown_tokens),
             "position": analysis.positions,
             axes[0]: projection.coordinates[:, 0],
             axes[1]: projection.coordinates[:, 1],

@@ -189,7 +189,7 @@ def state_map(
     chosen = tokens[np.isin(tokens, highlighted_tokens)]
     ringed = _points(analysis, layer_index, projection, chosen) | {
         "mode": "markers+text",
-        "text": [f"“{plotly_text(analysis.tokens[i], 20)}”" for i in chosen],
+        "text": [f"“{plotly_text(analysis.shown_tokens[i], 20)}”" for i in chosen],
         # Neighbours have their names on different sides.
         "textposition": [_SIDES[i % len(_SIDES)] for i in range(len(chosen))],
         "textfont": {"size": 12, "color": ink(theme).text, "shadow": halo(theme)},
@@ -259,7 +259,7 @@ def _said_outside(analysis: Analysis, tokens: npt.NDArray[np.int64]) -> str:
     if not len(tokens):
         return ""
     named = ", ".join(
-        f"“{plotly_text(analysis.tokens[i], 12)}” at {analysis.positions[i]}"
+        f"“{plotly_text(analysis.shown_tokens[i], 12)}” at {analysis.positions[i]}"
         for i in tokens[:_NAMED_OUTSIDE].tolist()
     )
     more = f", {len(tokens) - _NAMED_OUTSIDE:,} more" if len(tokens) > _NAMED_OUTSIDE else ""
@@ -314,7 +314,7 @@ def _points(
         "customdata": tokens,
         "meta": [plotly_name(analysis.labelled_layers[layer_index])],
         "hovertext": [
-            f"<b>“{plotly_text(analysis.tokens[i], 40)}”</b> at {place}, "
+            f"<b>“{plotly_text(analysis.shown_tokens[i], 40)}”</b> at {place}, "
             f"{'no cluster' if cluster < 0 else f'C{cluster}'}"
             for i, place, cluster in zip(tokens.tolist(), places, clusters, strict=True)
         ],

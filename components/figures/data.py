@@ -74,7 +74,7 @@ def window_links_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
 def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
     """Return one row a token: its text, position, cluster in each layer, and path metrics."""
     metrics = window_metrics(analysis, window)
-    columns = {"token": list(analysis.tokens), "position": analysis.positions}
+    columns = {"token": list(analysis.shown_tokens), "position": analysis.positions}
     for i, name in enumerate(_layer_columns(window.layers)):
         columns[name] = analysis.labels[:, window.first + i]
     columns["cluster_changes"] = metrics.cluster_changes
@@ -90,7 +90,7 @@ def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
 def tokens_frame(analysis: Analysis, indices: list[int]) -> pd.DataFrame:
     """Return one row for each of some tokens: its text, position and cluster in each layer."""
     chosen = {
-        "token": [analysis.tokens[index] for index in indices],
+        "token": [analysis.shown_tokens[index] for index in indices],
         "position": analysis.positions[indices],
     }
     for i, name in enumerate(_layer_columns(analysis.labelled_layers)):

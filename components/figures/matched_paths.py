@@ -132,7 +132,7 @@ def moved_tokens_frame(after: Analysis, paths: MatchedPaths) -> pd.DataFrame:
     moved = layers_moved(paths)
     order = np.argsort(-moved, kind="stable")[: int((moved > 0).sum())]
     columns = {
-        "token": [after.tokens[i] for i in paths.tokens[order]],
+        "token": [after.shown_tokens[i] for i in paths.tokens[order]],
         "position": after.positions[paths.tokens[order]],
         "layers_moved": moved[order],
     }

@@ -72,7 +72,9 @@ def compared_tokens_frame(
     aligned = analysis.aligned.labels[chosen, window.first : window.last + 1]
     return pd.DataFrame(
         {
-            "token": np.repeat([analysis.tokens[index] for index in chosen], len(window.layers)),
+            "token": np.repeat(
+                [analysis.shown_tokens[index] for index in chosen], len(window.layers)
+            ),
             "position": np.repeat(analysis.positions[chosen], len(window.layers)),
             "layer": list(window.layers) * len(chosen),
             "cluster": labels.ravel(),

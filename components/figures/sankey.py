@@ -321,7 +321,7 @@ def _path(path: Sequence[int]) -> str:
 
 
 def _token(analysis: Analysis, index: int) -> str:
-    return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
+    return f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"
 
 
 def _listed(analysis: Analysis, examples: Sequence[int], count: int) -> str:

@@ -74,7 +74,7 @@ def new_figure(
         "automargin": True,
         "fixedrange": not zooms,
     }
-    base = {
+    base: dict[str, Any] = {
         # Names beside a heat map would touch its cells.
         "template": {"layout": {"xaxis": axis, "yaxis": axis | {"ticklabelstandoff": 4}}},
         "title": {
@@ -103,8 +103,25 @@ def new_figure(
         "showlegend": False,
         "dragmode": "zoom" if zooms else False,
     }
+    if "meta" in layout:
+        base["title"]["text"], base["title"]["subtitle"]["text"] = map(_plain, (title, subtitle))
+        layout = {name: _plain_texts(name, value) for name, value in layout.items()}
     # All at once: Plotly checks a whole figure ten times as fast as one that is updated piecewise.
     return go.Figure(data=list(data), layout=base | layout)
+
+
+def _plain(text: str) -> str:
+    """Return a text in which Plotly fills in nothing: of a figure with a `meta` it would `%{x}`."""
+    return text.replace("%{", "&#37;{")
+
+
+def _plain_texts(name: str, value: Any) -> Any:
+    """The annotations and the titles of axes of a layout, in which Plotly fills in nothing."""
+    if name == "annotations":
+        return [note | {"text": _plain(note["text"])} for note in value]
+    if "axis" in name and isinstance(value, Mapping) and "text" in value.get("title", {}):
+        return {**value, "title": {**value["title"], "text": _plain(value["title"]["text"])}}
+    return value
 
 
 def empty_figure(sentence: str, theme: str) -> go.Figure:

@@ -57,7 +57,7 @@ def compared_tokens(
             if (aligned[:, i] == cluster).sum() > 1:
                 shapes.append(_box(i, row, colour_of(analysis, cluster, theme)))
     for k, index in enumerate(chosen):
-        said = f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
+        said = f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"
         lane = (k - (len(chosen) - 1) / 2) * shift
         here = aligned[k].tolist()
         traces.append(
@@ -85,7 +85,7 @@ def compared_tokens(
     lines = legend_lines(
         [
             (
-                f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}",
+                f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}",
                 path_colour(k, theme),
             )
             for k, index in enumerate(chosen)
@@ -127,7 +127,7 @@ def shared_clusters(analysis: Analysis, window: LayerWindow, tokens: Sequence[in
     if len(chosen) < 2:
         return "Choose two to five tokens to compare their paths."
     together = together_in(analysis.labels[chosen, window.first : window.last + 1])
-    who = _listed([f"“{visible(analysis.tokens[index], 20)}”" for index in chosen])
+    who = _listed([f"“{visible(analysis.shown_tokens[index], 20)}”" for index in chosen])
     if not together.any():
         return f"{who} are never all in one cluster."
     if together.all():

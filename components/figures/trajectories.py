@@ -357,4 +357,4 @@ def _path(path: Sequence[int]) -> str:
 
 
 def _named(analysis: Analysis, index: int) -> str:
-    return f"“{plotly_text(analysis.tokens[index], 20)}” at {analysis.positions[index]}"
+    return f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"

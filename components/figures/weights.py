@@ -121,7 +121,7 @@ def too_many_tokens(analysis: Analysis, sequence: int = 0) -> str | None:
 
 def token_names(analysis: Analysis, tokens: Sequence[int] | IntArray) -> list[str]:
     """Return a name for each token, no two alike: its text and its position, as Plotly text."""
-    names = [f"{plotly_text(analysis.tokens[i], 16)} {analysis.positions[i]}" for i in tokens]
+    names = [f"{plotly_text(analysis.shown_tokens[i], 16)} {analysis.positions[i]}" for i in tokens]
     if len(set(names)) == len(names):
         return names
     return [f"{name} ({place})" for place, name in enumerate(names)]

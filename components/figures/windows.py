@@ -48,7 +48,9 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     places = cluster_places(analysis)
     place_of = np.array([places.get(i, np.nan) for i in found.tolist()], dtype=np.float32)
     names = [plotly_name(layer) for layer in layers]
-    tokens = [f"“{plotly_text(analysis.tokens[i], 20)}” at {analysis.positions[i]}" for i in rows]
+    tokens = [
+        f"“{plotly_text(analysis.shown_tokens[i], 20)}” at {analysis.positions[i]}" for i in rows
+    ]
     cells = {
         "type": "heatmap",
         "z": place_of[inverse.reshape(raw.shape)],

@@ -137,6 +137,9 @@ class Slow:
     def decode(self, ids: list[int], **options: Any) -> str:
         return str(self._fast.decode(ids, **options))
 
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+        return list(self._fast.convert_ids_to_tokens(ids))
+
 
 class Model:
     vocabulary_size = 10_000

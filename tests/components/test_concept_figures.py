@@ -211,7 +211,7 @@ def test_tokens_of_the_selected_cluster_are_outlined_on_the_map_of_any_layer() -
     assert members
     widths = list(figure.data[0].marker.line.width)
     assert {i for i, width in enumerate(widths) if width > 0} == members
-    assert "outlined: C0 of &amp;amp;%{z}" in figure.layout.title.subtitle.text
+    assert "outlined: C0 of &amp;amp;&#37;{z}" in figure.layout.title.subtitle.text
     band = state_map(analysis, 2, plane, selected=[(1, 0), (2, 1)])
     both = members & set(np.flatnonzero(analysis.labels[:, 2] == 1).tolist())
     widths = np.broadcast_to(band.data[0].marker.line.width, 30)
