@@ -90,7 +90,7 @@ def trajectory_lines(
         )
         return empty_figure(sentence, theme)
     lanes = _lanes(window)
-    traced = _traced(analysis, window, highlighted_tokens, highlighted_paths, theme)
+    traced, left_out = _traced(analysis, window, highlighted_tokens, highlighted_paths, theme)
     scale = (_HEIGHT - _MARGIN["t"] - _MARGIN["b"]) / lanes.height
     drawn = min(len(window.paths), MOST_LINES)
     number = len(window.layers)
@@ -99,7 +99,10 @@ def trajectory_lines(
     traces += _lines(analysis, window, lanes, range(drawn), scale, bar, theme, dimmed=bool(traced))
     traces.append(_bars(analysis, window, lanes, bar, theme))
     traces += [_on_top(lanes, line, scale, bar) for line in traced]
-    lines = legend_lines([(line.label, line.colour) for line in traced])
+    legend = [(line.label, line.colour) for line in traced]
+    if left_out:
+        legend.append((f"{left_out:,} more, not drawn", ink(theme).soft))
+    lines = legend_lines(legend)
     margin = _MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)}
     share = window.counts[:drawn].sum() / window.num_counted
     every = plural(len(window.paths), "path")
@@ -305,7 +308,8 @@ def _traced(
     tokens: Sequence[int],
     paths: Sequence[tuple[int, ...]],
     theme: str,
-) -> list[_Traced]:
+) -> tuple[list[_Traced], int]:
+    """Return what is drawn on top, and how many highlighted tokens and paths are not."""
     members = [
         (int(window.path_of_token[index]), _named(analysis, index), 1)
         for index in dict.fromkeys(tokens)
@@ -318,7 +322,7 @@ def _traced(
             members.append((int(window.path_of_token[found[0]]), label, len(found)))
     chosen = members[:MOST_TRACED]
     names = [plotly_name(name) for name in window.layers]
-    return [
+    drawn = [
         _Traced(
             rank,
             label,
@@ -328,6 +332,7 @@ def _traced(
         )
         for i, (rank, label, count) in enumerate(chosen)
     ]
+    return drawn, len(members) - len(chosen)
 
 
 def _on_top(lanes: _Lanes, line: _Traced, scale: float, bar: float) -> dict[str, Any]:

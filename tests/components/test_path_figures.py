@@ -132,6 +132,8 @@ def test_highlighted_tokens_and_paths_are_on_top_in_their_colours(build: Build) 
     assert alone.data[-1].line.color == ink("light").accent
     many = trajectory_lines(analysis, window, highlighted_tokens=range(12))
     assert len([t for t in many.data if t.type == "scatter" and t.zorder == 1]) == MOST_TRACED
+    assert "4 more, not drawn" in str(many.layout.annotations)
+    assert "not drawn" not in str(figure.layout.annotations)
     # Not over the numbers of clusters.
     assert next(t for t in many.data if t.type == "bar").zorder == 2
 
