@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+_MOST_SAID: Final = 100
 
 
 class ConceptFragmentationError(Exception):
@@ -28,9 +30,12 @@ class InvalidDataError(ConceptFragmentationError, ValueError):
     """Data that is inconsistent or can't be kept; `.problems` lists all that is wrong by path."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        """Keep every problem; the message lists them all."""
+        """Keep every problem; the message lists them all, unless nobody would read so many."""
         self.problems = tuple(problems)
-        super().__init__("Invalid data: " + "; ".join(self.problems) + ".")
+        said = list(self.problems[:_MOST_SAID])
+        if len(said) < len(self.problems):
+            said.append(f"and {len(self.problems) - len(said):,} more")
+        super().__init__("Invalid data: " + "; ".join(said) + ".")
 
 
 class UnknownChoiceError(InvalidDataError, LookupError):

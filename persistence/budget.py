@@ -25,6 +25,8 @@ _MEMORY_PER_BYTE: Final = 64
 _LEAST_SECONDS: Final = 2
 _LEAST_UNPACKED: Final = 64 * _MEBIBYTE
 _UNPACKED_PER_BYTE: Final = 100
+_LEAST_STATES: Final = 1000
+_BYTES_PER_STATE: Final = 1000
 
 
 class OverBudgetError(InvalidDataError):
@@ -69,6 +71,11 @@ class Budget:
     def seconds(self) -> int:
         """How many seconds of a processor reading may take."""
         return _LEAST_SECONDS + -(-self.size // _MEBIBYTE)
+
+    @property
+    def states(self) -> int:
+        """How many visualization states it may bring; each becomes a file of the store."""
+        return _LEAST_STATES + self.size // _BYTES_PER_STATE
 
     @property
     def unpacked(self) -> int:

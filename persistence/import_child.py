@@ -106,6 +106,7 @@ def _answer(
             (data,) = files.values()
             content = parsing.parse(filename, data, budget)
         files.clear()
+        _check_states(filename, content["visualization_states"], budget)
         return _encoded(content)
     except ConceptFragmentationError as error:
         return {"error": type(error).__name__, "said": _said(error)}, []
@@ -114,6 +115,16 @@ def _answer(
     except Exception as error:  # noqa: BLE001 - hostile files find what nobody thought of
         said = f"{filename}: it can't be read ({type(error).__name__}: {error})"
         return {"error": InvalidDataError.__name__, "said": [said[:_LONGEST_PROBLEM]]}, []
+
+
+def _check_states(filename: str, states: object, budget: Budget) -> None:
+    if isinstance(states, list) and len(states) > budget.states:
+        raise OverBudgetError(
+            [
+                f"{filename}: it holds {len(states):,} visualization states; a file of "
+                f"{said_size(budget.size)} may hold {budget.states:,}"
+            ]
+        )
 
 
 def _encoded(content: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:

@@ -221,6 +221,37 @@ KINDS: dict[str, Callable[[], tuple[str, bytes]]] = {
         "x.json",
         _json_export({"$array": {"dtype": "<f8", "shape": [10**12], "base64": ""}}),
     ),
+    "many states": lambda: (
+        "x.json",
+        json.dumps(
+            {
+                "analysis_results": {"analysis_data": {"layers": []}},
+                "visualization_states": [{"config": {}}] * 20_000,
+            }
+        ).encode(),
+    ),
+    "states that are none": lambda: (
+        "x.json",
+        json.dumps(
+            {
+                "analysis_results": {"analysis_data": {"layers": []}},
+                "visualization_states": [7] * 1000,
+            }
+        ).encode(),
+    ),
+    "tags that are none": lambda: (
+        "x.json",
+        json.dumps(
+            {
+                "metadata": {"tags": [7] * 300_000, "model_name": "g"},
+                "analysis_data": {
+                    "model_type": "gpt2",
+                    "layers": ["a"],
+                    "token_metadata": {"tokens": ["a"]},
+                },
+            }
+        ).encode(),
+    ),
     "one column often": lambda: ("x.zip", _one_column_often()),
     "records often": lambda: ("x.zip", _records_often()),
     "one array often": lambda: ("x.zip", _array_often("$array")),

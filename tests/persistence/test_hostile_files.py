@@ -87,7 +87,8 @@ def test_every_hostile_file_is_refused_by_a_process_with_little_memory(
     ):
         assert sentence.startswith("Invalid data: "), (kind, number)
         assert sentence.count("Invalid data") == 1, (kind, sentence)
-        assert len(sentence) < 600, kind
+        # Of what is wrong with each of many, a hundred are listed.
+        assert len(sentence) < (8000 if kind.endswith("that are none") else 600), kind
         # Whoever asks works little; the other process is limited by the system.
         assert seconds < 3, kind
 
@@ -101,6 +102,7 @@ TOO_MUCH = [
     "sets of one list",
     "arrays of one text",
     "memo numbers without a pickle",
+    "many states",
     "one column often",
     "records often",
     "one array often",
