@@ -89,7 +89,7 @@ def window_text(analysis: Analysis, first: int, last: int) -> str:
     span = names[0] if first == last else f"{names[0]} to {names[1]}"
     said = f"{span} · {last - first + 1} of {plural(len(layers), 'layer')}"
     if last - first + 1 < len(layers) and (first, last) == default_window(len(layers)):
-        said += " · the first third; “All” shows every one"
+        said += " · the first third"
     return said
 
 

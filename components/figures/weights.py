@@ -33,7 +33,7 @@ def weight_layers(analysis: Analysis) -> tuple[str, ...]:
 
 def sequence_tokens(analysis: Analysis, sequence: int = 0) -> IntArray:
     """Return the indices of the tokens of the `sequence`-th sequence, none if there is no such."""
-    ids = np.unique(analysis.sequence_ids)
+    ids = _sequences(analysis)
     if not 0 <= sequence < len(ids):
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(analysis.sequence_ids == ids[sequence])
@@ -41,7 +41,12 @@ def sequence_tokens(analysis: Analysis, sequence: int = 0) -> IntArray:
 
 def sequence_of(analysis: Analysis, token: int) -> int:
     """Return which sequence a token belongs to, counted from 0."""
-    return int(np.searchsorted(np.unique(analysis.sequence_ids), analysis.sequence_ids[token]))
+    return _sequences(analysis).index(int(analysis.sequence_ids[token]))
+
+
+def _sequences(analysis: Analysis) -> list[int]:
+    """The ids of the sequences in the order of their tokens, in which weights are kept."""
+    return list(dict.fromkeys(analysis.sequence_ids.tolist()))
 
 
 def num_heads(analysis: Analysis) -> int:

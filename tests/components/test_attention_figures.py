@@ -116,6 +116,21 @@ def test_weights_of_sequences_of_one_length_may_be_given_apart() -> None:
     assert weight_layers(analysis) == ("h.0",)
 
 
+def test_the_weights_of_a_sequence_are_those_of_its_tokens_whatever_its_id() -> None:
+    weights = np.stack([causal(2, 2, 0), causal(2, 2, 1)])
+    analysis = Analysis.from_dict(
+        {
+            "model_type": "m",
+            "layers": ["h.0"],
+            "token_metadata": {"tokens": [["a", "b"], ["c", "d"]], "sequence_ids": [9, 9, 2, 2]},
+            "attention_data": {"h.0": {"attention_probs": weights}},
+        }
+    )
+    assert sequence_of(analysis, 0) == 0
+    assert sequence_tokens(analysis, 0).tolist() == [0, 1]
+    assert np.array_equal(attention_weights(analysis, "h.0", sequence_of(analysis, 3)), weights[1])
+
+
 def test_tokens_that_look_alike_have_different_names() -> None:
     data = analysis_from_labels(["a", "a"], {"h.0": [0, 0]})
     data["token_metadata"]["positions"] = [3, 3]

@@ -84,12 +84,10 @@ def test_tokens_are_suggested_before_anything_is_typed() -> None:
     assert values == [29, *range(20)]
 
 
-def test_a_window_of_a_third_says_how_to_see_all_layers() -> None:
+def test_the_window_of_a_third_says_that_it_is_one() -> None:
     names = [f"layer_{i}" for i in range(31)]
     analysis = Analysis.from_dict(analysis_from_labels(["a"], [[0] * 31], layers=names))
-    assert window_text(analysis, 0, 9).endswith(
-        "10 of 31 layers · the first third; “All” shows every one"
-    )
+    assert window_text(analysis, 0, 9).endswith("10 of 31 layers · the first third")
     assert window_text(analysis, 0, 30).endswith("31 of 31 layers")
     assert window_text(analysis, 1, 9).endswith("9 of 31 layers")
 
