@@ -60,7 +60,8 @@ class _Sessions(flask.sessions.SecureCookieSessionInterface):
     """
 
     def get_cookie_path(self, _app: flask.Flask) -> str:
-        return address_root()
+        # Without the slash it is sent to the prefix without its slash too, and to no longer name.
+        return address_root().rstrip("/") or "/"
 
     def get_cookie_secure(self, _app: flask.Flask) -> bool:
         return flask.request.is_secure

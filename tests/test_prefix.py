@@ -105,7 +105,7 @@ def test_every_address_is_below_the_prefix(
 def test_the_cookie_is_sent_below_the_prefix_only(server: flask.Flask) -> None:
     form = {"name": "ada", "password": PASSWORD}
     answer = server.test_client().post(f"{BELOW}/sign-in", data=form)
-    assert f"Path={BELOW}/" in answer.headers["Set-Cookie"]
+    assert f"; Path={BELOW};" in f"{answer.headers['Set-Cookie']};"
     assert answer.headers["Location"] == f"{BELOW}/"
 
 

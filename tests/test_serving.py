@@ -433,7 +433,7 @@ def test_the_configuration_of_nginx_that_ships_serves_below_its_path(
     signed_in = answer("POST", "/dashboard/sign-in?v=1", typed, **form, **origin)
     assert (signed_in.status, signed_in.getheader("Location")) == (303, "/dashboard/?v=1")
     cookie = signed_in.getheader("Set-Cookie") or ""
-    assert "Path=/dashboard/" in cookie
+    assert "; Path=/dashboard;" in cookie
     shown = answer("GET", "/dashboard/", Cookie=cookie.partition(";")[0])
     assert shown.status == 200
     foreign = answer("POST", "/dashboard/sign-in", typed, **form, Origin="http://evil.example")
