@@ -131,7 +131,7 @@ def test_everything_works_below_a_path_and_nothing_is_asked_outside_it(
             link.click()
         assert Path(download.value.path()).stat().st_size > 1000
 
-        page.get_by_role("tab", name="Library").click()
+        page.locator(".cf-view-tab", has_text="Library").click()
         picture = page.get_by_role("img", name="Token flow of Below a path")
         expect(picture).to_be_visible()
         page.wait_for_function(LOADED, arg=picture.element_handle())
