@@ -89,4 +89,6 @@ def test_the_flow_scrolls_in_its_frame_by_keyboard_too(
     assert frame.evaluate("frame => frame.scrollWidth > 3 * frame.clientWidth")
     frame.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.querySelector('#{ids.SANKEY} .cf-scroll').scrollLeft > 0")
+    page.wait_for_function(
+        f"() => document.querySelector('#{ids.SANKEY} .cf-scroll').scrollLeft > 0"
+    )
