@@ -15,7 +15,7 @@ from concept_fragmentation.analysis.errors import InvalidDataError
 MAX_DEPTH: Final = 150
 
 _MEBIBYTE: Final = 2**20
-_LEAST_ITEMS: Final = 1_000_000
+_LEAST_ITEMS: Final = 4_000_000
 _ITEMS_PER_BYTE: Final = 4
 _LEAST_CONTAINERS: Final = 250_000
 _LEAST_BYTES: Final = 2**20

@@ -238,12 +238,10 @@ class Table:
             hint = f"; it has one {near[0]!r}" if near else ""
             raise self._problem(f"it has no column {title[:_LONGEST_NAME]!r}{hint}")
         position, parse = self._titles[title], self._parsers[kind]
-        self._budget.spend(items=len(self._rows))
         if title in self._taken:
             # An export refers to each once; each mention is saved as a list of its own.
-            self._budget.spend(
-                bytes=sum(len(row[position]) for row in self._rows if row[position:])
-            )
+            cells = [row[position] for row in self._rows if row[position:]]
+            self._budget.spend(items=len(cells), bytes=sum(map(len, cells)))
         self._taken.add(title)
         values = []
         for line, row in enumerate(self._rows, start=2):

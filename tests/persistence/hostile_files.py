@@ -57,7 +57,11 @@ def _zip(files: dict[str, bytes]) -> bytes:
 
 
 def _csv(data: Any, tables: dict[str, bytes], arrays: bytes | None = None) -> bytes:
-    """A zipped CSV export whose manifest says what it likes."""
+    return _zip(csv_files(data, tables, arrays))
+
+
+def csv_files(data: Any, tables: dict[str, bytes], arrays: bytes | None = None) -> dict[str, bytes]:
+    """Return the files of a CSV export whose manifest says what it likes."""
     described = None
     files = dict(tables)
     if arrays is not None:
@@ -74,7 +78,7 @@ def _csv(data: Any, tables: dict[str, bytes], arrays: bytes | None = None) -> by
         "analysis_results": {"metadata": {}, "model_info": {}, "analysis_data": data},
         "visualization_states": [],
     }
-    return _zip({"manifest.json": json.dumps(manifest).encode()} | files)
+    return {"manifest.json": json.dumps(manifest).encode()} | files
 
 
 def _one_column_often() -> bytes:

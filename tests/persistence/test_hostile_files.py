@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concept_fragmentation.persistence import (
     GPT2AnalysisPersistence,
     InvalidDataError,
+    csv_folder,
     exchange,
     import_process,
     pickle_scan,
@@ -235,14 +237,109 @@ pieces = st.sampled_from(
 )
 
 
-@given(st.lists(pieces, max_size=40))
-@settings(max_examples=400, deadline=None)
-def test_any_opcodes_are_read_or_refused(opcodes: list[bytes]) -> None:
-    data = hostile_files.START + b"".join(opcodes) + b"."
-    try:
-        pickle_scan.check(data, Budget(len(data)))
-    except (InvalidDataError, ValueError):
-        return
-    # Whatever passes costs no more than the budget: here, next to nothing.
-    with contextlib.suppress(ValueError):
-        safe_pickle.loads(data)
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_any_opcodes_are_read_or_refused(soaking: bool) -> None:
+    @given(st.lists(pieces, max_size=40))
+    @settings(max_examples=50_000 if soaking else 300, deadline=None)
+    def try_opcodes(opcodes: list[bytes]) -> None:
+        data = hostile_files.START + b"".join(opcodes) + b"."
+        try:
+            pickle_scan.check(data, Budget(len(data)))
+        except ValueError:
+            return
+        # Whatever passes costs no more than the budget: here, next to nothing.
+        with contextlib.suppress(ValueError):
+            safe_pickle.loads(data)
+
+    try_opcodes()
+
+
+TABLES = {
+    "t.csv": b"a,b,row\n1,x,1\n2,y,2\n",
+    "wide.csv": b",".join(b"c%d" % i for i in range(300)) + b"\n" + b",".join([b"7"] * 300) + b"\n",
+    "long.csv": b"a\n" + b"5\n" * 2000,
+}
+TENSORS = {"n": np.zeros(2000, np.int8), "f": np.ones((2, 2)), "j": np.frombuffer(b"[1]", np.uint8)}
+
+titles = st.sampled_from(["a", "b", "c7", "row", "none", "", 7])
+kinds = st.sampled_from(["text", "json", "none", "int", "float", "bool", "?", None])
+files = st.sampled_from([*TABLES, "manifest.json", "gone.csv", "../t.csv", 7])
+one_column = st.fixed_dictionaries({"file": files, "column": titles, "type": kinds})
+records = st.fixed_dictionaries(
+    {
+        "file": files,
+        "index": titles,
+        "columns": st.dictionaries(
+            st.text(max_size=2),
+            st.fixed_dictionaries({"column": titles, "type": kinds})
+            | st.fixed_dictionaries(
+                {"columns": st.lists(titles, max_size=3), "types": st.lists(kinds, max_size=3)}
+            ),
+            max_size=3,
+        ),
+    }
+)
+weights = st.fixed_dictionaries(
+    {
+        "file": files,
+        "array": st.fixed_dictionaries(
+            {
+                "dtype": st.sampled_from(["<f4", "<i4", "O", "?", 7]),
+                "shape": st.lists(st.integers(-1, 300), max_size=3),
+            }
+        ),
+    }
+)
+stored = st.fixed_dictionaries(
+    {
+        "tensor": st.sampled_from([*TENSORS, "gone", 7]),
+        "type": st.sampled_from(["int", "float", "bool", "json", "?"]),
+        "dtype": st.sampled_from(["|i1", "<f8", "S3", "O", ","]),
+        "shape": st.lists(st.integers(-1, 2000) | st.just(10**12), max_size=3),
+    }
+)
+referring = st.recursive(
+    st.builds(lambda to: {"$csv": to}, one_column | records | weights)
+    | st.builds(lambda tag, to: {tag: to}, st.sampled_from(["$array", "$list"]), stored)
+    | st.integers()
+    | st.text(max_size=3),
+    lambda held: (
+        st.lists(held, max_size=30)
+        | st.dictionaries(st.text(max_size=2), held, max_size=4)
+        | st.builds(
+            lambda tag, to: {tag: to}, st.sampled_from(["$tuple", "$set", "$table", "$?"]), held
+        )
+        | st.builds(lambda to: {"$dict": [[1, to], [to, to]]}, held)
+    ),
+    max_leaves=60,
+)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_any_manifest_is_read_or_refused(soaking: bool) -> None:
+    @given(referring, st.integers(1, 50))
+    @settings(max_examples=10_000 if soaking else 150, deadline=None)
+    def try_manifest(data: Any, times: int) -> None:
+        files = hostile_files.csv_files([data] * times, TABLES, safetensors.numpy.save(TENSORS))
+        budget = Budget(sum(map(len, files.values())))
+        budget.items, budget.bytes = 20_000, 20_000
+        try:
+            content = csv_folder.read(files, budget)
+        except InvalidDataError as error:
+            assert len(str(error)) < 600
+            return
+        # Each mention of a column or an array is paid for.
+        assert numbers_in(content["analysis_results"]["analysis_data"]) < 200_000
+
+    try_manifest()
+
+
+def numbers_in(value: Any) -> int:
+    """Count the values that are no containers, as often as they are named."""
+    if isinstance(value, dict):
+        return sum(map(numbers_in, [*value, *value.values()]))
+    if isinstance(value, list | tuple | set):
+        return sum(map(numbers_in, value))
+    return value.size if isinstance(value, np.ndarray) else 1
