@@ -51,7 +51,8 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
         running = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"),
             executable_path=path,
-            args=["--no-sandbox", "--disable-gpu"],
+            # Two processes of tests fill two cores; threads of V8 would only get in their way.
+            args=["--no-sandbox", "--disable-gpu", "--js-flags=--single-threaded"],
         )
         yield running
         running.close()
