@@ -56,15 +56,19 @@ def refuse_foreign_pages(server: flask.Flask) -> None:
     """Refuse what a page of another site makes a browser send, as Go's net/http does.
 
     Browsers say whether a request is of the same origin, in Sec-Fetch-Site; where they don't, on
-    plain HTTP beyond this machine, Origin must be what was asked. Programs say neither.
+    plain HTTP beyond this machine, Origin must be what was asked. Programs say neither. Of requests
+    that change nothing, those by which a person follows a link to here are answered: others cost
+    time, and no foreign page may read what they return.
     """
 
     @server.before_request
     def check() -> flask.Response | None:
         request = flask.request
-        if request.method in _SAFE_METHODS:
-            return None
         site = request.headers.get("Sec-Fetch-Site")
+        if request.method in _SAFE_METHODS:
+            if site in {"cross-site", "same-site"} and not _follows_link(request):
+                return _refusal("A page of another site can't use what is here; open it itself.")
+            return None
         origin = request.headers.get("Origin")
         if site is None:
             same = origin is None or _host_of(origin) == request.host
@@ -105,6 +109,12 @@ def answer_unknown_scripts(server: flask.Flask) -> None:
     @server.errorhandler(DependencyException)
     def refuse(_error: DependencyException) -> flask.Response:
         return flask.Response("There is no such script.", status=404, mimetype="text/plain")
+
+
+def _follows_link(request: flask.Request) -> bool:
+    """Return whether a browser asks for a page that it shows by itself, not within another."""
+    mode = request.headers.get("Sec-Fetch-Mode")
+    return mode == "navigate" and request.headers.get("Sec-Fetch-Dest", "document") == "document"
 
 
 def _host_of(origin: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks import compare, concepts, flow
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
 from concept_fragmentation.callbacks.messages import public
-from concept_fragmentation.callbacks.report import made_report, report_of
+from concept_fragmentation.callbacks.report import made_report
 from concept_fragmentation.callbacks.views import known_theme
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
@@ -24,6 +25,12 @@ from concept_fragmentation.components.parts import REPORT_ADDRESS
 from concept_fragmentation.components.structure import FIGURES, height_of
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import NotFoundError
+from concept_fragmentation.persistence.turns import BusyError
+
+# How long a report that is asked for by its address waits for its turn, in seconds.
+REPORT_WAIT: Final = 20.0
+# When who was refused may ask again, in seconds.
+RETRY_AFTER: Final = 10
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -44,11 +51,12 @@ def register(app: Dash, workspace: Workspace) -> None:
         if figure_id not in FRAMES:
             flask.abort(404)
         try:
-            view = _view(workspace)
-            text = csv_text(workspace, figure_id, view)
+            with workspace.gate.taken():
+                view = _view(workspace)
+                text = csv_text(workspace, figure_id, view)
+                name = f"{file_name(workspace, view, figure_id)}.csv"
         except ConceptFragmentationError as error:
             return refusal(error)
-        name = f"{file_name(workspace, view, figure_id)}.csv"
         return _attachment(text.encode("utf-8-sig"), name, "text/csv; charset=utf-8")
 
     @server.get(f"{prefix}figure/<figure_id>.html")
@@ -57,25 +65,46 @@ def register(app: Dash, workspace: Workspace) -> None:
             flask.abort(404)
         theme = known_theme(flask.request.args.get("theme"))
         try:
-            view = _view(workspace)
-            page = html_text(workspace, figure_id, view, theme)
+            with workspace.gate.taken():
+                view = _view(workspace)
+                page = html_text(workspace, figure_id, view, theme)
+                name = f"{file_name(workspace, view, figure_id)}.html"
         except ConceptFragmentationError as error:
             return refusal(error)
-        name = f"{file_name(workspace, view, figure_id)}.html"
         return _attachment(page.encode(), name, "text/html; charset=utf-8")
 
     @server.get(f"{prefix}{REPORT_ADDRESS}")
     def send_report() -> flask.Response:
         try:
-            view = _view(workspace)
-            try:
-                page = made_report(workspace, view)
-            except NotMadeError:
-                page = report_of(workspace, view).encode()
+            with workspace.gate.taken():
+                view = _view(workspace)
+                page = _kept_report(workspace, view)
+            if page is None:
+                page = _report_in_turn(workspace, view)
         except ConceptFragmentationError as error:
             return refusal(error)
         name = f"report-{view.analysis_id or ('unsaved' if view.draft else view.example)}.html"
         return _attachment(page, name, "text/html; charset=utf-8")
+
+
+def _kept_report(workspace: Workspace, view: View) -> bytes | None:
+    try:
+        return made_report(workspace, view)
+    except NotMadeError:
+        return None
+
+
+def _report_in_turn(workspace: Workspace, view: View) -> bytes:
+    """Make a report in this thread, in the row of those that are made in the background."""
+    end = time.monotonic() + REPORT_WAIT
+
+    def told(_ahead: int) -> None:
+        if time.monotonic() > end:
+            raise BusyError("The server makes reports for others now; try again in a while.")
+
+    with workspace.report_gate.taken():
+        turn = workspace.turns("report").taken(told)
+        return made_report(workspace.patiently(), view, turn=turn)
 
 
 def _view(workspace: Workspace) -> View:
@@ -118,7 +147,11 @@ FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
 def refusal(error: ConceptFragmentationError) -> flask.Response:
     """Say why something is not handed out."""
     status = 404 if isinstance(error, NotFoundError) else 400
-    return flask.Response(public(str(error)), status=status, mimetype="text/plain")
+    response = flask.Response(public(str(error)), status=status, mimetype="text/plain")
+    if isinstance(error, BusyError):
+        response.status_code = 503
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def _attachment(content: bytes | Iterator[bytes], file_name: str, mimetype: str) -> flask.Response:

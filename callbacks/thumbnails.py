@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Final
 
 import flask
@@ -9,6 +10,7 @@ from dash import Dash
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.downloads import refusal
+from concept_fragmentation.callbacks.gate import Gate
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components.thumbnail import ADDRESS, thumbnail
 from concept_fragmentation.components.view import View
@@ -26,7 +28,7 @@ def register(app: Dash, workspace: Workspace) -> None:
     def send_thumbnail() -> flask.Response:
         view = View.from_query(flask.request.query_string.decode(errors="replace"))
         try:
-            picture = stored_thumbnail(workspace.store, view)
+            picture = stored_thumbnail(workspace.store, view, workspace.gate)
         except ConceptFragmentationError as error:
             return refusal(error)
         response = flask.Response(picture, mimetype="image/svg+xml")
@@ -35,11 +37,14 @@ def register(app: Dash, workspace: Workspace) -> None:
         return response
 
 
-def stored_thumbnail(store: GPT2AnalysisPersistence, view: View) -> bytes:
+def stored_thumbnail(store: GPT2AnalysisPersistence, view: View, gate: Gate | None = None) -> bytes:
     """Return the thumbnail of the saved analysis that a view names.
+
+    One that is not kept yet is drawn when the gate, if one is given, admits it.
 
     Raises:
         AnalysisNotFoundError: it names none, or one that is not stored.
+        BusyError: the gate admits no more.
     """
     if view.analysis_id is None:
         raise AnalysisNotFoundError("Only saved analyses have a thumbnail.")
@@ -52,7 +57,10 @@ def stored_thumbnail(store: GPT2AnalysisPersistence, view: View) -> bytes:
     key = f"thumbnail {version['timestamp']} {version['version']} {view.to_query()}"
     kept = store.cache.get(key)
     if kept is None:
-        with store.open_analysis(view.analysis_id, version["version"]) as opened:
+        with (
+            nullcontext() if gate is None else gate.taken(),
+            store.open_analysis(view.analysis_id, version["version"]) as opened,
+        ):
             kept = thumbnail(opened.analysis, view).encode()
         store.cache.set(key, kept)
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +22,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.analysis.windows import labelled_window
+from concept_fragmentation.callbacks.gate import Gate
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.file_names import file_stem
@@ -133,6 +135,9 @@ class Workspace:
         self.max_upload = max_upload
         self.patient = patient
         self.unsaved = UnsavedAnalyses(store.cache_dir / "unsaved")
+        # Requests for files that are computed, and among them those for reports.
+        self.gate = Gate()
+        self.report_gate = Gate(most_waiting=0)
         self._examples = _Kept(len(EXAMPLES))
         self._analyses = _Kept(ANALYSES_KEPT)
         self._windows = _Kept(WINDOWS_KEPT)
@@ -150,6 +155,12 @@ class Workspace:
         """
         if flask.has_request_context():
             flask.g.held = {}
+
+    def patiently(self) -> Workspace:
+        """Return this one, with all that it keeps, but patient."""
+        patient = copy.copy(self)
+        patient.patient = True
+        return patient
 
     def reopened(self) -> Workspace:
         """Return a patient one of the same store, with no connection and no lock of this one.

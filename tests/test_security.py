@@ -67,6 +67,34 @@ def test_the_own_page_and_programs_may(server: flask.Flask, headers: dict[str, s
     assert answer.status_code == 400  # That is no request of the page, but it is looked at.
 
 
+COMPUTED = ["/report.html", "/figure/flow.csv", "/figure/flow.html", "/thumbnail.svg", "/exports/x"]
+EMBEDDED = [
+    {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {},
+]
+
+
+@pytest.mark.parametrize("path", COMPUTED)
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_has_nothing_computed(
+    server: flask.Flask, path: str, site: str
+) -> None:
+    for headers in EMBEDDED:
+        answer = server.test_client().get(path, headers={"Sec-Fetch-Site": site, **headers})
+        assert answer.status_code == 403, headers
+
+
+def test_a_link_from_another_site_may_be_followed(server: flask.Flask) -> None:
+    headers = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    followed = server.test_client().get("/", headers={"Sec-Fetch-Site": "cross-site", **headers})
+    assert followed.status_code == 200
+    for site in ("same-origin", "none"):
+        answer = server.test_client().get("/", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [
