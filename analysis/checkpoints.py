@@ -44,6 +44,7 @@ _WRAPPERS: Final = {
     "model.model.": "from within another module; save the model itself",
 }
 _NAMED: Final = 3
+_LONGEST_NAME: Final = 120
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,24 @@ def find_checkpoint(name: str, revision: str | None, *, is_path: bool) -> Checkp
     Raises:
         ModelUnavailableError: there is no such folder, or no such model on the hub or in the cache.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(name).expanduser()
+        is_folder, is_file = folder.is_dir(), folder.is_file()
+    # A name that is too long, a folder that may not be entered, a user that is not there.
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ModelUnavailableError(
+            f"The model {_shortened(name)} can't be had ({reason or first_line(error)}); give a "
+            "folder that save_pretrained of transformers wrote, or a name on the hub such as gpt2."
+        ) from error
+    if is_folder:
         _check_folder(folder, name)
         return Checkpoint(name, str(folder), True, {"trust_remote_code": False})
-    if folder.is_file():
+    if is_file:
         raise ModelUnavailableError(f"{name!r} is a file; give the folder of the model.")
     if is_path or not _may_be_on_hub(name):
         raise ModelUnavailableError(
-            f"The model {name!r} can't be had (there is no such folder); give a folder that "
+            f"The model {_shortened(name)} can't be had (there is no such folder); give a folder that "
             "save_pretrained of transformers wrote, or a name on the hub such as gpt2."
         )
     hub, constants = need("huggingface_hub"), need("huggingface_hub.constants")
@@ -128,6 +138,8 @@ def loading(checkpoint: Checkpoint) -> Iterator[None]:
         raise
     # transformers and tokenizers raise anything for damaged files, `Exception` itself too.
     except Exception as error:
+        if "backend tokenizer" in str(error):
+            raise unloadable(checkpoint, "its tokenizer has no tokenizer.json") from error
         if "trust_remote_code" in str(error):
             raise ModelUnavailableError(
                 f"The model {checkpoint.name!r} needs code of its own (auto_map in its "
@@ -257,6 +269,8 @@ def _check_folder(folder: Path, name: str) -> None:
             _check_shards(weights, folder, name)
         for path in _tokenizer_files(files):
             _check_file(path, name)
+            if path.suffix == ".json":
+                _read_json(path, name)
     except OSError as error:
         shown = Path(error.filename).name if error.filename else folder.name
         raise _damaged(name, f"{shown}: {error.strerror}") from error
@@ -318,6 +332,10 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _damaged(name, f"{path.name} is no object of JSON")
     return found
+
+
+def _shortened(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
 
 
 def _may_be_on_hub(name: str) -> bool:

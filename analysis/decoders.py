@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from concept_fragmentation.analysis.borrowing import drawing_apart
-from concept_fragmentation.analysis.errors import ModelUnavailableError
+from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
 from concept_fragmentation.analysis.extra import need
 
 _OTHER: Final = "choose a causal language model such as gpt2"
@@ -145,6 +145,7 @@ class Decoder:
             ModelUnavailableError: it can't be run, gives no hidden states of single tokens, or
                 lets later tokens change them; or attentions are wanted and it gives none that can
                 be told apart by block.
+            InvalidDataError: its hidden states are not finite.
         """
         torch = need("torch")
         ids = self.tried_ids()
@@ -165,6 +166,7 @@ class Decoder:
                 f"The model {self.shown} gives {len(hidden)} hidden states for {blocks} blocks "
                 f"instead of one more than blocks; {_OTHER}."
             )
+        self._check_finite(hidden)
         self._check_causal(hidden)
         widths = tuple(int(states.shape[-1]) for states in hidden)
         if not attentions:
@@ -195,6 +197,18 @@ class Decoder:
                 )
             heads[block] = shape[1]
         return LayerShapes(widths, heads, tuple(kept))
+
+    def _check_finite(self, hidden: Sequence[Any]) -> None:
+        """Notice weights that are no numbers first: attention is NaN then too, on later tokens."""
+        for i, states in enumerate(hidden):
+            if not bool(states.isfinite().all()):
+                raise InvalidDataError(
+                    [
+                        f"hidden_states.{f'block_{i}' if i else 'embedding'}: the model gave NaN "
+                        f"or infinity ({self.shown} in {states.dtype}); check its weights, or load "
+                        "it as float32"
+                    ]
+                )
 
     def _check_causal(self, hidden: Sequence[Any]) -> None:
         """Compare the two texts that were tried: they differ in their last token only."""

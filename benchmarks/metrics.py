@@ -105,6 +105,11 @@ def _states() -> Iterator[Row]:
         "linear CKA of 4 x 4 layers, 10,000 tokens",
         milliseconds(median(lambda: cka_matrix(layers), 1)),
     )
+    many = [rng.normal(size=(1000, 768)).astype(np.float32) for _ in range(10)]
+    yield (
+        "linear CKA of 10 x 10 layers, 1,000 tokens",
+        milliseconds(median(lambda: cka_matrix(many), 3)),
+    )
     yield (
         "path lengths of 10,000 tokens in 4 layers",
         milliseconds(

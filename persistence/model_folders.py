@@ -11,6 +11,7 @@ from concept_fragmentation.analysis.errors import ModelUnavailableError
 # What transformers writes beside every model.
 CONFIGURATION: Final = "config.json"
 MOST_LISTED: Final = 200
+_LONGEST_NAME: Final = 120
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,28 @@ class ModelFolders:
         """
         if "\0" in text:
             raise ModelUnavailableError("A null character is no part of a model's name.")
-        folder = Path(text).expanduser()
+        try:
+            folder = Path(text).expanduser()
+            is_there, is_folder = folder.exists(), folder.is_dir()
+        # A name that is too long, a folder that may not be entered, a user that is not there.
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+            raise ModelUnavailableError(
+                f"{text[:_LONGEST_NAME]!r} is no model ({reason}); give the path of a folder with "
+                "a model, or the name of a model on the hub."
+            ) from error
         if not self.any_folder:
             # What is a folder here would be opened instead of the model on the hub.
-            if _is_path(text) or folder.exists():
+            if _is_path(text) or is_there:
                 raise ModelUnavailableError(
                     f"{text!r} is a folder of the server, which is opened for who works on its "
                     "machine only. Name a model on the hub, such as EleutherAI/pythia-70m; folders "
                     "below 'serve --models DIR' are offered to all."
                 )
             return text
-        if not _is_path(text) and not folder.is_dir():
+        if not _is_path(text) and not is_folder:
             return text
-        if not folder.is_dir():
+        if not is_folder:
             raise ModelUnavailableError(
                 f"There is no folder {str(folder.absolute())!r}; give one with a model, or the "
                 "name of a model on the hub."

@@ -36,6 +36,7 @@ from concept_fragmentation.analysis import (
     analyze,
     analyze_again,
     checkpoints,
+    skipped_words,
 )
 from concept_fragmentation.analysis.checkpoints import folder_label
 from concept_fragmentation.analysis.language_models import open_tokenizer, tokenizer_checksum
@@ -206,7 +207,8 @@ FAULTS: dict[str, tuple[Change, str]] = {
         without("tokenizer.json", "tokenizer_config.json"),
         "can't be loaded .it has no tokenizer",
     ),
-    "cut tokenizer": (halved("tokenizer.json"), "can't be loaded"),
+    "only the settings of a tokenizer": (without("tokenizer.json"), "its tokenizer has no token"),
+    "cut tokenizer": (halved("tokenizer.json"), "tokenizer.json is cut off or no JSON"),
     "pointer tokenizer": (written("tokenizer.json", POINTER), "tokenizer.json is a pointer of Git"),
     "empty tokenizer": (written("tokenizer.json", ""), "tokenizer.json is empty"),
     "no object": (written("tokenizer.json", "{}"), "can't be loaded"),
@@ -340,6 +342,8 @@ def test_an_encoder_decoder_in_a_folder_is_no_decoder(folder: Path, tokenizer: A
         ("a/b/c", "The model 'a/b/c' can't be had .there is no such folder"),
         ("./nowhere", "there is no such folder"),
         ("-gpt2", "there is no such folder"),
+        ("a" * 5000, "The model 'a{120}…' can't be had .File name too long"),
+        ("~no-such-user/model", "can't be had .*home directory"),
         (str(TINY / "config.json"), "is a file; give the folder"),
         ("", "a name on the hub, a folder or a pair"),
         (None, "not None"),
@@ -351,6 +355,8 @@ def test_an_encoder_decoder_in_a_folder_is_no_decoder(folder: Path, tokenizer: A
 def test_what_is_no_model_is_named(name: Any, named: str) -> None:
     with pytest.raises(ModelUnavailableError, match=named):
         analyze(TEXT, name)
+    with pytest.raises(ModelUnavailableError, match=named):
+        skipped_words(["cat"], name)
 
 
 @pytest.mark.slow

@@ -379,3 +379,15 @@ def test_weights_that_are_not_in_memory_are_named(tokenizer: Any) -> None:
         model = gpt2()
     with pytest.raises(ModelUnavailableError, match="not in memory"):
         analyze(ids_of(8), (model, tokenizer), n_clusters=2)
+
+
+@pytest.mark.parametrize(
+    ("part", "layer"), [("wte", "embedding"), ("h.1.mlp.c_fc", "block_2"), ("ln_f", "block_2")]
+)
+def test_weights_that_are_no_numbers_are_not_taken_for_attention_to_later_tokens(
+    part: str, layer: str, tokenizer: Any
+) -> None:
+    model = gpt2()
+    model.transformer.get_submodule(part).weight.data.fill_(float("nan"))
+    with pytest.raises(InvalidDataError, match=rf"hidden_states\.{layer}: .*NaN.*check its weights"):
+        analyze(ids_of(8), (model, tokenizer), n_clusters=2)

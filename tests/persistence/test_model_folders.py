@@ -66,6 +66,10 @@ def test_a_person_on_this_machine_may_name_any_folder(
         folders.named("notes")
     with pytest.raises(ModelUnavailableError, match="null character"):
         folders.named("small\0")
+    for wrong, named in (("a" * 5000, "File name too long"), ("~no-such-user/x", "home directory")):
+        for folder in (folders, ModelFolders()):
+            with pytest.raises(ModelUnavailableError, match=named):
+                folder.named(wrong)
     for missing in ("./none", "/no/such/folder", "a/b/c"):
         with pytest.raises(ModelUnavailableError, match="There is no folder"):
             folders.named(missing)
