@@ -96,8 +96,8 @@ def find_checkpoint(name: str, revision: str | None, *, is_path: bool) -> Checkp
         raise ModelUnavailableError(f"{name!r} is a file; give the folder of the model.")
     if is_path or not _may_be_on_hub(name):
         raise ModelUnavailableError(
-            f"The model {_shortened(name)} can't be had (there is no such folder); give a folder that "
-            "save_pretrained of transformers wrote, or a name on the hub such as gpt2."
+            f"The model {_shortened(name)} can't be had (there is no such folder); give a folder "
+            "that save_pretrained of transformers wrote, or a name on the hub such as gpt2."
         )
     hub, constants = need("huggingface_hub"), need("huggingface_hub.constants")
     why = ""

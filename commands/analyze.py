@@ -245,7 +245,8 @@ def _standard_input() -> bytes:
     if sys.stdin.isatty():
         click.echo("Type the text; Ctrl+D at the beginning of a line ends it.", err=True)
     try:
-        content = sys.stdin.buffer.read()
+        # Where standard input is closed, an empty stream of text is in its place.
+        content = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else b""
     except OSError as error:
         raise click.ClickException(f"Cannot read standard input: {error.strerror}.") from error
     if b"\0" in content:

@@ -264,3 +264,12 @@ def test_work_in_a_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert codes == [0]
+
+
+@pytest.mark.slow
+def test_a_text_from_closed_standard_input_is_one_sentence(folder: Path) -> None:
+    done = shell("cf analyze - --model tiny --k 2 <&-", folder)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "Error: Invalid data: standard input: there is no text in it.\n"
+    )

@@ -389,5 +389,5 @@ def test_weights_that_are_no_numbers_are_not_taken_for_attention_to_later_tokens
 ) -> None:
     model = gpt2()
     model.transformer.get_submodule(part).weight.data.fill_(float("nan"))
-    with pytest.raises(InvalidDataError, match=rf"hidden_states\.{layer}: .*NaN.*check its weights"):
+    with pytest.raises(InvalidDataError, match=rf"hidden_states\.{layer}: .*NaN.*its weights"):
         analyze(ids_of(8), (model, tokenizer), n_clusters=2)
