@@ -38,6 +38,23 @@ from concept_fragmentation.analysis.extra import need
 TINY: Final = "tiny"
 TINY_MODEL_TYPE: Final = "tiny_gpt2"
 
+# Keys of config.json that say where a model came from, or what else it is used for.
+_NOT_COMPUTED_WITH: Final = frozenset(
+    {
+        "_commit_hash",
+        "_name_or_path",
+        "architectures",
+        "auto_map",
+        "dtype",
+        "id2label",
+        "label2id",
+        "task_specific_params",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
+)
+
 ModelSource = str | PathLike[str] | tuple[Any, Any]
 
 
@@ -55,6 +72,8 @@ class LanguageModel:
         tokenizer: its tokenizer.
         layers: what the decoder gives of each layer.
         weights_blake3: the checksum of its weights; see `weights_checksum`.
+        configuration_blake3: the checksum of its configuration; see `configuration_checksum`. None
+            of a model that the caller handed over.
     """
 
     name: str
@@ -65,6 +84,7 @@ class LanguageModel:
     tokenizer: Any
     layers: LayerShapes
     weights_blake3: str
+    configuration_blake3: str | None
 
     @property
     def num_blocks(self) -> int:
@@ -95,6 +115,18 @@ def weights_checksum(module: Any) -> str:
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         hashed.update(plain.view(torch.uint8).numpy() if plain.numel() else b"")
     return hashed.hexdigest()
+
+
+def configuration_checksum(checkpoint: Checkpoint) -> str:
+    """BLAKE3 of what config.json says: the same weights compute otherwise with another one.
+
+    The file is read rather than the configuration that transformers makes of it, to which each
+    version of transformers adds defaults. Keys that change no hidden state are left out.
+    """
+    config = need("transformers").PreTrainedConfig
+    content, _ = config.get_config_dict(checkpoint.place, **checkpoint.options)
+    decisive = {key: value for key, value in content.items() if key not in _NOT_COMPUTED_WITH}
+    return blake3(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def tokenizer_checksum(tokenizer: Any) -> str:
@@ -254,6 +286,7 @@ def _borrowed(model: Any, tokenizer: Any, *, attentions: bool) -> Iterator[Langu
             else name,
             revision=None,
             was_loaded=True,
+            configuration_blake3=None,
         )
 
 
@@ -264,6 +297,7 @@ def _loaded(checkpoint: Checkpoint, device: Any, *, attentions: bool) -> Iterato
     with loading(checkpoint), quiet():
         config = transformers.AutoConfig.from_pretrained(checkpoint.place, **checkpoint.options)
         check_kind(config, repr(name))
+        configuration = configuration_checksum(checkpoint)
     tokenizer = _tokenizer(checkpoint)
     with loading(checkpoint), quiet():
         model, info = transformers.AutoModel.from_pretrained(
@@ -289,6 +323,7 @@ def _loaded(checkpoint: Checkpoint, device: Any, *, attentions: bool) -> Iterato
         model_type=folder_label(path, config) if is_folder else label,
         revision=checkpoint.revision,
         was_loaded=False,
+        configuration_blake3=configuration,
     )
 
 

@@ -57,6 +57,7 @@ def describe_model(language_model: LanguageModel) -> dict[str, Any]:
         "num_blocks": language_model.num_blocks,
         "context_length": language_model.context_length,
         "weights_blake3": language_model.weights_blake3,
+        "configuration_blake3": language_model.configuration_blake3,
         "dtype": str(module.dtype).removeprefix("torch."),
         "attention_implementation": str(module.config._attn_implementation),
         "tokenizer": type(language_model.tokenizer).__name__,
@@ -74,6 +75,7 @@ def describe_model(language_model: LanguageModel) -> dict[str, Any]:
 # What an analysis that is made again must have in common with the first, in words.
 _DECISIVE: Final = {
     "weights_blake3": "its weights",
+    "configuration_blake3": "its configuration",
     "tokenizer_blake3": "its tokenizer",
     "dtype": "the type of its numbers",
     "attention_implementation": "its implementation of attention",

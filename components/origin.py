@@ -44,6 +44,7 @@ _OF_MODEL: Final = {
     "tokenizer": "Tokenizer",
     "device": "Device",
     "weights_blake3": "Checksum of the weights",
+    "configuration_blake3": "Checksum of the configuration",
     "tokenizer_blake3": "Checksum of the tokenizer",
 }
 

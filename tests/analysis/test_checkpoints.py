@@ -447,9 +447,23 @@ def test_another_tokenizer_is_noticed_when_an_analysis_is_made_again(folder: Pat
         analyze_again({**made, "provenance": provenance})
 
 
+def test_another_configuration_of_the_same_weights_is_noticed(folder: Path) -> None:
+    configured()(folder)
+    made = analyze(TEXT, folder, n_clusters=2)
+    for harmless in ({"transformers_version": "0.0"}, {"use_cache": False}, {"dtype": "float16"}):
+        configured(**harmless)(folder)
+        assert analyze_again(made)["cluster_labels"] == made["cluster_labels"]
+    for changed in ({"activation_function": "relu"}, {"layer_norm_epsilon": 0.1}):
+        before = (folder / "config.json").read_text()
+        configured(**changed)(folder)
+        with pytest.raises(ModelUnavailableError, match="its configuration .their checksums"):
+            analyze_again(made)
+        (folder / "config.json").write_text(before)
+
+
 def test_provenance_of_earlier_versions_can_be_used(folder: Path) -> None:
     made = analyze(TEXT, folder, n_clusters=2)
-    new = {"tokenizer_blake3", "dtype", "attention_implementation"}
+    new = {"configuration_blake3", "tokenizer_blake3", "dtype", "attention_implementation"}
     early = {key: value for key, value in made["provenance"]["model"].items() if key not in new}
     again = analyze_again({**made, "provenance": {**made["provenance"], "model": early}})
     assert again["cluster_labels"] == made["cluster_labels"]
