@@ -456,7 +456,7 @@ def test_another_configuration_of_the_same_weights_is_noticed(folder: Path) -> N
     for changed in ({"activation_function": "relu"}, {"layer_norm_epsilon": 0.1}):
         before = (folder / "config.json").read_text()
         configured(**changed)(folder)
-        with pytest.raises(ModelUnavailableError, match="its configuration .their checksums"):
+        with pytest.raises(ModelUnavailableError, match=r"its configuration \(their checksums"):
             analyze_again(made)
         (folder / "config.json").write_text(before)
 
