@@ -213,8 +213,10 @@ def _states(states: Any, names: Sequence[Any], problems: list[str]) -> dict[Any,
     """Return hidden states by layer as arrays (T, d)."""
     if not isinstance(states, Mapping):
         try:
-            arrays = list(states)
+            arrays = None if isinstance(states, str | bytes) else list(states)
         except TypeError:
+            arrays = None
+        if arrays is None:
             problems.append(
                 f"hidden_states: a dict {{layer: array}} or a list of arrays is needed, not "
                 f"{shown(states)}"

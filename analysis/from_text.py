@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from concept_fragmentation.analysis.alignment import align_labels
+from concept_fragmentation.analysis.arrays import shown
 from concept_fragmentation.analysis.clustering import (
     DEFAULT_CLUSTERS,
     Clusterer,
@@ -221,6 +222,8 @@ def analyze_again(
         MissingExtraError: as in `analyze`.
     """
     analysis = analysis_dict(analysis)
+    if not isinstance(analysis, Mapping):
+        raise InvalidDataError([f"analysis: an analysis dict is needed, not {shown(analysis)}"])
     provenance = analysis.get("provenance")
     if not isinstance(provenance, Mapping) or not {"model", "input", "options"} <= set(provenance):
         raise InvalidDataError(

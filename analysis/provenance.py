@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Final
 
+from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.extra import need
 from concept_fragmentation.analysis.extraction import layer_names
 from concept_fragmentation.analysis.language_models import LanguageModel, tokenizer_checksum
@@ -134,9 +135,19 @@ def saving_arguments(analysis: Mapping[str, Any]) -> dict[str, Any]:
         {"model_name", "input_text", "metadata"}: arguments of
         `GPT2AnalysisPersistence.save_analysis_results`. The metadata hold the provenance but for
         the input, which the analysis itself keeps.
+
+    Raises:
+        InvalidDataError: it has no provenance, so `analyze` did not make it.
     """
     analysis = analysis_dict(analysis)
-    provenance = analysis["provenance"]
+    provenance = analysis.get("provenance") if isinstance(analysis, Mapping) else None
+    if not isinstance(provenance, Mapping) or "input" not in provenance:
+        raise InvalidDataError(
+            [
+                "provenance: not there; analyze makes it. Save another analysis with the name of "
+                "its model and its text"
+            ]
+        )
     given = provenance["input"]["text"]
     if isinstance(given, str):
         text = given

@@ -66,6 +66,7 @@ RESERVED_METADATA: Final = (
 _CARDS: Final = "metadata"
 _LISTED_TEXT: Final = 1000
 _NEAR_NAMES: Final = 2000
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -684,6 +685,19 @@ class AnalysisFiles:
             known = ", ".join(map(str, there))
             return AnalysisNotFoundError(
                 f"Version {version} of analysis {analysis_id!r} not found. Stored: {known}."
+            )
+        named = [
+            summary["analysis_id"]
+            for summary in map(
+                _from_text, self._catalog.summaries(Filters(name_prefix=analysis_id))
+            )
+            if summary["name"] == analysis_id
+        ]
+        if named:
+            listed = ", ".join(map(repr, named[:_NAMED]))
+            return AnalysisNotFoundError(
+                f"No analysis has the id {analysis_id!r}, which is a name; give the id of what has "
+                f"it: {listed}{', ...' if len(named) > _NAMED else ''}."
             )
         near = self._catalog.newest_ids(_NEAR_NAMES)
         return AnalysisNotFoundError(

@@ -147,6 +147,7 @@ def holding(value: float, layer: int = 1, rows: Any = (1,), kind: Any = np.float
         ({"layer_0": torch.zeros(3, 2, device="meta")}, r"hidden_states\.layer_0: a Tensor .*meta"),
         ({"layer_0": "states"}, r"hidden_states\.layer_0: .* not 'states'"),
         ({"other": STATES[0]}, r"hidden_states\.other: no layer of that name"),
+        ("states", "hidden_states: a dict {layer: array} or a list of arrays is needed, not 'sta"),
         (3, "hidden_states: a dict {layer: array} or a list of arrays is needed, not 3"),
     ],
 )

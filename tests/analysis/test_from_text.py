@@ -247,6 +247,11 @@ def test_what_was_handed_over_in_memory_cannot_be_made_again(made: dict[str, Any
     of_loaded = analyze(TEXT, (model, tokenizer), n_clusters=5)
     with pytest.raises(InvalidDataError, match="was handed over in memory"):
         analyze_again(of_loaded)
+    with pytest.raises(InvalidDataError, match="provenance: not there; analyze makes it"):
+        saving_arguments({"model_type": "gpt2"})
+    for given in (None, [], "mine"):
+        with pytest.raises(InvalidDataError, match="an analysis dict is needed, not"):
+            analyze_again(given)  # type: ignore[arg-type]
     with pytest.raises(InvalidDataError, match="provenance: not there"):
         analyze_again({key: value for key, value in made.items() if key != "provenance"})
 

@@ -469,6 +469,7 @@ def test_lazy_data_and_loaded_structures_are_saved_again(
                 assert loaded["metadata"]["model_name"] == "gpt2-xl"
                 assert loaded["metadata"]["tags"] == []
                 assert loaded["metadata"].get("own", ()) == own.get("own", ())
+        assert Analysis.from_dict(opened).tokens == opened.tokens
         replaced = store.save_analysis_results(opened, "m", "", metadata={"other": 1})
     metadata = store.load_analysis_results(replaced)["metadata"]
     assert metadata["other"] == 1

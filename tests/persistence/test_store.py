@@ -385,6 +385,10 @@ def test_what_is_not_there_is_named_with_what_is_near(store: Store, analysis: An
         match=r"Analysis not found: 'early-layer'\. Did you mean 'early-layers'",
     ):
         store.load_analysis_results("early-layer")
+    store.update_analysis("early-layers", name="Cat")
+    for ask in (store.load_analysis_results, store.open_analysis, store.list_versions):
+        with pytest.raises(AnalysisNotFoundError, match=r"'Cat', which is a name.*'early-layers'"):
+            ask("Cat")
     with pytest.raises(VisualizationStateNotFoundError, match="Visualization state not found: 'x'"):
         store.load_visualization_state("x")
     with pytest.raises(SessionNotFoundError, match="Session not found: 'x'"):
