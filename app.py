@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from concept_fragmentation.components.comparison_table import matched_clusters_g
 from concept_fragmentation.components.layout import page
 from concept_fragmentation.components.library_panel import library_grid
 from concept_fragmentation.components.token_table import token_grid
+from concept_fragmentation.logins import Logins
 from concept_fragmentation.persistence import ConceptFragmentationError, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.access import own_path
 from concept_fragmentation.persistence.examples import EXAMPLES, TWO_STORIES, load_example
@@ -199,7 +201,8 @@ def create_app(settings: Settings | None = None) -> Dash:
     security.refuse_foreign_pages(server)
     if users is not None:
         attempts = Attempts(own_path(store.cache_dir / "sign-in"), users.secret_key)
-        require_sign_in(app, users, attempts)
+        logins = Logins(store.cache_dir / "logins", users.secret_key)
+        require_sign_in(app, users, attempts, logins)
     check_requests(app)
     workspace = Workspace(store, max_upload=settings.max_upload, patient=False, models=models)
     callbacks.register(app, workspace)
@@ -221,8 +224,10 @@ def _private(store: GPT2AnalysisPersistence, settings: Settings) -> list[Path]:
         *(store.base_dir, store.cache_dir, Path.cwd(), Path.home()),
         *(Path(__file__).parent, Path(sys.prefix)),
     ]
-    if settings.models is not None:
-        folders.append(settings.models)
+    folders += [Path(tempfile.gettempdir()), store.exports_dir]
+    folders += [file for file in (settings.users, settings.models) if file is not None]
+    if settings.users is not None:
+        folders.append(settings.users.parent)
     return folders
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import gc
 import importlib
 import logging
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import click
@@ -18,11 +21,19 @@ import scipy.sparse.csgraph
 import scipy.special
 import scipy.stats  # noqa: F401
 import waitress
+import waitress.channel
+import waitress.parser
 
 from concept_fragmentation.address import url
 
 # The key of the server's configuration under which its prefix is.
 PREFIX: Final = "CONCEPT_FRAGMENTATION_PREFIX"
+# The key under which is what tells by a header of cookies whether somebody is signed in, if anybody
+# needs to be.
+KNOWN: Final = "CONCEPT_FRAGMENTATION_KNOWN"
+# The largest body of a request of somebody who is not signed in, in bytes; the form of the sign-in
+# has a few hundred.
+UNKNOWN_BODY: Final = 64 * 2**10
 
 # A page asks for half a dozen things at once, and there can be several pages.
 THREADS: Final = 12
@@ -58,7 +69,7 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
     """Return what serves once its `run` is called; browsers may connect already."""
     # That a view asks for more at once than there are threads is no reason to warn of anything.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    return waitress.create_server(
+    running = waitress.create_server(
         server,
         host=host,
         port=port,
@@ -74,6 +85,33 @@ def bind(server: flask.Flask, host: str, port: int) -> waitress.server.BaseWSGIS
         # What Flask would refuse is not even received; this is the first size that is refused.
         max_request_body_size=server.config["MAX_CONTENT_LENGTH"] + 1,
     )
+    is_known = server.config.get(KNOWN)
+    if is_known is not None:
+        parser = staticmethod(functools.partial(_Parser, is_known))
+        channel = type("_Channel", (waitress.channel.HTTPChannel,), {"parser_class": parser})
+        # A host with several addresses has a server for each, in a map.
+        for listening in getattr(running, "map", {0: running}).values():
+            if isinstance(listening, waitress.server.BaseWSGIServer):
+                listening.channel_class = channel
+    return running
+
+
+class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]
+    """Receives requests; of somebody who is not signed in, it takes small ones only.
+
+    waitress receives all of a body before the application is asked.
+    """
+
+    def __init__(self, is_known: Callable[[str], bool], adj: waitress.Adjustments) -> None:
+        super().__init__(adj)
+        self._is_known = is_known
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        may_be_large = self.chunked or self.content_length > UNKNOWN_BODY
+        if may_be_large and not self._is_known(self.headers.get("COOKIE", "")):
+            self.adj = copy.copy(self.adj)
+            self.adj.max_request_body_size = UNKNOWN_BODY + 1
 
 
 def _connections() -> int:

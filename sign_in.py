@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import flask
 import flask.sessions
 import flask_login
 from dash import Dash
+from itsdangerous import BadSignature
+from werkzeug.http import parse_cookie
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.attempts import Attempts
+from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.components.words import plural
+from concept_fragmentation.logins import Logins, LoginsError
 from concept_fragmentation.prefix import address_root
+from concept_fragmentation.serving import KNOWN, UNKNOWN_BODY
 from concept_fragmentation.users import Users, UsersError
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -49,8 +55,8 @@ _PAGE: Final = """<!DOCTYPE html>
 class _SignedIn(flask_login.UserMixin):  # type: ignore[misc]
     """Whoever has a session; Flask-Login keeps the `id` in it."""
 
-    def __init__(self, token: str) -> None:
-        self.id = token
+    def __init__(self, login: str) -> None:
+        self.id = login
 
 
 class _Sessions(flask.sessions.SecureCookieSessionInterface):
@@ -67,10 +73,11 @@ class _Sessions(flask.sessions.SecureCookieSessionInterface):
         return flask.request.is_secure
 
 
-def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
+def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins) -> None:
     """Answer nothing but the page that asks for name and password to who has not signed in.
 
-    The style sheets and scripts of that page are anyone's: they ship with the package.
+    The style sheets and scripts of that page are anyone's: they ship with the package. Who has not
+    signed in may send no more than the form of that page needs.
     """
     server: flask.Flask = app.server
     server.session_interface = _Sessions()
@@ -81,15 +88,24 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
     open_to_all = {"sign_in", "bootstrap.static", "_dash_assets.static"}
 
     @manager.user_loader  # type: ignore[untyped-decorator]
-    def load(token: str) -> _SignedIn | None:
+    def load(login: str) -> _SignedIn | None:
         try:
-            return None if users.name_of(token) is None else _SignedIn(token)
-        except UsersError:
+            token = logins.token_of(login)
+            known = token is not None and users.name_of(token) is not None
+        except (LoginsError, UsersError):
             # Who tries to sign in is told.
             return None
+        return _SignedIn(login) if known else None
+
+    server.config[KNOWN] = _cookie_reader(server, lambda login: load(login) is not None)
 
     @server.before_request
     def check() -> flask.Response | None:
+        if not flask_login.current_user.is_authenticated:
+            # One whose length is not said is refused when so much of it was read.
+            flask.request.max_content_length = UNKNOWN_BODY
+            if (flask.request.content_length or 0) > UNKNOWN_BODY:
+                flask.abort(413)
         if flask.request.endpoint in open_to_all or flask_login.current_user.is_authenticated:
             return None
         if flask.request.method == "GET" and flask.request.accept_mimetypes.accept_html:
@@ -109,10 +125,10 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
                 token = None if wait else users.sign_in(name, password)
                 if token is not None:
                     attempts.succeeded(name, address)
-                    flask_login.login_user(_SignedIn(token))
+                    flask_login.login_user(_SignedIn(logins.begin(token)))
                     return _redirect("", flask.request.query_string)
             except ConceptFragmentationError as error:
-                failure, status = str(error), 503
+                failure, status = public(str(error)), 503
             else:
                 failure, status = "The name or the password is wrong.", 401
                 if wait:
@@ -133,8 +149,28 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts) -> None:
 
     @server.post("/sign-out")
     def sign_out() -> flask.Response:
+        try:
+            logins.end(flask_login.current_user.id)
+        except LoginsError as error:
+            return flask.Response(str(error), 503, mimetype="text/plain")
         flask_login.logout_user()
         return _redirect("sign-in")
+
+
+def _cookie_reader(server: flask.Flask, is_known: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Return what tells outside requests, by the header of cookies, who is signed in."""
+    serializer = _Sessions().get_signing_serializer(server)
+
+    def is_signed_in(cookies: str) -> bool:
+        cookie = parse_cookie(cookies).get(server.config["SESSION_COOKIE_NAME"], "")
+        try:
+            session = {} if serializer is None else serializer.loads(cookie)
+        except BadSignature:
+            return False
+        login = session.get("_user_id") if isinstance(session, dict) else None
+        return isinstance(login, str) and is_known(login)
+
+    return is_signed_in
 
 
 def _try_again(seconds: float) -> str:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
+from itertools import product
 from pathlib import Path
+from urllib.parse import urlencode
 
 import flask
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -352,6 +358,94 @@ def test_what_sends_nothing_is_closed_and_many_may_be_open() -> None:
     finally:
         running.close()
         running.task_dispatcher.shutdown()
+
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of this test
+
+
+@pytest.fixture(params=["waitress", "gunicorn"])
+def guarded(
+    request: pytest.FixtureRequest, start: Callable[..., None], tmp_path: Path
+) -> tuple[int, Path]:
+    """Return the port of a server at which one signs in, and the folder of its temporary files."""
+    users, port, temporary = tmp_path / "users.json", free_port(), tmp_path / "temporary"
+    temporary.mkdir()
+    Users(users).set_password("ada", PASSWORD)
+    if request.param == "waitress":
+        options = ("--port", str(port), "--auth", users, "--dir", tmp_path / "store")
+        start(COMMAND, "serve", *options, TMPDIR=str(temporary))
+    else:
+        start(
+            *(GUNICORN, "-c", "python:concept_fragmentation.gunicorn_settings"),
+            *("--no-control-socket", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
+            CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "store"),
+            CONCEPT_FRAGMENTATION_AUTH=str(users),
+            TMPDIR=str(temporary),
+        )
+    get(port, "/sign-in")
+    return port, temporary
+
+
+def send(port: int, path: str, size: int, *, chunked: bool, cookie: str = "") -> int:
+    """Send so much, as far as it is taken; return the status of the answer."""
+    with closing(socket.create_connection(("127.0.0.1", port), 20)) as connection:
+        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+        lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", length, f"Cookie: {cookie}"]
+        lines += ["Content-Type: application/x-www-form-urlencoded", "Connection: close"]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        part = b"x" * 2**14
+        framed = b"%x\r\n%s\r\n" % (len(part), part) if chunked else part
+        with suppress(ConnectionError):
+            for _ in range(size // len(part)):
+                if select.select([connection], [], [], 0)[0]:
+                    break
+                connection.sendall(framed)
+            if chunked:
+                connection.sendall(b"0\r\n\r\n")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status
+
+
+@pytest.mark.slow
+def test_nothing_large_is_received_from_who_has_not_signed_in(guarded: tuple[int, Path]) -> None:
+    port, temporary = guarded
+    with ExitStack() as stack:
+        watcher = stack.enter_context(ThreadPoolExecutor(1))
+        done = threading.Event()
+        stack.callback(done.set)
+        watched = watcher.submit(_largest_open, temporary, done)
+        # As large as a file that somebody who signed in may send.
+        for path, chunked in product(("/sign-in", "/_dash-update-component"), (False, True)):
+            assert send(port, path, 50 * 2**20, chunked=chunked) in {401, 413}
+            assert send(port, path, 50 * 2**20, chunked=chunked, cookie="a=b") in {401, 413}
+        done.set()
+        assert watched.result() < 2**20
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request(
+            "POST", "/sign-in", urlencode({"name": "ada", "password": PASSWORD}), form
+        )
+        answer = connection.getresponse()
+        assert answer.status == 303
+        cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+    for chunked in (False, True):
+        # It is received, and looked at.
+        path = "/_dash-update-component"
+        assert send(port, path, 2**20, chunked=chunked, cookie=cookie) in {400, 415}
+
+
+def _largest_open(folder: Path, done: threading.Event) -> int:
+    """Return the size of the largest temporary file that any process had open meanwhile."""
+    largest = 0
+    while not done.wait(0.005):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(OSError, psutil.Error):
+                for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+                    with suppress(OSError):
+                        if str(entry.readlink()).startswith(f"{folder}/"):
+                            largest = max(largest, entry.stat().st_size)
+    return largest
 
 
 def _let_open(files: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -15,6 +16,8 @@ from werkzeug.test import Client
 
 from concept_fragmentation.app import Settings, create_app, create_server
 from concept_fragmentation.cli import main
+from concept_fragmentation.logins import Logins
+from concept_fragmentation.serving import UNKNOWN_BODY
 from concept_fragmentation.users import Users, UsersError
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of these tests
@@ -217,3 +220,77 @@ def test_no_address_leads_elsewhere_after_signing_in(server: flask.Flask) -> Non
         answer = client.post(f"/sign-in{query}", data={"name": "ada", "password": PASSWORD})
         assert answer.location.startswith("/?")
         assert "X-Evil" not in answer.headers
+
+
+def test_a_copied_cookie_is_worth_nothing_after_signing_out(
+    server: flask.Flask, users: Users, tmp_path: Path
+) -> None:
+    client, copied = server.test_client(), server.test_client()
+    # Another process of the same server.
+    other = create_app(Settings(tmp_path / "store", users=users.path)).server.test_client()
+    assert sign_in(client) == 303
+    cookie = client.get_cookie("concept_fragmentation")
+    assert cookie is not None
+    for each in (copied, other):
+        each.set_cookie("concept_fragmentation", cookie.value)
+        assert each.get("/_dash-layout").status_code == 200
+    elsewhere = server.test_client()
+    assert sign_in(elsewhere) == 303
+    assert client.post("/sign-out").status_code == 303
+    for each in (copied, other):
+        assert each.get("/_dash-layout").status_code == 401
+    # The same person's other sessions go on.
+    assert elsewhere.get("/_dash-layout").status_code == 200
+
+
+def test_what_is_kept_of_a_login_signs_nobody_in(server: flask.Flask, tmp_path: Path) -> None:
+    client = server.test_client()
+    sign_in(client)
+    with client.session_transaction() as session:
+        login = session["_user_id"].encode()
+    folder = tmp_path / "store" / "cache" / "logins"
+    kept = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert kept
+    assert not any(login in content for content in kept)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_login_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Logins(tmp_path / "logins", "key")
+    assert kept.token_of(kept.begin("ada:x")) == "ada:x"
+    monkeypatch.setattr("concept_fragmentation.logins.KEPT_SECONDS", -1.0)
+    assert kept.token_of(kept.begin("ada:x")) is None
+    assert kept.token_of("another") is None
+
+
+def test_where_logins_cannot_be_kept_nobody_signs_in(server: flask.Flask, tmp_path: Path) -> None:
+    (tmp_path / "store" / "cache" / "logins").write_text("in the way")
+    answer = server.test_client().post("/sign-in", data={"name": "ada", "password": PASSWORD})
+    assert answer.status_code == 503
+    assert "keep who did" in answer.text
+    assert str(tmp_path) not in answer.text
+
+
+def test_the_sign_in_page_names_no_path_of_the_server(server: flask.Flask, users: Users) -> None:
+    users.path.unlink()
+    answer = server.test_client().post("/sign-in", data={"name": "ada", "password": PASSWORD})
+    assert "users.json" in answer.text
+    assert str(users.path.parent) not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/_dash-update-component", "/", "/assets/x"])
+def test_who_has_not_signed_in_may_send_little(server: flask.Flask, path: str) -> None:
+    large = b"name=ada&password=" + b"x" * UNKNOWN_BODY
+    form = "application/x-www-form-urlencoded"
+    client = server.test_client()
+    assert client.post(path, data=large, content_type=form).status_code == 413
+    # As gunicorn passes on what is sent in chunks.
+    chunked = client.post(
+        "/sign-in",
+        input_stream=io.BytesIO(large),
+        content_type=form,
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert chunked.status_code == 413
+    assert sign_in(client) == 303
+    assert client.post("/sign-out", data=large, content_type=form).status_code == 303
