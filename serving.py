@@ -102,6 +102,8 @@ class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]
     waitress receives all of a body before the application is asked.
     """
 
+    adj: waitress.Adjustments
+
     def __init__(self, is_known: Callable[[str], bool], adj: waitress.Adjustments) -> None:
         super().__init__(adj)
         self._is_known = is_known
