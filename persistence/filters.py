@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
+from concept_fragmentation.analysis.choices import as_whole_number
 from concept_fragmentation.analysis.errors import InvalidDataError
 
 # A pasted page is no search: each of its words would be looked up, which takes seconds.
@@ -54,11 +55,12 @@ class Filters:
             value = getattr(self, what)
             if value is None and what != "offset":
                 continue
-            if type(value) is not int or value < 0:
+            number = as_whole_number(value)
+            if number is None or number < 0:
                 problems.append(f"{what}: a whole number from 0 is needed, not {value!r}")
             else:
                 # More than any store holds, and than SQLite's numbers.
-                object.__setattr__(self, what, min(value, _LARGEST))
+                object.__setattr__(self, what, min(number, _LARGEST))
         for what in ("since", "until"):
             try:
                 _moment(getattr(self, what), last=False)

@@ -16,6 +16,7 @@ from concept_fragmentation.analysis import (
     check_analysis,
     compare_analyses,
 )
+from concept_fragmentation.analysis.choices import as_whole_number
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.validation import count_tokens
 from concept_fragmentation.persistence import access, exchange, marker
@@ -97,8 +98,10 @@ class GPT2AnalysisPersistence:
             )
         if not isinstance(cache_ttl, int | float) or not cache_ttl > 0:
             problems.append(f"cache_ttl: a positive number of seconds is needed, not {cache_ttl!r}")
-        _refuse(problems)
         chosen = base_dir or os.environ.get(DIR_VARIABLE) or DEFAULT_DIR
+        if not isinstance(chosen, str | os.PathLike) or "\0" in str(chosen):
+            problems.append(f"base_dir: the path of a folder is needed, not {chosen!r}")
+        _refuse(problems)
         self.base_dir = Path(chosen).expanduser().absolute()
         self._options = {
             "enable_cache": enable_cache,
@@ -1002,9 +1005,10 @@ def _strings(what: str, values: object, problems: list[str]) -> list[str]:
 def _check_version(version: object) -> int | None:
     if version is None:
         return None
-    if type(version) is not int or version < 1:
+    number = as_whole_number(version)
+    if number is None or number < 1:
         raise InvalidDataError([f"version: a whole number from 1 is needed, not {version!r}"])
-    return version
+    return number
 
 
 def _problems_of_states(states: object) -> list[str]:

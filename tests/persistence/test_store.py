@@ -142,6 +142,24 @@ def test_the_newest_versions_are_kept(open_store: Callable[..., Store], analysis
     assert [name for name in files if name.endswith(".json")] == ["v000004.json", "v000005.json"]
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers(store: Store, analysis: Analysis) -> None:
+    for _ in range(2):
+        store.save_analysis_results(analysis, "gpt2", "", "mine")
+    one: Any = np.int64(1)
+    assert store.load_analysis_results("mine", version=one)["metadata"]["version"] == 1
+    assert len(store.list_analyses(limit=one, min_tokens=one)) == 1
+    with pytest.raises(InvalidDataError, match="version: a whole number from 1 is needed"):
+        store.load_analysis_results("mine", version=np.True_)  # type: ignore[arg-type]
+    store.delete_analysis("mine", version=one)
+    assert [found["version"] for found in store.list_versions("mine")] == [2]
+
+
+@pytest.mark.parametrize("folder", [5, b"store", "a\0b"])
+def test_what_is_no_path_is_no_folder_of_a_store(folder: Any) -> None:
+    with pytest.raises(InvalidDataError, match="base_dir: the path of a folder is needed"):
+        GPT2AnalysisPersistence(folder)
+
+
 def test_none_keeps_all_versions(open_store: Callable[..., Store], analysis: Analysis) -> None:
     store = open_store(max_versions=None)
     for _ in range(12):
