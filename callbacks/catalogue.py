@@ -19,7 +19,7 @@ from concept_fragmentation.callbacks.library import (
     destination,
     load,
 )
-from concept_fragmentation.callbacks.messages import say
+from concept_fragmentation.callbacks.messages import public_path, say
 from concept_fragmentation.callbacks.views import Order, RowsRequest, needed, order_for
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -175,8 +175,9 @@ def _register_actions(app: Dash, workspace: Workspace) -> None:
     def export_clicked(_clicks: int, rows: Rows | None) -> str:
         paths = [workspace.store.export_analysis(chosen, "json") for chosen in chosen_ids(rows)]
         count = plural(len(paths), "analysis", "analyses")
-        say(f"Exported {count} to {workspace.store.exports_dir}.")
-        return f"Exported {count} to {workspace.store.exports_dir}"
+        said = f"Exported {count} to {public_path(workspace.store.exports_dir)}"
+        say(f"{said}.")
+        return said
 
 
 def _open(workspace: Workspace, view: View, analysis_id: str) -> Destination:

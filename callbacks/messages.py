@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,20 @@ PRIVATE_FOLDERS: Final = "PRIVATE_FOLDERS"
 
 def public(sentence: str) -> str:
     """Return a sentence without the paths of the server's private folders."""
-    folders = flask.current_app.config.get(PRIVATE_FOLDERS, ()) if flask.has_app_context() else ()
-    return without_folders(sentence, folders)
+    return without_folders(sentence, _private_folders())
+
+
+def public_path(path: Path) -> str:
+    """Return a path for the page: whole for who is on the server's machine, else its name."""
+    return path.name if _private_folders() else str(path)
+
+
+def _private_folders() -> Sequence[Path]:
+    """Return the folders whose paths are not shown; none where all may be."""
+    folders: Sequence[Path] = ()
+    if flask.has_app_context():
+        folders = flask.current_app.config.get(PRIVATE_FOLDERS, ())
+    return folders
 
 
 def without_folders(sentence: str, folders: Iterable[Path]) -> str:
@@ -29,15 +41,15 @@ def without_folders(sentence: str, folders: Iterable[Path]) -> str:
     paths = {str(form): form for folder in folders for form in (folder, folder.resolve())}
     for path, folder in sorted(paths.items(), key=lambda item: -len(item[0])):
         if folder.is_absolute() and folder.name:
-            # Not the beginning of another name.
-            pattern = rf"{re.escape(path)}(?![\w.-]*\w)"
+            # Not the end or the beginning of another.
+            pattern = rf"(?<![\w.~-]){re.escape(path)}(?![\w.-]*\w)"
             sentence = re.sub(pattern, folder.name.replace("\\", ""), sentence)
     return sentence
 
 
 def say(sentence: str) -> None:
     """Show that something was done."""
-    set_props(ids.MESSAGES, {"children": [success(sentence)]})
+    set_props(ids.MESSAGES, {"children": [success(public(sentence))]})
 
 
 def say_failed(sentence: str) -> None:

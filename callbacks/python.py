@@ -10,6 +10,7 @@ from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
+from concept_fragmentation.callbacks.messages import public_path
 from concept_fragmentation.callbacks.views import known_theme, needed
 from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
@@ -67,7 +68,7 @@ def python_of(workspace: Workspace, figure_id: str, view: View, theme: str) -> s
     return snippet(
         SOURCES[figure_id].call(workspace, view),
         theme,
-        str(workspace.store.base_dir.resolve()),
+        public_path(workspace.store.base_dir.resolve()),
         _origin(workspace.shown(view)),
         before,
     )

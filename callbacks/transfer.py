@@ -13,7 +13,7 @@ from dash.exceptions import PreventUpdate
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
-from concept_fragmentation.callbacks.messages import say, say_failed
+from concept_fragmentation.callbacks.messages import public_path, say, say_failed
 from concept_fragmentation.callbacks.uploads import received
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import Workspace
@@ -53,7 +53,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             # The place says that something is being written, which is so no longer.
             say_failed(str(error))
             return [], uuid4().hex
-        say(f"Exported to {path}.")
+        say(f"Exported to {public_path(path)}.")
         return export_result(path), uuid4().hex
 
     @app.callback(
@@ -109,7 +109,7 @@ def export_result(path: Path) -> list[Component]:
     """Say where an export is, and offer it as a download."""
     return [
         html.Span("Written to ", className="cf-hint"),
-        html.Code(str(path)),
+        html.Code(public_path(path)),
         html.Span(" ", className="cf-hint"),
         html.A(
             "Download as zip" if path.is_dir() else "Download",

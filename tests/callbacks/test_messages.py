@@ -9,6 +9,12 @@ import pytest
 
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.callbacks.messages import public, without_folders
+from concept_fragmentation.callbacks.python import python_of
+from concept_fragmentation.callbacks.transfer import export, export_result
+from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.components import ids
+from concept_fragmentation.components.view import View
+from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,10 @@ from concept_fragmentation.callbacks.messages import public, without_folders
         ("There is no /srv/data/store.", "There is no store."),
         ("No model in /srv/data/models/small, sorry", "No model in models/small, sorry"),
         ("/srv/data/store-2 and /srv/data/stores", "/srv/data/store-2 and /srv/data/stores"),
+        (
+            "In /mnt/srv/data/store and a/srv/data/store",
+            "In /mnt/srv/data/store and a/srv/data/store",
+        ),
         ("Nothing of the kind.", "Nothing of the kind."),
     ],
 )
@@ -40,3 +50,33 @@ def test_who_is_on_the_machine_sees_paths_and_others_do_not(tmp_path: Path) -> N
         server: flask.Flask = create_app(Settings(folder, local=local)).server
         with server.app_context():
             assert public(f"Could not read '{folder}/x'.") == f"Could not read '{said}/x'."
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_an_export_says_where_it_is_only_to_who_is_on_the_machine(
+    store: GPT2AnalysisPersistence, saved: str, local: bool
+) -> None:
+    server: flask.Flask = create_app(Settings(store.base_dir, local=local)).server
+    workspace, view = Workspace(store), View(analysis_id=saved)
+    with server.app_context():
+        for chosen in ("json", "csv"):
+            path = export(workspace, view, chosen)
+            said = "".join(map(str, export_result(path)))
+            assert path.name in said
+            assert (str(store.base_dir) in said) == local
+        code = python_of(workspace, ids.SANKEY, workspace.settle(view), "light")
+        assert (str(store.base_dir.resolve()) in code) == local
+
+
+def test_no_answer_of_a_server_for_others_names_its_folders(
+    store: GPT2AnalysisPersistence, saved: str
+) -> None:
+    client = create_app(Settings(store.base_dir)).server.test_client()
+    for file in (store.base_dir / "analysis_results").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    query = View(analysis_id=saved).to_query()
+    for path in (f"/figure/{ids.SANKEY}.csv{query}", f"/report.html{query}", "/exports/none.json"):
+        answer = client.get(path)
+        assert answer.status_code in {400, 404}
+        assert str(store.base_dir) not in answer.text
