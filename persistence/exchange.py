@@ -9,11 +9,9 @@ Every format carries the same content:
 
 from __future__ import annotations
 
-import io
 import pickle
 import secrets
 import shutil
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -68,20 +66,6 @@ def write(content: Content, export_format: str, target: Path) -> None:
         data = _to_json(content) if export_format == "json" else pickle.dumps(content, protocol=4)
         with replacing(target) as temporary:
             temporary.write_bytes(data)
-
-
-def pack(path: Path) -> tuple[str, bytes]:
-    """An export as one file to hand out: its name and its bytes, a folder zipped."""
-    with storage_errors("read", path):
-        if not path.is_dir():
-            return path.name, path.read_bytes()
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path.iterdir()):
-                # Arrays hardly get smaller with more effort, which takes many times as long.
-                level = 1 if file.name == csv_folder.ARRAYS else None
-                archive.write(file, f"{path.name}/{file.name}", compresslevel=level)
-        return f"{path.name}.zip", packed.getvalue()
 
 
 def read(path: Path) -> Content:

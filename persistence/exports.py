@@ -13,8 +13,8 @@ from concept_fragmentation.persistence.blobs import TEMPORARY_PREFIX, storage_er
 from concept_fragmentation.persistence.errors import NotFoundError
 
 _CHUNK: Final = 2**20
-# Files that don't get smaller: compressing random digits of floats only takes time.
-_STORED: Final = frozenset((".safetensors", ".zst"))
+# Arrays hardly get smaller with more effort, which takes many times as long.
+_LEVEL: Final = 1
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,10 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _zipped(folder: Path) -> Iterator[bytes]:
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         for file in _files(folder):
-            information = zipfile.ZipInfo.from_file(file, f"{folder.name}/{file.name}")
-            is_stored = file.suffix in _STORED
-            information.compress_type = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
-            with archive.open(information, "w", force_zip64=True) as entry:
+            name = f"{folder.name}/{file.name}"
+            with archive.open(name, "w", force_zip64=True) as entry:
                 for chunk in _chunks(file):
                     entry.write(chunk)
                     yield sink.take()

@@ -734,21 +734,19 @@ class GPT2AnalysisPersistence:
         return str(target)
 
     def read_export(self, path: str | os.PathLike[str]) -> tuple[str, bytes]:
-        """An export in `exports/` as one file to hand out: its name and its bytes, a folder zipped.
+        """Return an export in `exports/` as one file: its name and its bytes, a folder zipped.
+
+        `exports.stream` gives the same in chunks.
 
         Raises:
             NotFoundError: there is no such export in `exports/`.
         """
-        try:
-            target = Path(path).resolve()
-            there = target.parent == self.exports_dir.resolve() and target.exists()
-        except (OSError, ValueError):
-            # No file can have such a name.
-            there = False
-        if not there:
-            shown = textwrap.shorten(Path(path).name, 200, placeholder="...")
+        target = Path(path)
+        if target.parent != self.exports_dir:
+            shown = textwrap.shorten(target.name, 200, placeholder="...")
             raise NotFoundError(f"Export not found: {shown!r} is not in {str(self.exports_dir)!r}.")
-        return exchange.pack(target)
+        name, chunks = self.exports.stream(target.name)
+        return name, b"".join(chunks)
 
     def import_analysis(self, path: str | os.PathLike[str], *, name: str | None = None) -> str:
         """Save an exported analysis and its visualization states in this store.
