@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -72,7 +74,33 @@ def render(
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("concept_fragmentation.components", "templates")
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made.filters["policy"] = page_policy
+    return made
+
+
+def page_policy(scripts: Iterable[str]) -> str:
+    """Return the policy of a page of one file: no network, and no scripts but these.
+
+    A page that is opened as a file has no headers, so it states the policy itself.
+    """
+    directives = {
+        "default-src": ["'none'"],
+        "script-src": [f"'{_sha256(script)}'" for script in scripts],
+        # Plotly writes styles into the page.
+        "style-src": ["'unsafe-inline'"],
+        # Images of figures are made in the browser.
+        "img-src": ["data:", "blob:"],
+        "font-src": ["data:"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+    }
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
+
+
+@cache
+def _sha256(script: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _shared(value: Any, parts: dict[str, int]) -> Any:
