@@ -19,6 +19,8 @@ from concept_fragmentation.persistence.store import GPT2AnalysisPersistence
 
 HASH_BYTES: Final = 16
 KEPT_HOURS: Final = 48
+# Of all that is kept together; the oldest leave first.
+MOST_BYTES: Final = 4 * 2**30
 
 
 class UnsavedAnalyses:
@@ -26,12 +28,14 @@ class UnsavedAnalyses:
 
     Any process may keep and load; who does not know the hash can't see what it stands for. They
     are written as a store writes, so a process that is killed leaves nothing half-written. What
-    was kept `KEPT_HOURS` ago is forgotten when the next one is kept.
+    was kept `KEPT_HOURS` ago is forgotten for good when the next one is kept, and so are the oldest
+    while all together have more than `most_bytes`; the one just kept stays.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> None:
         """Keep them in `folder`, which is made when the first one is kept."""
         self._folder = folder
+        self._most_bytes = most_bytes
 
     def keep(
         self,
@@ -52,7 +56,7 @@ class UnsavedAnalyses:
         store.save_analysis_results(
             analysis_data, model_name, input_text, content_hash, metadata, name=name
         )
-        self._forget_old(store)
+        self._forget_old(store, content_hash)
         return content_hash
 
     def load(self, content_hash: str) -> dict[str, Any]:
@@ -82,11 +86,19 @@ class UnsavedAnalyses:
     def _store(self) -> GPT2AnalysisPersistence:
         return GPT2AnalysisPersistence(self._folder, enable_cache=False, max_versions=1)
 
-    def _forget_old(self, store: GPT2AnalysisPersistence) -> None:
+    def _forget_old(self, store: GPT2AnalysisPersistence, just_kept: str) -> None:
         too_old = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
-        for summary in store.list_analyses():
-            if datetime.fromisoformat(summary["timestamp"]) < too_old:
-                self.forget(summary["analysis_id"])
+        kept = 0
+        newest_first = sorted(
+            store.list_analyses(),
+            key=lambda summary: (summary["analysis_id"] == just_kept, summary["timestamp"]),
+            reverse=True,
+        )
+        for summary in newest_first:
+            content_hash, kept = summary["analysis_id"], kept + summary["size_bytes"]
+            is_old = datetime.fromisoformat(summary["timestamp"]) < too_old
+            if is_old or (kept > self._most_bytes and content_hash != just_kept):
+                self.forget(content_hash)
         # Earlier versions put there what they forgot; nobody can restore it.
         store.purge(timedelta(0))
 
@@ -99,7 +111,7 @@ def _named() -> Iterator[None]:
     except NotFoundError as error:
         raise AnalysisNotFoundError(
             f"That analysis was never saved and is not kept any more (after {KEPT_HOURS} "
-            "hours); analyze its text again."
+            "hours, or when newer ones need the room); analyze its text again."
         ) from error
 
 

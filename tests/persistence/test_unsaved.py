@@ -69,3 +69,29 @@ def test_forgetting_frees_the_space_and_keeps_the_others(folder: Path) -> None:
     unsaved.forget(second)
     assert files(folder) == alone
     assert unsaved.load(first)["metadata"]["name"] == "first"
+
+
+def test_the_oldest_leave_for_good_when_there_is_no_room(folder: Path) -> None:
+    first = UnsavedAnalyses(folder).keep(analysis(0), "gpt2", "", {}, "first")
+    alone = files(folder)
+    (summary,) = GPT2AnalysisPersistence(folder).list_analyses()
+    # There is room for two, and not for three.
+    unsaved = UnsavedAnalyses(folder, most_bytes=summary["size_bytes"] * 5 // 2)
+    second = unsaved.keep(analysis(1), "gpt2", "", {}, "second")
+    assert unsaved.load(first)["metadata"]["name"] == "first"
+    third = unsaved.keep(analysis(2), "gpt2", "", {}, "third")
+    with pytest.raises(AnalysisNotFoundError, match="newer ones need the room"):
+        unsaved.load(first)
+    assert not set(alone) & set(files(folder))
+    assert unsaved.load(second)["metadata"]["name"] == "second"
+    assert unsaved.load(third)["metadata"]["name"] == "third"
+
+
+def test_one_that_is_larger_than_all_may_be_is_kept_alone(folder: Path) -> None:
+    unsaved = UnsavedAnalyses(folder, most_bytes=1)
+    first = unsaved.keep(analysis(0), "gpt2", "", {}, "first")
+    assert unsaved.load(first)["metadata"]["name"] == "first"
+    second = unsaved.keep(analysis(1), "gpt2", "", {}, "second")
+    assert unsaved.load(second)["metadata"]["name"] == "second"
+    with pytest.raises(AnalysisNotFoundError):
+        unsaved.load(first)
