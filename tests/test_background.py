@@ -156,13 +156,16 @@ def test_a_server_that_ends_frees_its_port_and_takes_its_runs_along(
         text=True,
     )
     with server:
-        assert server.stdout is not None
-        port, *jobs = server.stdout.readline().split()
-        runs = [process_of(job) for job in jobs]
-        # Before the end, for whoever looks: the runs hold no socket of the server.
-        wait_for(lambda: not any(run.net_connections() for run in runs))
-        os.kill(server.pid, number)
-        server.wait(timeout=30)
+        try:
+            assert server.stdout is not None
+            port, *jobs = server.stdout.readline().split()
+            runs = [process_of(job) for job in jobs]
+            # Before the end, for whoever looks: the runs hold no socket of the server.
+            wait_for(lambda: not any(run.net_connections() for run in runs))
+            os.kill(server.pid, number)
+            server.wait(timeout=30)
+        finally:
+            server.kill()
     with closing(socket.create_server(("127.0.0.1", int(port)))):
         pass
     wait_for(lambda: not any(map(is_at_work, runs)))
