@@ -43,7 +43,7 @@ from concept_fragmentation.prefix import (
     prefix_from_environment,
 )
 from concept_fragmentation.serving import PREFIX
-from concept_fragmentation.sign_in import require_sign_in
+from concept_fragmentation.sign_in import require_sign_in, who
 from concept_fragmentation.users import Users
 
 TITLE = "Concept Fragmentation"
@@ -169,7 +169,9 @@ def create_app(settings: Settings | None = None) -> Dash:
     server.config["COMPRESS_LEVEL"] = 3
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
-    background = Background(job_cache(store.cache_dir / "jobs"), public)
+    background = Background(
+        job_cache(store.cache_dir / "jobs"), public, who if users else lambda: None
+    )
     models = ModelFolders(settings.local, settings.models)
     server.config[PRIVATE_FOLDERS] = [] if settings.local else _private(store, settings)
     flask_server: Any = server  # Dash's annotation leaves out what its documentation names.

@@ -25,9 +25,17 @@ GIVEN_UP_SECONDS: Final = 300.0
 # An answer that did not reach the page is asked for again.
 ANSWER_KEPT_SECONDS: Final = 600.0
 
+# Runs of one person at once, of all kinds: others find a place beside them.
+MOST_OF_ONE: Final = 5
+# A run that was let in and has no process by then has none.
+_START_SECONDS: Final = 60.0
+
 LOST: Final = (
     "What ran in the background is lost: its process ended before it was done. The server was "
     "stopped, memory ran out, or the page was out of reach for too long. Start it again."
+)
+TOO_MANY: Final = (
+    f"You have {MOST_OF_ONE} analyses, reports or maps at work already; wait for one, or cancel it."
 )
 
 _LOG: Final = logging.getLogger(__name__)
@@ -46,10 +54,19 @@ class Background(DiskcacheManager):
 
     given_up_seconds = GIVEN_UP_SECONDS
 
-    def __init__(self, cache: diskcache.Cache, public: Callable[[str], str] = str) -> None:
-        """Keep what runs say in `cache`; `public` makes a sentence fit for whoever is served."""
+    def __init__(
+        self,
+        cache: diskcache.Cache,
+        public: Callable[[str], str] = str,
+        person: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Keep what runs say in `cache`.
+
+        `public` makes a sentence fit for whoever is served; `person` says who asks, if it is known.
+        """
         super().__init__(cache)  # type: ignore[no-untyped-call]
         self._public = public
+        self._person = person
 
     def get_or_create_signing_secret(self, generate: Callable[[], bytes]) -> str:
         """Return what pages' runs are signed with, by all processes of the server."""
@@ -65,7 +82,14 @@ class Background(DiskcacheManager):
         return secrets.token_hex()
 
     def call_job_fn(self, key: str, job_fn: Callable[..., None], args: Any, context: Any) -> str:
-        """Start a run; return its job."""
+        """Start a run; return its job.
+
+        One of a person who has as many at work as one may have ends in a sentence at once.
+        """
+        person = self._person()
+        if person is not None and not self._let_in(person, key):
+            self._failed(key, TOO_MANY)
+            return _NO_JOB
         self._asked(key)
         process = _PROCESSES.Process(
             target=self._run,
@@ -74,7 +98,10 @@ class Background(DiskcacheManager):
             daemon=True,
         )
         process.start()
-        return f"{process.pid}-{_started(process.pid)}"
+        job = f"{process.pid}-{_started(process.pid)}"
+        if person is not None:
+            self._note(person, key, job)
+        return job
 
     def get_progress(self, key: str) -> Any:
         """Return how far a run is, for the page that asks."""
@@ -123,6 +150,25 @@ class Background(DiskcacheManager):
         with contextlib.suppress(psutil.NoSuchProcess):
             return process is not None and process.status() != psutil.STATUS_ZOMBIE
         return False
+
+    def _let_in(self, person: str, key: str) -> bool:
+        """Count a run among those of a person, unless there are too many; return whether it was."""
+        now = time.time()
+        with self.handle.transact():
+            at_work = {
+                other: (job, since)
+                for other, (job, since) in self.handle.get(_runs_key(person), {}).items()
+                if (self.job_running(job) if job else now - since < _START_SECONDS)
+            }
+            if len(at_work) >= MOST_OF_ONE:
+                return False
+            self.handle.set(_runs_key(person), at_work | {key: ("", now)})
+        return True
+
+    def _note(self, person: str, key: str, job: str) -> None:
+        with self.handle.transact():
+            runs = self.handle.get(_runs_key(person), {})
+            self.handle.set(_runs_key(person), runs | {key: (job, time.time())})
 
     def _end(self, job: str) -> bool:
         process = _process_of(job)
@@ -221,6 +267,14 @@ def _started(number: int) -> str | None:
         return str(psutil.Process(number).create_time())
     except (OSError, psutil.NoSuchProcess):
         return None
+
+
+# No process has the number 0.
+_NO_JOB: Final = "0-0"
+
+
+def _runs_key(person: str) -> str:
+    return f"runs of {person}"
 
 
 def _asked_key(key: str) -> str:

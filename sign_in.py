@@ -55,8 +55,9 @@ _PAGE: Final = """<!DOCTYPE html>
 class _SignedIn(flask_login.UserMixin):  # type: ignore[misc]
     """Whoever has a session; Flask-Login keeps the `id` in it."""
 
-    def __init__(self, login: str) -> None:
+    def __init__(self, login: str, name: str) -> None:
         self.id = login
+        self.name = name
 
 
 class _Sessions(flask.sessions.SecureCookieSessionInterface):
@@ -71,6 +72,12 @@ class _Sessions(flask.sessions.SecureCookieSessionInterface):
 
     def get_cookie_secure(self, _app: flask.Flask) -> bool:
         return flask.request.is_secure
+
+
+def who() -> str | None:
+    """Return the name of who makes the current request; None of somebody who has not signed in."""
+    name: str | None = getattr(flask_login.current_user, "name", None)
+    return name
 
 
 def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins) -> None:
@@ -91,11 +98,11 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins)
     def load(login: str) -> _SignedIn | None:
         try:
             token = logins.token_of(login)
-            known = token is not None and users.name_of(token) is not None
+            name = None if token is None else users.name_of(token)
         except (LoginsError, UsersError):
             # Who tries to sign in is told.
             return None
-        return _SignedIn(login) if known else None
+        return None if name is None else _SignedIn(login, name)
 
     server.config[KNOWN] = _cookie_reader(server, lambda login: load(login) is not None)
 
@@ -125,7 +132,7 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins)
                 token = None if wait else users.sign_in(name, password)
                 if token is not None:
                     attempts.succeeded(name, address)
-                    flask_login.login_user(_SignedIn(logins.begin(token)))
+                    flask_login.login_user(_SignedIn(logins.begin(token), name))
                     return _redirect("", flask.request.query_string)
             except ConceptFragmentationError as error:
                 failure, status = public(str(error)), 503

@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 from concept_fragmentation.app import Settings, create_app
-from concept_fragmentation.background import Background
+from concept_fragmentation.background import MOST_OF_ONE, TOO_MANY, Background
 from concept_fragmentation.persistence.jobs import job_cache
+from concept_fragmentation.sign_in import who
+from concept_fragmentation.users import Users
 
 
 class Impatient(Background):
@@ -99,6 +101,33 @@ def test_a_run_whose_process_is_killed_ends_in_a_sentence(background: Impatient)
     assert lost["failure"].startswith("What ran in the background is lost")
     # The page asks again where the answer did not reach it.
     assert background.get_result(key, job) == lost
+
+
+def test_one_person_has_a_few_runs_at_once_and_others_have_theirs(tmp_path: Path) -> None:
+    asking = ["ada"]
+    with job_cache(tmp_path) as cache:
+        background = Impatient(cache, person=lambda: asking[0])
+        runs = [start(background, lambda: time.sleep(600)) for _ in range(MOST_OF_ONE)]
+        refused = start(background, lambda: "done")
+        assert background.get_result(*refused)["failure"] == TOO_MANY
+        asking[0] = "bob"
+        other = start(background, lambda: "done")
+        wait_for(lambda: background.get_result(*other) == "done")
+        asking[0] = "ada"
+        background.terminate_job(runs[0][1])
+        again = start(background, lambda: "done")
+        wait_for(lambda: background.get_result(*again) == "done")
+        for _, job in runs:
+            background.terminate_job(job)
+
+
+def test_a_run_belongs_to_who_signed_in(tmp_path: Path) -> None:
+    Users(tmp_path / "users.json").set_password("ada", "correct horse battery")
+    app = create_app(Settings(tmp_path / "store", users=tmp_path / "users.json"))
+    app.server.add_url_rule("/who", view_func=lambda: f"{who()}")
+    client = app.server.test_client()
+    client.post("/sign-in", data={"name": "ada", "password": "correct horse battery"})
+    assert client.get("/who").text == "ada"
 
 
 def test_an_answer_that_did_not_reach_the_page_is_given_again(background: Impatient) -> None:
