@@ -23,6 +23,8 @@ from concept_fragmentation.attempts import PER_ADDRESS, PER_NAME, Attempts
 from concept_fragmentation.serving import bind
 from concept_fragmentation.users import Users
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"  # noqa: S105 - of these tests
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -136,7 +138,6 @@ def test_the_networks_of_ipv6_and_the_two_ways_to_write_ipv4_are_one_address_eac
     assert attempts.begin("ada", "2001:db8:0:1::") == 0
 
 
-@pytest.mark.slow
 def test_all_processes_count_together(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COUNTS_IN_ANOTHER_PROCESS, str(tmp_path / "counts")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -153,7 +154,6 @@ def test_the_files_hold_no_name_and_no_address(attempts: Attempts, tmp_path: Pat
 # The server
 
 
-@pytest.mark.slow
 def test_after_wrong_tries_the_page_says_when_to_try_again(
     serve: Callable[..., flask.Flask], clock: Clock
 ) -> None:
@@ -174,7 +174,6 @@ def test_after_wrong_tries_the_page_says_when_to_try_again(
     assert sign_in(server, PASSWORD).status_code == 303
 
 
-@pytest.mark.slow
 def test_tries_at_once_are_counted_before_they_are_looked_at(
     serve: Callable[..., flask.Flask],
 ) -> None:
@@ -202,7 +201,6 @@ def test_where_tries_cannot_be_counted_nobody_signs_in(
 # Behind a proxy
 
 
-@pytest.mark.slow
 def test_nobody_chooses_an_address(serve: Callable[..., flask.Flask]) -> None:
     server = serve()
     for number in range(PER_NAME.amount):
@@ -211,7 +209,6 @@ def test_nobody_chooses_an_address(serve: Callable[..., flask.Flask]) -> None:
     assert sign_in(server, "wrong", headers={"X-Forwarded-For": THERE}).status_code == 429
 
 
-@pytest.mark.slow
 def test_of_proxies_that_are_named_the_address_is_taken(serve: Callable[..., flask.Flask]) -> None:
     server = serve(proxies=1)
     for number in range(PER_NAME.amount):

@@ -22,6 +22,8 @@ from concept_fragmentation.persistence.jobs import job_cache
 from concept_fragmentation.sign_in import who
 from concept_fragmentation.users import Users
 
+pytestmark = pytest.mark.slow
+
 
 class Impatient(Background):
     given_up_seconds = 1.0
@@ -174,7 +176,6 @@ def test_a_process_that_has_the_number_of_an_ended_run_is_left_alone(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.slow
 def test_a_server_that_ends_frees_its_port_and_takes_its_runs_along(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -447,6 +447,7 @@ def test_another_tokenizer_is_noticed_when_an_analysis_is_made_again(folder: Pat
         analyze_again({**made, "provenance": provenance})
 
 
+@pytest.mark.slow
 def test_another_configuration_of_the_same_weights_is_noticed(folder: Path) -> None:
     configured()(folder)
     made = analyze(TEXT, folder, n_clusters=2)

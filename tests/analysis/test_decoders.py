@@ -51,6 +51,8 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.analysis.language_models import open_model
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = 60
 BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 3, "bos_token_id": 0,
@@ -171,7 +173,6 @@ def tokenizer() -> Any:
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
-@pytest.mark.slow
 def test_the_attention_of_a_hybrid_stands_under_the_block_that_has_it(
     name: str, tokenizer: Any
 ) -> None:

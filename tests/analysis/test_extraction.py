@@ -23,6 +23,8 @@ from concept_fragmentation.analysis.extraction import Window, cut, layer_names
 from concept_fragmentation.analysis.hidden_states import hidden_state_store
 from concept_fragmentation.analysis.language_models import open_model
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = 60
 CONTEXT = 16
 # A small decoder of each kind that was tried, with random weights.
@@ -255,7 +257,6 @@ def test_hidden_states_are_the_same_in_memory_and_in_a_file(
             np.testing.assert_array_equal(layer[np.array([3, 19])], states[[3, 19]])
 
 
-@pytest.mark.slow
 def test_the_analysis_is_the_same_if_hidden_states_do_not_fit_in_memory(
     run: Analyze, monkeypatch: pytest.MonkeyPatch
 ) -> None:

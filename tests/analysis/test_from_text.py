@@ -30,6 +30,8 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.extra import install_command
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
+pytestmark = pytest.mark.slow
+
 TEXT = (
     "Mark was a tired man who lived near the mountain with a strange rabbit. He met a nurse near "
     "the village. He sat on the bank of the river. In the winter, he went to the market."
@@ -46,7 +48,6 @@ class Cancelled(Exception):  # noqa: N818 - it is no error
     pass
 
 
-@pytest.mark.slow
 def test_a_text_becomes_a_consistent_analysis(made: dict[str, Any]) -> None:
     assert find_problems(made) == []
     assert "".join(made["token_metadata"]["tokens"]) == TEXT
@@ -86,7 +87,6 @@ def test_the_shipped_model_has_learnt_what_it_was_trained_on() -> None:
     assert sum(file.stat().st_size for file in TINY.iterdir()) < 1_000_000
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_analysis_to_the_last_bit(made: dict[str, Any]) -> None:
     again = analyze(TEXT, "tiny", n_clusters=5)
     for key in set(made) - {"provenance"}:
@@ -95,7 +95,6 @@ def test_the_same_seed_gives_the_same_analysis_to_the_last_bit(made: dict[str, A
     assert other["cluster_labels"] != made["cluster_labels"]
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_analysis_in_another_process(made: dict[str, Any]) -> None:
     script = (
         "import sys; from concept_fragmentation.analysis import analyze; "
@@ -108,7 +107,6 @@ def test_the_same_seed_gives_the_same_analysis_in_another_process(made: dict[str
     assert ran.stdout == repr({key: made[key] for key in kept})
 
 
-@pytest.mark.slow
 def test_aligned_ids_stay_with_their_tokens_and_raw_ids_do_not(made: dict[str, Any]) -> None:
     raw = analyze(TEXT, "tiny", n_clusters=5, align=False)
     kept = {
@@ -125,7 +123,6 @@ def test_aligned_ids_stay_with_their_tokens_and_raw_ids_do_not(made: dict[str, A
         assert len(pairs) == 5
 
 
-@pytest.mark.slow
 def test_several_texts_keep_their_boundaries() -> None:
     made = analyze([TEXT, "", "Ruth ran."], "tiny", n_clusters=3)
     metadata = made["token_metadata"]
@@ -138,7 +135,6 @@ def test_several_texts_keep_their_boundaries() -> None:
     )
 
 
-@pytest.mark.slow
 def test_each_word_is_read_alone_with_a_space_before_it() -> None:
     words = ["dog", "house", "saxophone", "river"]
     skipped = analyze(words, "tiny", words="skip", n_clusters=2, categories={"kind": list("apxp")})
@@ -156,7 +152,6 @@ def test_each_word_is_read_alone_with_a_space_before_it() -> None:
     assert "attention_data" not in averaged
 
 
-@pytest.mark.slow
 def test_categories_are_measured_by_token_or_by_text() -> None:
     texts = ["Ruth ran.", "Emma was kind."]
     made = analyze(texts, "tiny", n_clusters=3, categories={"text": ["Ruth", "Emma"]})
@@ -191,8 +186,12 @@ def test_progress_is_told_by_stage() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_progress_raises_ends_the_work_and_nothing_is_left(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torch")))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("concept_fragmentation.analysis.hidden_states.IN_MEMORY_BYTES", 0)
 
@@ -239,7 +238,6 @@ def test_other_weights_are_noticed_when_an_analysis_is_made_again(
         analyze_again({**made, "provenance": moved})
 
 
-@pytest.mark.slow
 def test_what_was_handed_over_in_memory_cannot_be_made_again(made: dict[str, Any]) -> None:
     model, tokenizer = (
         kind.from_pretrained(TINY) for kind in (AutoModelForCausalLM, AutoTokenizer)
@@ -256,7 +254,6 @@ def test_what_was_handed_over_in_memory_cannot_be_made_again(made: dict[str, Any
         analyze_again({key: value for key, value in made.items() if key != "provenance"})
 
 
-@pytest.mark.slow
 def test_a_folder_is_a_model_too(made: dict[str, Any], tmp_path: Path) -> None:
     of_folder = analyze(TEXT, TINY, n_clusters=5)
     assert of_folder["cluster_labels"] == made["cluster_labels"]
@@ -265,7 +262,6 @@ def test_a_folder_is_a_model_too(made: dict[str, Any], tmp_path: Path) -> None:
         analyze(TEXT, tmp_path)
 
 
-@pytest.mark.slow
 def test_a_model_that_cannot_be_had_offline_is_one_sentence_with_the_ways_out() -> None:
     script = (
         "from concept_fragmentation.analysis import analyze, ModelUnavailableError\n"
@@ -302,7 +298,6 @@ def test_what_is_no_text_is_named(text: Any, named: str) -> None:
         analyze(text, "tiny")
 
 
-@pytest.mark.slow
 def test_without_the_extra_everything_else_works_and_one_sentence_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

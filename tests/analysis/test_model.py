@@ -294,6 +294,7 @@ def test_a_hostile_analysis_gets_a_list_of_problems(parts: dict[str, Any], alone
                 assert window.num_counted + window.num_left_out == analysis.num_tokens
 
 
+@pytest.mark.slow
 def test_lists_that_hold_themselves_or_are_very_deep_are_problems_like_others() -> None:
     loop: list[Any] = []
     loop.append(loop)

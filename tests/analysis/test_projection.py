@@ -109,6 +109,7 @@ def test_what_is_near_in_the_hidden_space_is_near_on_umaps_plane(dimensions: int
     assert np.array_equal(umap_plane(states).coordinates, plane)
 
 
+@pytest.mark.slow
 def test_umap_leaves_out_what_is_not_fitted() -> None:
     states = two_groups(4)
     fitted = np.arange(60) != 7
@@ -117,6 +118,7 @@ def test_umap_leaves_out_what_is_not_fitted() -> None:
     assert np.array_equal(found[fitted], umap_plane(states[fitted]).coordinates)
 
 
+@pytest.mark.slow
 def test_umap_needs_some_tokens() -> None:
     assert np.isfinite(umap_plane(two_groups(4)[:5]).coordinates).all()
     with pytest.raises(InvalidDataError, match="4 tokens; UMAP needs 5 or more"):

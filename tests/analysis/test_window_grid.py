@@ -28,6 +28,7 @@ def made(labels: list[list[int]]) -> Analysis:
 
 
 @given(rows)
+@pytest.mark.slow
 def test_every_window_of_the_grid_is_what_that_window_says_alone(labels: list[list[int]]) -> None:
     analysis = made(labels)
     grid = window_grid(analysis)
@@ -46,6 +47,7 @@ def test_every_window_of_the_grid_is_what_that_window_says_alone(labels: list[li
 
 
 @given(rows)
+@pytest.mark.slow
 def test_a_step_is_the_window_of_its_two_layers(labels: list[list[int]]) -> None:
     analysis = made(labels)
     steps = layer_steps(analysis)

@@ -18,6 +18,8 @@ from concept_fragmentation.components.structure import FIGURES
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[go.Figure]:
@@ -77,7 +79,6 @@ def view(library: Workspace) -> View:
 
 
 @pytest.mark.parametrize("figure_id", sorted(SOURCES))
-@pytest.mark.slow
 def test_the_code_of_a_figure_draws_what_the_page_draws(
     library: Workspace, view: View, shown: list[go.Figure], figure_id: str
 ) -> None:
@@ -88,7 +89,6 @@ def test_the_code_of_a_figure_draws_what_the_page_draws(
 
 
 @pytest.mark.parametrize("figure_id", sorted(SOURCES))
-@pytest.mark.slow
 def test_the_code_of_a_figure_of_the_demo_loads_it_without_a_store(
     library: Workspace, shown: list[go.Figure], figure_id: str
 ) -> None:
@@ -100,7 +100,6 @@ def test_the_code_of_a_figure_of_the_demo_loads_it_without_a_store(
     assert run(code, shown) == page
 
 
-@pytest.mark.slow
 def test_the_code_of_an_unsaved_analysis_says_that_it_must_be_saved(
     workspace: Workspace, store: GPT2AnalysisPersistence, shown: list[go.Figure]
 ) -> None:

@@ -17,6 +17,8 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 
 
@@ -68,7 +70,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(store)
 
 
-@pytest.mark.slow
 def test_every_figure_is_in_the_report_in_both_themes(library: Workspace) -> None:
     view = library.settle(View(tokens=(1, 8), selection=("node", 0, 0), other="moved"))
     page = Read(report_of(library, view))
@@ -86,7 +87,6 @@ def test_what_figures_have_alike_in_both_themes_is_in_the_report_once(library: W
     assert report_of(library, view).count(json.dumps(weights).replace("/", "\\u002f")) == 1
 
 
-@pytest.mark.slow
 def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -> None:
     view = library.settle(
         View(analysis_id="before", first=1, last=3, tokens=(8,), layer=2, head=1, threshold=5)
@@ -106,7 +106,6 @@ def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -
     assert "side by side" not in text
 
 
-@pytest.mark.slow
 def test_numbers_are_read_below_each_other_and_words_from_the_left(library: Workspace) -> None:
     page = report_of(library, library.settle(View(analysis_id="before")))
     heads = re.findall(r'<th scope="col"( class="number")?>([^<]*)</th>', page)

@@ -100,6 +100,7 @@ def complete(store: Store, *words: str) -> list[str]:
     return [line.partition(",")[2] for line in result.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_shell_completes_ids_and_names(twins: Store) -> None:
     assert set(complete(twins, "show", "")) == {"one", "two", "left", "right", "First", "Twin"}
     assert complete(twins, "show", "Fi") == ["First"]

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "notebook.ipynb"
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -33,7 +35,6 @@ def test_it_is_kept_without_outputs() -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.slow
 def test_stored_things_show_themselves(outputs: dict[str, dict[str, Any]]) -> None:
     assert "<td>demo</td>" in outputs["store"]["text/html"]
     assert "<th>model_name</th>" in outputs["analysis"]["text/html"]

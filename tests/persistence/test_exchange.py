@@ -450,6 +450,7 @@ def test_names_in_an_archive_are_never_paths(
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.slow
 def test_any_bytes_end_in_our_error(empty: Store, data: bytes, start: bytes) -> None:
     for name in ("x.json", "x.pkl", "x.zip"):
         with pytest.raises(ConceptFragmentationError):

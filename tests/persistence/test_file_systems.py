@@ -132,6 +132,7 @@ def test_a_copy_for_lack_of_links_is_as_private_as_what_it_is_of(
         ("open", errno.EACCES),
     ],
 )
+@pytest.mark.slow
 def test_a_store_whose_folders_can_not_be_flushed_does_everything(
     tmp_path: Path,
     analysis: Analysis,
@@ -184,6 +185,7 @@ def test_any_other_failure_to_flush_a_folder_is_an_error(
     assert len(store.list_versions("mine")) == 1
 
 
+@pytest.mark.slow
 def test_a_file_system_without_permissions_keeps_a_store(
     tmp_path: Path, analysis: Analysis, same: Same, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,10 +16,11 @@ import pytest
 from benchmarks import fuzz
 from concept_fragmentation.persistence import GPT2AnalysisPersistence, InvalidDataError
 
+pytestmark = pytest.mark.slow
+
 Store = GPT2AnalysisPersistence
 
 
-@pytest.mark.slow
 def test_mutated_imports_end_in_our_errors() -> None:
     came_to = fuzz.run(400)
     assert sum(came_to.values()) == 400
@@ -64,7 +65,6 @@ HOSTILE: dict[str, Callable[[], tuple[str, bytes]]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-@pytest.mark.slow
 def test_what_asks_for_too_much_is_refused(store: Store, what: str) -> None:
     name, data = HOSTILE[what]()
     with pytest.raises(InvalidDataError) as caught:

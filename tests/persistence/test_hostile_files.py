@@ -29,6 +29,8 @@ from concept_fragmentation.persistence import (
 from concept_fragmentation.persistence.budget import Budget, OverBudgetError
 from tests.persistence import hostile_files
 
+pytestmark = pytest.mark.slow
+
 Store = GPT2AnalysisPersistence
 ROOT = Path(__file__).parents[2]
 MEBIBYTE = 2**20
@@ -67,7 +69,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by the system")
 def test_every_hostile_file_is_refused_by_a_process_with_little_memory(
     folder: Path, tmp_path: Path

@@ -35,6 +35,7 @@ class OwnStore(GPT2AnalysisPersistence):
 
 
 @pytest.mark.parametrize("clone", CLONES.values(), ids=CLONES)
+@pytest.mark.slow
 def test_a_store_is_opened_again(tmp_path: Path, analysis: dict[str, Any], clone: Clone) -> None:
     store = OwnStore(tmp_path / "store", max_versions=2, memory_only=True)
     again = clone(store)
