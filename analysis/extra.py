@@ -25,7 +25,15 @@ _MAKE: Final[dict[Extra, str]] = {"gpt2": "make run", "umap": "make run EXTRAS=g
 
 def missing_modules(extra: Extra = "gpt2") -> list[str]:
     """Return the modules of an extra that are not installed, without importing any."""
-    return [module for module in _MODULES[extra] if find_spec(module) is None]
+    return [module for module in _MODULES[extra] if not _is_installed(module)]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        # A finder may refuse a module instead of passing it on.
+        return False
 
 
 def install_command(extra: Extra = "gpt2", *, with_interpreter: bool = False) -> str:

@@ -89,16 +89,6 @@ class Shown:
 class DeletedError(AnalysisNotFoundError):
     """An analysis, or a version of it, was deleted and can be restored from the trash."""
 
-    def __init__(self, name: str, version: int | None) -> None:
-        """Name it; `version` None is the whole analysis."""
-        self.name, self.version = name, version
-        what = f"'{title(name)}'" if version is None else f"Version {version} of '{title(name)}'"
-        super().__init__(f"{what} was deleted. Restore it from the trash in the Library.")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how pickle makes it again."""
-        return (DeletedError, (self.name, self.version))
-
 
 class NotMadeError(ConceptFragmentationError):
     """What takes long has not been made in the background yet; `.what` names it."""
@@ -191,7 +181,7 @@ class Workspace:
         except AnalysisNotFoundError:
             for entry in self.store.list_trash():
                 if entry["analysis_id"] == analysis_id and entry["version"] in {None, version}:
-                    raise DeletedError(entry["name"], entry["version"]) from None
+                    raise DeletedError(_deleted_sentence(entry)) from None
             raise
 
     def _stored(self, analysis_id: str, version: int | None) -> Shown:
@@ -331,6 +321,12 @@ class Workspace:
 def _whole(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a summary cuts short."""
     return {key: metadata[key] for key in ("input_text",) if key in metadata}
+
+
+def _deleted_sentence(entry: Mapping[str, Any]) -> str:
+    name = f"'{title(str(entry['name']))}'"
+    what = name if entry["version"] is None else f"Version {entry['version']} of {name}"
+    return f"{what} was deleted. Restore it from the trash in the Library."
 
 
 def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:

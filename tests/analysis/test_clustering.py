@@ -249,7 +249,7 @@ class Gives:
         (np.zeros((160, 1), dtype=int), r"not shape \(160, 1\)"),
         (["a"] * 160, "row 0 is 'a'"),
         (np.full(160, np.nan), "row 0 is NaN"),
-        (np.full(160, -2), "row 0 is -2"),
+        (np.full(160, -2), "row 0: -2 is less than -1"),
         (None, "gives no label for each token"),
         (AttributeError("no attribute 'x'"), "no attribute 'x'"),
         (NotImplementedError(), "NotImplementedError"),
