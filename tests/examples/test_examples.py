@@ -79,7 +79,7 @@ def test_the_persistence_demo_shows_what_the_store_promises(walk: tuple[str, lis
         "How many clusters? k = 3, 4, 5: 2 analyses",
         "_v3.json; comes back equal: True, 2 views",
         "_v3_csv; comes back equal: True, 2 views",
-        "arrays.safetensors, attention.csv, cluster_labels.csv, manifest.json, token_paths.csv, tokens.csv",
+        "arrays.safetensors, attention.csv, cluster_labels.csv, manifest.json, token_paths.csv",
         "_v3.pkl; comes back equal: True, 2 views",
         "a bare JSON analysis: Written by hand",
         "loaded twice: 1 miss, 1 hit, 1 entry",
