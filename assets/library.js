@@ -7,6 +7,9 @@
   const DOUBLE_CLICK_MS = 300;
   const SELECTION_COLUMN = "ag-Grid-SelectionColumn";
 
+  let doubleClicked = 0;
+  document.addEventListener("dblclick", () => (doubleClicked = Date.now()), true);
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.library = {
     open_row: function (clicked) {
@@ -14,7 +17,7 @@
       if (!clicked || clicked.colId === SELECTION_COLUMN || !clicked.rowId) return unchanged;
       return new Promise((resolve) => {
         setTimeout(() => {
-          const edited = document.querySelector("#library-grid .ag-cell-inline-editing");
+          const edited = Date.now() - doubleClicked < 2 * DOUBLE_CLICK_MS;
           resolve(edited ? unchanged : { id: clicked.rowId, key: clicked.timestamp });
         }, DOUBLE_CLICK_MS);
       });

@@ -42,7 +42,9 @@ def test_deleting_asks_and_the_trash_restores_after_a_reload(fresh: Any, open_pa
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Delete 'two' with its 1 version and its saved views?")
     dialog.get_by_role("button", name="Cancel").click()
-    expect(dialog).to_have_count(0)
+    expect(page.locator(".modal")).to_have_count(0)
+    # A second press of a button within a moment counts as one (assets/once.js).
+    page.wait_for_timeout(500)
     expect(rows(page)).to_have_count(2)
     page.get_by_role("button", name="Delete selected…").click()
     dialog.get_by_role("button", name="Delete analysis").click()
