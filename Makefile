@@ -12,6 +12,9 @@ EXTRAS ?= gpt2
 # CUDA build, which is several GB larger.
 TORCH  ?= 2.13.0
 
+# The tests start some hundred processes: each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # Type checkers do not follow the editable installation of folders at the root. They look for what has
@@ -65,7 +68,7 @@ test: $(VENV)/.dev ## Install and run all tests, in a Chromium too
 	$(BIN)/python -m pytest --numprocesses=2
 
 test-quick: $(VENV)/.dev ## Install and run the tests that need no browser and take no time
-	$(BIN)/python -m pytest --numprocesses=2 -m 'not browser and not slow'
+	$(BIN)/python -m pytest --numprocesses=2 --ignore=tests/browser -m 'not browser and not slow'
 
 check: $(VENV)/.dev .typecheck/concept_fragmentation ## Lint, format, types, import directions, nothing from outside
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ from concept_fragmentation.logins import Logins
 from concept_fragmentation.serving import UNKNOWN_BODY
 from concept_fragmentation.users import Users, UsersError
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"  # noqa: S105 - of these tests
 
 
@@ -75,7 +77,6 @@ def test_another_password_or_none_ends_the_sessions(users: Users) -> None:
     assert users.secret_key == key
 
 
-@pytest.mark.slow
 def test_that_there_is_no_such_user_takes_as_long_to_say(users: Users) -> None:
     def seconds(name: str) -> float:
         began = time.process_time()
@@ -198,7 +199,6 @@ def test_who_is_removed_is_out_at_once(server: flask.Flask, users: Users) -> Non
     assert "No such file" in client.post("/sign-in", data={"name": "a", "password": "b"}).text
 
 
-@pytest.mark.slow
 def test_a_session_is_that_of_every_server_with_the_file(
     server: flask.Flask, users: Users, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.checkpoints import folder_label
 from concept_fragmentation.analysis.language_models import open_tokenizer, tokenizer_checksum
 
+pytestmark = pytest.mark.slow
+
 TINY = Path(analysis.__file__).parent.parent / "data" / "tiny_gpt2"
 TEXT = "Mark was a tired man who lived near the mountain."
 POINTER = (
@@ -359,7 +361,6 @@ def test_what_is_no_model_is_named(name: Any, named: str) -> None:
         skipped_words(["cat"], name)
 
 
-@pytest.mark.slow
 def test_what_is_no_pair_is_named(tokenizer: Any) -> None:
     made = model()
     cases: list[tuple[Any, str]] = [
@@ -447,7 +448,6 @@ def test_another_tokenizer_is_noticed_when_an_analysis_is_made_again(folder: Pat
         analyze_again({**made, "provenance": provenance})
 
 
-@pytest.mark.slow
 def test_another_configuration_of_the_same_weights_is_noticed(folder: Path) -> None:
     configured()(folder)
     made = analyze(TEXT, folder, n_clusters=2)

@@ -68,6 +68,7 @@ def test_a_report_is_made_once_with_its_progress_and_handed_out_by_the_server(
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 def test_a_map_by_umap_is_left_to_the_background_and_kept(
     hurried: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

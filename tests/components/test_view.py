@@ -52,6 +52,7 @@ def test_a_view_survives_its_address(view: View) -> None:
 
 
 @given(views())
+@pytest.mark.slow
 def test_a_view_survives_being_saved(view: View) -> None:
     assert View.from_dict(view.to_dict()) == view
 
