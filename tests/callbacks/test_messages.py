@@ -28,8 +28,8 @@ from concept_fragmentation.persistence import GPT2AnalysisPersistence
         ("No model in /srv/data/models/small, sorry", "No model in models/small, sorry"),
         ("/srv/data/store-2 and /srv/data/stores", "/srv/data/store-2 and /srv/data/stores"),
         (
-            "In /mnt/srv/data/store and a/srv/data/store",
-            "In /mnt/srv/data/store and a/srv/data/store",
+            "In /mnt/srv/data/store and a/srv/data/store",  # outside-ok: text that is masked
+            "In /mnt/srv/data/store and a/srv/data/store",  # outside-ok: text that is masked
         ),
         ("Nothing of the kind.", "Nothing of the kind."),
     ],
