@@ -24,7 +24,6 @@ from blake3 import blake3
 from concept_fragmentation.persistence import (
     ConceptFragmentationError,
     GPT2AnalysisPersistence,
-    exchange,
 )
 
 MOST_BYTES = 2**30
@@ -60,7 +59,7 @@ def seeds(folder: Path) -> tuple[dict[str, bytes], Path]:
     store.create_session("s", ["mine"])
     files = {}
     for kind in ("json", "csv", "pickle"):
-        name, data = exchange.pack(Path(store.export_analysis("mine", kind)))
+        name, data = store.read_export(store.export_analysis("mine", kind))
         files[name] = data
     plain = {
         key: value for key, value in analysis().items() if key not in ("more", "attention_data")

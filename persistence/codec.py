@@ -476,7 +476,11 @@ class _Decoder:
 
 
 def _dtype(text: Any) -> np.dtype[Any]:
-    dtype = np.dtype(text) if isinstance(text, str) else None
+    try:
+        dtype = np.dtype(text) if isinstance(text, str) else None
+    except (SyntaxError, TypeError, ValueError):
+        # NumPy reads "," as a list of dtypes, in Python's syntax.
+        dtype = None
     if dtype is None or dtype.kind not in _STORABLE_KINDS or not dtype.itemsize:
         raise CodecError(f"unknown dtype {text!r}")
     return dtype

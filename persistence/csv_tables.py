@@ -274,7 +274,10 @@ class Table:
         """Return an array of format 1: a row for each head and query."""
         import numpy as np  # noqa: PLC0415 - only old exports need it
 
-        dtype, shape = np.dtype(described["dtype"]), described["shape"]
+        try:
+            dtype, shape = np.dtype(described["dtype"]), described["shape"]
+        except SyntaxError as error:
+            raise self._problem(f"there is no dtype {described['dtype']!r}") from error
         self._budget.spend(items=sum(map(len, self._rows)))
         if dtype.kind != "f" or math.prod(shape) != sum(len(row) - 2 for row in self._rows):
             raise self._problem(f"it does not hold {shape} weights")

@@ -74,7 +74,10 @@ class _Array:
 def _plain_dtype(description: str) -> np.dtype[Any]:
     if len(description) > _LONGEST_DTYPE:
         raise RefusedPickleError(["the pickle holds an array of a dtype with a long description"])
-    dtype = np.dtype(description)
+    try:
+        dtype = np.dtype(description)
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise RefusedPickleError([f"the pickle holds no dtype but {description!r}"]) from error
     if dtype.hasobject or dtype.kind not in "biufcmMSU":
         raise RefusedPickleError([f"the pickle holds an array of dtype {description!r}"])
     return dtype
