@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from dash import ALL, Dash, Input, Output, State, ctx, no_update
+from dash import ALL, Dash, Input, Output, State, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -26,6 +26,7 @@ from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Destination, destination
 from concept_fragmentation.callbacks.messages import say_failed
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
+from concept_fragmentation.callbacks.views import clicked
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.analyze_panel import (
@@ -259,7 +260,7 @@ def _register_finished(app: Dash, workspace: Workspace) -> None:
     def open_clicked(
         clicks: Sequence[int | None], offered: Sequence[Finished] | None
     ) -> tuple[list[Finished], Destination]:
-        draft = _clicked(clicks)
+        draft = clicked(clicks)
         return without_finished(offered, draft), destination(workspace.settle(View(draft=draft)))
 
     @app.callback(
@@ -271,14 +272,7 @@ def _register_finished(app: Dash, workspace: Workspace) -> None:
     def dismiss_clicked(
         clicks: Sequence[int | None], offered: Sequence[Finished] | None
     ) -> list[Finished]:
-        return without_finished(offered, _clicked(clicks))
-
-
-def _clicked(clicks: Sequence[int | None]) -> str:
-    # A list that has just been drawn was not clicked.
-    if not any(clicks) or ctx.triggered_id is None:
-        raise PreventUpdate
-    return str(ctx.triggered_id["index"])
+        return without_finished(offered, clicked(clicks))
 
 
 def outcome(
@@ -342,7 +336,7 @@ def _some(words: Sequence[Any]) -> str:
 
 
 def _ahead(request: Request) -> str:
-    """Return what will become of words of several tokens, before the model is run."""
+    """Say, before the model is run, how many words of several tokens will be skipped."""
     if request.options["words"] != "skip":
         return ""
     skipped = len(skipped_words(request.text, request.model))

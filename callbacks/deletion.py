@@ -18,8 +18,8 @@ from concept_fragmentation.callbacks.library import (
     destination,
 )
 from concept_fragmentation.callbacks.messages import say
-from concept_fragmentation.callbacks.views import Order, needed, order_for
-from concept_fragmentation.callbacks.workspace import Workspace
+from concept_fragmentation.callbacks.views import Order, clicked, needed, order_for
+from concept_fragmentation.callbacks.workspace import Workspace, name_in_trash
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.trash_panel import TrashRow, trash_list
 from concept_fragmentation.components.view import FIRST_EXAMPLE, View
@@ -132,10 +132,7 @@ def _register_trash(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def restore_clicked(clicks: list[int | None]) -> str:
-        # A list that is placed anew also calls this, with no click in it.
-        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
-            raise PreventUpdate
-        say(restore(workspace, str(ctx.triggered_id["index"])))
+        say(restore(workspace, clicked(clicks)))
         return uuid4().hex
 
 
@@ -179,7 +176,7 @@ def restore(workspace: Workspace, trash_id: str) -> str:
     for entry in workspace.store.list_trash():
         if entry["trash_id"] == trash_id:
             workspace.store.restore_analysis(entry["analysis_id"], trash_id=trash_id)
-            return f"Restored {_entry_name(entry)}."
+            return f"Restored {name_in_trash(entry)}."
     raise ChoiceMissingError("It is in the trash no longer: somebody restored or removed it.")
 
 
@@ -188,7 +185,7 @@ def trash_rows(workspace: Workspace) -> list[TrashRow]:
     return [
         TrashRow(
             entry["trash_id"],
-            _entry_name(entry),
+            name_in_trash(entry),
             short_date(entry["deleted_at"]),
             short_date(entry["expires_at"]),
         )
@@ -242,8 +239,3 @@ def _newest_version(workspace: Workspace, analysis_id: str) -> int | None:
         return int(workspace.store.list_versions(analysis_id)[0]["version"])
     except NotFoundError:
         return None
-
-
-def _entry_name(entry: Mapping[str, Any]) -> str:
-    name = f"'{title(str(entry['name']))}'"
-    return name if entry["version"] is None else f"version {entry['version']} of {name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NotRequired, TypedDict
@@ -13,6 +12,7 @@ from cachetools import TTLCache
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
+from concept_fragmentation.callbacks.kept import Kept
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import EXAMPLE, Workspace
@@ -47,33 +47,18 @@ class Saved:
 
 
 class Presses:
-    """What was saved a moment ago, so that a button that is pressed twice saves once.
+    """Saves of a moment ago, so that a button that is pressed twice saves once.
 
     A page says the same until it has switched to what was saved.
     """
 
     def __init__(self) -> None:
         """Nothing was saved."""
-        self._saved: TTLCache[Hashable, Saved] = TTLCache(_MOST_PRESSES, _PRESSED_SECONDS)
-        self._lock = threading.Lock()
-        self._saving: dict[Hashable, threading.Lock] = {}
+        self._saved = Kept(TTLCache(_MOST_PRESSES, _PRESSED_SECONDS))
 
     def once(self, press: Hashable, save: Callable[[], Saved]) -> Saved:
-        """Return what `save` made, or what it made for the same press a moment ago."""
-        with self._lock:
-            saving = self._saving.setdefault(press, threading.Lock())
-        with saving:
-            try:
-                with self._lock:
-                    saved: Saved | None = self._saved.get(press)
-                if saved is None:
-                    saved = save()
-                    with self._lock:
-                        self._saved[press] = saved
-                return saved
-            finally:
-                with self._lock:
-                    self._saving.pop(press, None)
+        """Call `save`, or return its result for the same press a moment ago."""
+        return self._saved.get(press, save)
 
 
 class Destination(TypedDict):

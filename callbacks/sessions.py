@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from dash import ALL, Dash, Input, Output, State, ctx, html
 from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.library import (
     ChoiceMissingError,
@@ -18,7 +17,7 @@ from concept_fragmentation.callbacks.library import (
 )
 from concept_fragmentation.callbacks.messages import say
 from concept_fragmentation.callbacks.states import restore_state, saved_views
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.views import clicked, needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.saved_views import session_entry
@@ -86,10 +85,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def load_clicked(clicks: Sequence[int | None], query: str | None) -> Destination:
-        # A list that has just been drawn was not clicked.
-        if not any(clicks) or ctx.triggered_id is None:
-            raise PreventUpdate
-        loaded = load(workspace, needed(query), ctx.triggered_id["index"], None)
+        loaded = load(workspace, needed(query), clicked(clicks), None)
         say(loaded.sentence)
         return destination(loaded.view)
 
@@ -99,9 +95,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def restore_clicked(clicks: Sequence[int | None]) -> Destination:
-        if not any(clicks) or ctx.triggered_id is None:
-            raise PreventUpdate
-        restored = restore_state(workspace, ctx.triggered_id["index"])
+        restored = restore_state(workspace, clicked(clicks))
         say(restored.sentence)
         return destination(restored.view)
 

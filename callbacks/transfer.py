@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dash import ALL, Dash, Input, Output, State, ctx, html
+from dash import ALL, Dash, Input, Output, State, html
 from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Saved, destination
 from concept_fragmentation.callbacks.messages import public_path, say, say_failed
 from concept_fragmentation.callbacks.uploads import received
-from concept_fragmentation.callbacks.views import needed
+from concept_fragmentation.callbacks.views import clicked, needed
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.export_list import ExportRow, export_address, export_list
@@ -72,10 +71,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         prevent_initial_call=True,
     )
     def delete_clicked(clicks: list[int | None]) -> tuple[str, list[Component]]:
-        # A list that is placed anew also calls this, with no click in it.
-        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
-            raise PreventUpdate
-        name = str(ctx.triggered_id["index"])
+        name = clicked(clicks)
         workspace.store.exports.delete(name)
         say(f"Deleted the file {visible(name, limit=80)}; the analysis stays in the store.")
         return uuid4().hex, []

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypedDict
 
 import pandas as pd
 import plotly.graph_objects as go
-from dash import Input, set_props
+from dash import Input, ctx, set_props
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -80,6 +80,16 @@ def needed(query: str | None) -> View:
     if query is None:
         raise PreventUpdate
     return View.from_query(query)
+
+
+def clicked(clicks: Sequence[int | None]) -> str:
+    """Return the index of the button that was clicked, of a list of buttons.
+
+    A list that has just been drawn calls its callback, too, though nobody clicked in it.
+    """
+    if not any(clicks) or ctx.triggered_id is None:
+        raise PreventUpdate
+    return str(ctx.triggered_id["index"])
 
 
 class Parts(TypedDict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.callbacks.gate import Gate
+from concept_fragmentation.callbacks.kept import Kept
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.file_names import file_stem
@@ -128,11 +128,11 @@ class Workspace:
         # Requests for files that are computed, and among them those for reports.
         self.gate = Gate()
         self.report_gate = Gate(most_waiting=0)
-        self._examples = _Kept(len(EXAMPLES))
-        self._analyses = _Kept(ANALYSES_KEPT)
-        self._windows = _Kept(WINDOWS_KEPT)
-        self._frames = _Kept(WINDOWS_KEPT)
-        self._computed = _Kept(WINDOWS_KEPT)
+        self._examples = Kept(LRUCache(len(EXAMPLES)))
+        self._analyses = Kept(LRUCache(ANALYSES_KEPT))
+        self._windows = Kept(LRUCache(WINDOWS_KEPT))
+        self._frames = Kept(LRUCache(WINDOWS_KEPT))
+        self._computed = Kept(LRUCache(WINDOWS_KEPT))
 
     def turns(self, kind: str) -> Turns:
         """Return the row in which processes wait that do one kind of heavy work."""
@@ -181,7 +181,11 @@ class Workspace:
         except AnalysisNotFoundError:
             for entry in self.store.list_trash():
                 if entry["analysis_id"] == analysis_id and entry["version"] in {None, version}:
-                    raise DeletedError(_deleted_sentence(entry)) from None
+                    what = name_in_trash(entry)
+                    raise DeletedError(
+                        f"{what[0].upper()}{what[1:]} was deleted. Restore it from the trash in "
+                        "the Library."
+                    ) from None
             raise
 
     def _stored(self, analysis_id: str, version: int | None) -> Shown:
@@ -262,7 +266,7 @@ class Workspace:
         )
 
     def file_stem(self, view: View) -> str:
-        """Return what names of files of a settled view begin with: the analysis and the window."""
+        """Return the beginning of file names of a settled view: the analysis and the window."""
         shown, last = self.shown(view), 0 if view.last is None else view.last
         return file_stem(shown.name, shown.analysis.labelled_layers[view.first : last + 1])
 
@@ -319,14 +323,14 @@ class Workspace:
 
 
 def _whole(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a summary cuts short."""
+    """Return the metadata that a summary cuts short."""
     return {key: metadata[key] for key in ("input_text",) if key in metadata}
 
 
-def _deleted_sentence(entry: Mapping[str, Any]) -> str:
+def name_in_trash(entry: Mapping[str, Any]) -> str:
+    """Name an entry of the trash: `'a name'`, or `version 2 of 'a name'`."""
     name = f"'{title(str(entry['name']))}'"
-    what = name if entry["version"] is None else f"Version {entry['version']} of {name}"
-    return f"{what} was deleted. Restore it from the trash in the Library."
+    return name if entry["version"] is None else f"version {entry['version']} of {name}"
 
 
 def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:
@@ -345,30 +349,3 @@ def selected(analysis: Analysis, selection: Selection) -> npt.NDArray[np.int64]:
     if selection[0] == "link":
         chosen &= analysis.labels[:, selection[1] + 1] == selection[3]
     return np.flatnonzero(chosen)
-
-
-class _Kept:
-    """The things used last, by key; each is made once even when several threads ask."""
-
-    def __init__(self, size: int) -> None:
-        self._kept: LRUCache[Hashable, Any] = LRUCache(size)
-        self._making: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        with self._lock:
-            if key in self._kept:
-                return self._kept[key]  # type: ignore[no-any-return]
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            with self._lock:
-                if key in self._kept:
-                    return self._kept[key]  # type: ignore[no-any-return]
-            try:
-                value = make()
-                with self._lock:
-                    self._kept[key] = value
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
-            return value
