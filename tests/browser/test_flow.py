@@ -134,6 +134,8 @@ def test_a_cluster_is_chosen_by_keyboard_among_concepts(server: Any, open_page: 
     expect(options.first).to_contain_text("block_2")
     assert all("block_2" in text for text in options.all_inner_texts())
     page.keyboard.press("ArrowDown")
+    # The focus moves in a later frame than the key.
+    expect(options.first.get_by_role("radio")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"s=node\.2\."))
     expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text(re.compile(r"cluster \d of block_2"))

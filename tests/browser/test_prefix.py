@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -125,6 +126,7 @@ def test_everything_works_below_a_path_and_nothing_is_asked_outside_it(
         page.get_by_label("Name", exact=True).fill("Below a path")
         page.get_by_role("button", name="Save Analysis", exact=True).click()
         expect(page.get_by_text("Saved 'Below a path'")).to_be_visible()
+        page.wait_for_url(re.compile(r"[?&]a="))
         page.get_by_role("button", name="Export", exact=True).click()
         link = page.locator(f"#{ids.EXPORT_RESULT}").get_by_role("link")
         with page.expect_download() as download:
