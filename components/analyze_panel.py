@@ -56,7 +56,7 @@ ATTENTIONS: Final = {
 
 @dataclass(frozen=True)
 class Offer:
-    """What can be run here.
+    """Models that this server can run.
 
     Attributes:
         folders: names of the models that lie in the folder of the server.
@@ -108,7 +108,7 @@ def _missing(install: str) -> html.Div:
 
 
 def analyze_status() -> html.Div:
-    """Return what the bar says of a run, in every view, with the way to cancel it."""
+    """Return the status of a run in the bar, shown in every view, with a button to cancel it."""
     return html.Div(
         [
             html.Span(id=ids.ANALYZE_STATUS_STAGE, className="cf-status-stage", role="status"),

@@ -1,4 +1,4 @@
-"""What the page says where its server does not answer (see assets/connection.js)."""
+"""Notices for a server that does not answer (see assets/connection.js)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_DONE = "The server does not answer. Check that it runs, then try again."
 
 
 def notices() -> list[Component]:
-    """Return what is shown while the server is silent, and when it was for too long."""
+    """Return the notices for a silent server, and for one that was silent for too long."""
     return [
         html.Div(
             SILENT,

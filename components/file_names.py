@@ -12,7 +12,7 @@ _MOST_CHARACTERS: Final = 40
 
 
 def file_stem(name: str, layers: Sequence[str]) -> str:
-    """Return what the files of an analysis begin with: its name and the window of its layers.
+    """Return the beginning of an analysis's file names: its name and the window of its layers.
 
     >>> file_stem("Capital cities, k = 10", ["block_2", "block_3", "block_4"])
     'Capital-cities-k-10-block_2-to-block_4'

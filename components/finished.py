@@ -24,12 +24,12 @@ class Finished(TypedDict):
 
 
 def with_finished(offered: Sequence[Finished] | None, new: Finished) -> list[Finished]:
-    """Return what is offered with a new analysis, the newest last and each once."""
+    """Add an analysis to those offered, the newest last and each once."""
     return [*without_finished(offered, new["draft"]), new][-MOST_OFFERED:]
 
 
 def without_finished(offered: Sequence[Finished] | None, draft: str) -> list[Finished]:
-    """Return what is offered without an analysis."""
+    """Remove an analysis from those offered."""
     return [one for one in offered or () if one["draft"] != draft]
 
 

@@ -1,4 +1,4 @@
-"""Where an analysis comes from: the settings that it was made with, its provenance, its text."""
+"""Origin of an analysis: the settings that it was made with, its provenance, its text."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def clusters_text(options: Mapping[str, Any]) -> str | None:
 
 
 def model_name(metadata: Mapping[str, Any]) -> str:
-    """Return what the model is called."""
+    """Return the name of the model."""
     return str(metadata.get("model_name") or "")
 
 
@@ -91,7 +91,7 @@ def origin(
     counts: Iterable[tuple[str, str]],
     query: str,
 ) -> list[Component]:
-    """Return what an analysis was made of and by.
+    """Return the settings, the provenance and the text of an analysis.
 
     Args:
         metadata: what is known of it beside its data.

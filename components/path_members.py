@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Final
 
@@ -11,14 +10,11 @@ from dash import html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, tokens_on_path
-from concept_fragmentation.components.figures.cluster_colours import colour_of
-from concept_fragmentation.components.palette import text_on
 from concept_fragmentation.components.parts import aria, data
-from concept_fragmentation.components.token_chips import token_chips
+from concept_fragmentation.components.summary import listed_tokens, path_count, path_steps
 from concept_fragmentation.components.view import path_text
-from concept_fragmentation.components.words import arrows, path_runs, percent, plural
+from concept_fragmentation.components.words import arrows, path_runs, plural
 
-MOST_LISTED: Final = 300
 MOST_NEAR: Final = 5
 
 
@@ -44,21 +40,8 @@ def path_members(
 ) -> list[Component]:
     """Return the tokens on a path of the window, and buttons that highlight the nearest others."""
     tokens = tokens_on_path(window, path)
-    shown = path_runs(path)
-    listed = tokens[:MOST_LISTED].tolist()
-    more = len(tokens) - len(listed)
+    parts = listed_tokens(analysis, tokens, f"on path {path_runs(path)}")
     near = nearest_paths(window, path)
-    parts: list[Component] = [
-        html.H3(f"{plural(len(tokens), 'token')} on path {shown}", className="cf-card-title"),
-        token_chips(
-            (
-                (i, analysis.shown_tokens[i], place, f"position {place}")
-                for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
-            ),
-            f"Tokens on path {shown}",
-        ),
-        html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
-    ]
     if near:
         rows = [_row(analysis, window, *one, highlighted, theme) for one in near]
         parts += [
@@ -78,23 +61,11 @@ def _row(
 ) -> html.Button:
     path = tuple(window.paths[rank].tolist())
     count = int(window.counts[rank])
-    aligned = analysis.aligned.raw_to_aligned[window.first : window.last + 1]
-    colours = [
-        colour_of(analysis, names[cluster], theme)
-        for cluster, names in zip(path, aligned, strict=True)
-    ]
-    steps = [
-        (str(cluster), colour, text_on(colour))
-        for cluster, colour in zip(path, colours, strict=True)
-    ]
     said = f"differs in {plural(differs, 'layer')}"
     return html.Button(
         [
-            html.Span(className="cf-path-steps", **data(steps=json.dumps(steps))),
-            html.Span(
-                [f"{count:,} ", html.Span(percent(count / window.num_counted))],
-                className="cf-path-count",
-            ),
+            path_steps(analysis, window, path, theme),
+            path_count(count, count / window.num_counted),
             html.Span(said, className="cf-hint"),
         ],
         type="button",

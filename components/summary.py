@@ -109,15 +109,15 @@ def summary_stats(
         Stat(
             "Unique paths",
             f"{len(window.counts):,}",
-            f"fragmentation {_number(window.fragmentation)}",
+            f"fragmentation {decimals(window.fragmentation)}",
         ),
         Stat(
             "Most frequent path",
             NOT_KNOWN if top is None else percent(top.percentage / 100),
             "" if top is None else f"{top.count:,} × {arrows(top.path, MOST_STEPS)}",
         ),
-        Stat("Mean cluster changes", _number(mean_changes), f"of {plural(steps, 'step')}"),
-        Stat("Mean mobility", _number(mean_mobility), "0 stays, 1 always moves"),
+        Stat("Mean cluster changes", decimals(mean_changes), f"of {plural(steps, 'step')}"),
+        Stat("Mean mobility", decimals(mean_mobility), "0 stays, 1 always moves"),
     ]
 
 
@@ -129,28 +129,15 @@ def archetypal_table(
     theme: str,
 ) -> list[Component]:
     """Return the most frequent paths as buttons that highlight them in the token flow."""
-    aligned = analysis.aligned.raw_to_aligned[window.first : window.last + 1]
     rows: list[Component] = []
     for rank, path in enumerate(paths, 1):
         different = list(dict.fromkeys(path.example_tokens))[:EXAMPLES_SHOWN]
         examples = "  ".join(visible(token, limit=16) for token in different)
-        colours = [
-            colour_of(analysis, to_aligned[cluster], theme)
-            for cluster, to_aligned in zip(path.path, aligned, strict=True)
-        ]
-        # Written by the browser, as `token_chips` are: a dozen a path are most of what is listed.
-        steps = [
-            (str(cluster), colour, text_on(colour))
-            for cluster, colour in zip(path.path, colours, strict=True)
-        ]
         rows.append(
             html.Button(
                 [
-                    html.Span(className="cf-path-steps", **data(steps=json.dumps(steps))),
-                    html.Span(
-                        [f"{path.count:,} ", html.Span(percent(path.percentage / 100))],
-                        className="cf-path-count",
-                    ),
+                    path_steps(analysis, window, path.path, theme),
+                    path_count(path.count, path.percentage / 100),
                     html.Span(examples, className="cf-path-examples"),
                 ],
                 id={"type": ids.PATH_ROW, "index": path_text(path.path)},
@@ -166,6 +153,47 @@ def archetypal_table(
     return rows
 
 
+def path_steps(
+    analysis: Analysis, window: LayerWindow, path: Sequence[int], theme: str
+) -> html.Span:
+    """Return the clusters of a path of the window, each in its colour.
+
+    The browser writes them, as it does `token_chips`: a dozen a path are most of what is listed.
+    """
+    aligned = analysis.aligned.raw_to_aligned[window.first : window.last + 1]
+    colours = [
+        colour_of(analysis, to_aligned[cluster], theme)
+        for cluster, to_aligned in zip(path, aligned, strict=True)
+    ]
+    steps = [
+        (str(cluster), colour, text_on(colour))
+        for cluster, colour in zip(path, colours, strict=True)
+    ]
+    return html.Span(className="cf-path-steps", **data(steps=json.dumps(steps)))
+
+
+def path_count(count: int, share: float) -> html.Span:
+    """Return how many tokens are on a path, and their share."""
+    return html.Span([f"{count:,} ", html.Span(percent(share))], className="cf-path-count")
+
+
+def listed_tokens(analysis: Analysis, indices: np.ndarray[Any, Any], where: str) -> list[Component]:
+    """Return a heading that counts tokens and says where they are, and the first ones as a list."""
+    listed = indices[:MAX_TOKENS_LISTED].tolist()
+    more = len(indices) - len(listed)
+    return [
+        html.H3(f"{plural(len(indices), 'token')} {where}", className="cf-card-title"),
+        token_chips(
+            (
+                (i, analysis.shown_tokens[i], place, f"position {place}")
+                for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
+            ),
+            f"Tokens {where}",
+        ),
+        html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
+    ]
+
+
 def token_list(
     analysis: Analysis, selection: Selection, indices: np.ndarray[Any, Any]
 ) -> list[Component]:
@@ -177,20 +205,4 @@ def token_list(
     else:
         after = title(layers[selection[1] + 1], 24)
         what = f"{layer} cluster {selection[2]} → {after} cluster {selection[3]}"
-    listed = indices[:MAX_TOKENS_LISTED].tolist()
-    more = len(indices) - len(listed)
-    return [
-        html.H3(f"{plural(len(indices), 'token')} in {what}", className="cf-card-title"),
-        token_chips(
-            (
-                (i, analysis.shown_tokens[i], place, f"position {place}")
-                for i, place in zip(listed, analysis.positions[listed].tolist(), strict=True)
-            ),
-            f"Tokens in {what}",
-        ),
-        html.Span(f"{more:,} more are in the CSV." if more else "", className="cf-hint"),
-    ]
-
-
-def _number(value: float) -> str:
-    return decimals(value)
+    return listed_tokens(analysis, indices, f"in {what}")

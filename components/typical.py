@@ -99,7 +99,7 @@ def cluster_token_list(
 
 
 def _positions(analysis: Analysis, tokens: list[int]) -> str:
-    """Where the tokens of one text are, the most typical first."""
+    """Return the positions of the tokens of one text, the most typical first."""
     named = [str(place) for place in analysis.positions[tokens[:_MOST_POSITIONS]].tolist()]
     if len(tokens) == 1:
         return f"position {named[0]}"

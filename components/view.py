@@ -452,7 +452,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _first(items: Mapping[str, str]) -> int:
-    """Where the window of an address begins that names none.
+    """Return the first layer for an address that names no window.
 
     Earlier versions left it out, and then showed other layers: such an address keeps its meaning.
     """

@@ -13,6 +13,7 @@ from concept_fragmentation.analysis import Analysis, attention_rollout
 from concept_fragmentation.analysis.attention import mean_of_heads
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.theme import colour_bar, new_figure
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
     head_weights,
@@ -25,7 +26,7 @@ from concept_fragmentation.components.figures.weights import (
     weight_layers,
 )
 from concept_fragmentation.components.palette import ink
-from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import plural
 
 Floats = npt.NDArray[np.float64]
@@ -126,7 +127,7 @@ def token_rollout(analysis: Analysis, token: int, theme: str = "light") -> go.Fi
         else "<b>%{x}</b><br>%{z}‰<extra></extra>",
         "colorbar": colour_bar(theme, nticks=5, ticksuffix="‰"),
     }
-    what = f"“{plotly_text(analysis.shown_tokens[token], 20)}” at {analysis.positions[token]}"
+    what = token_at(analysis, token)
     axis = layer_axis(layers)
     return new_figure(
         f"What flows into {what}",

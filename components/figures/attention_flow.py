@@ -21,6 +21,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
     width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import halo, new_figure
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.figures.weights import (
     attention_weights,
     sequence_of,
@@ -240,4 +241,4 @@ def _cluster(
 def _token(analysis: Analysis, token: int) -> str:
     if token == OTHERS:
         return "other tokens"
-    return f"“{plotly_text(analysis.shown_tokens[token], 20)}” at {analysis.positions[token]}"
+    return token_at(analysis, token)

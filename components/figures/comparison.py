@@ -18,8 +18,9 @@ from concept_fragmentation.components.figures.matched_paths import (
     layers_moved,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import change_colours, ink
-from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
@@ -84,7 +85,7 @@ def moved_tokens(after: Analysis, paths: MatchedPaths, theme: str = "light") -> 
         return empty_figure("No token is in another cluster than before.", theme)
     names = [plotly_name(layer) for layer in paths.layers]
     tokens = paths.tokens[order]
-    rows = [f"“{plotly_text(after.shown_tokens[i], 16)}” at {after.positions[i]}" for i in tokens]
+    rows = [token_at(after, i, 16) for i in tokens]
     changed = (paths.before != paths.after)[order]
     says = [
         [

@@ -21,6 +21,7 @@ from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import legend_lines, lines_below_axis
 from concept_fragmentation.components.figures.theme import halo, new_figure, steps_scale
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.text import plotly_name, plotly_text
 from concept_fragmentation.components.words import ordinal, percent, plural
@@ -258,10 +259,7 @@ def _far(points: Floats) -> tuple[npt.NDArray[np.bool_], Floats | None]:
 def _said_outside(analysis: Analysis, tokens: npt.NDArray[np.int64]) -> str:
     if not len(tokens):
         return ""
-    named = ", ".join(
-        f"“{plotly_text(analysis.shown_tokens[i], 12)}” at {analysis.positions[i]}"
-        for i in tokens[:_NAMED_OUTSIDE].tolist()
-    )
+    named = ", ".join(token_at(analysis, i, 12) for i in tokens[:_NAMED_OUTSIDE].tolist())
     more = f", {len(tokens) - _NAMED_OUTSIDE:,} more" if len(tokens) > _NAMED_OUTSIDE else ""
     lies = "lies" if len(tokens) == 1 else "lie"
     return f"{plural(len(tokens), 'token')} {lies} outside: {named}{more}"

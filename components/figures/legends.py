@@ -59,7 +59,7 @@ def legend_below_axis(entries: Sequence[tuple[str, str]], theme: str) -> dict[st
 
 
 def lines_below_axis(lines: Sequence[str], theme: str) -> dict[str, Any]:
-    """Return what a layout needs for some lines (Plotly text) below its axis."""
+    """Return the parts of a layout that place lines (Plotly text) below its axis."""
     return {
         "annotations": [legend_below(lines, theme, below=_BELOW_AXIS)],
         "margin": {"b": _BELOW_AXIS + LEGEND_LINE * len(lines)},

@@ -29,8 +29,9 @@ from concept_fragmentation.components.figures.sankey_layout import (
     width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import faded, ink, path_colour
-from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
@@ -278,7 +279,7 @@ def _routes(
 ) -> list[_Route]:
     """What is drawn in colours of its own; a token belongs to the first route that has it."""
     members = [
-        (_token(analysis, index), np.array([index]))
+        (token_at(analysis, index), np.array([index]))
         for index in dict.fromkeys(tokens)
         if 0 <= index < analysis.num_tokens
     ]
@@ -320,14 +321,10 @@ def _path(path: Sequence[int]) -> str:
     return " ".join(map(str, path))
 
 
-def _token(analysis: Analysis, index: int) -> str:
-    return f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"
-
-
 def _listed(analysis: Analysis, examples: Sequence[int], count: int) -> str:
     """Some of `count` tokens."""
     more = ", …" if count > len(examples) else ""
-    return ", ".join(_token(analysis, index) for index in examples) + more
+    return ", ".join(token_at(analysis, index) for index in examples) + more
 
 
 class _Bands:

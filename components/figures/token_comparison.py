@@ -19,8 +19,9 @@ from concept_fragmentation.components.figures.legends import (
     legend_lines,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import faded, ink, path_colour
-from concept_fragmentation.components.text import plotly_name, plotly_text, visible
+from concept_fragmentation.components.text import plotly_name, visible
 from concept_fragmentation.components.words import plural, title
 
 IntArray = npt.NDArray[np.int64]
@@ -57,7 +58,7 @@ def compared_tokens(
             if (aligned[:, i] == cluster).sum() > 1:
                 shapes.append(_box(i, row, colour_of(analysis, cluster, theme)))
     for k, index in enumerate(chosen):
-        said = f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"
+        said = token_at(analysis, index)
         lane = (k - (len(chosen) - 1) / 2) * shift
         here = aligned[k].tolist()
         traces.append(
@@ -85,7 +86,7 @@ def compared_tokens(
     lines = legend_lines(
         [
             (
-                f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}",
+                token_at(analysis, index),
                 path_colour(k, theme),
             )
             for k, index in enumerate(chosen)

@@ -24,13 +24,14 @@ from concept_fragmentation.components.figures.sankey_layout import (
     width_of_columns,
 )
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure, table_of
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import (
     faded,
     ink,
     path_colour,
     text_on,
 )
-from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural
 
 IntArray = npt.NDArray[np.int64]
@@ -212,7 +213,7 @@ def _lines(
         for rank in members:
             found = by_path[starts[rank] : starts[rank + 1]][:_EXAMPLES].tolist()
             count = int(window.counts[rank])
-            examples = ", ".join(_named(analysis, index) for index in found)
+            examples = ", ".join(token_at(analysis, index) for index in found)
             more = ", …" if count > len(found) else ""
             said = (
                 f"<b>{_path(window.paths[rank].tolist())}</b><br>{plural(count, 'token')} "
@@ -309,9 +310,9 @@ def _traced(
     paths: Sequence[tuple[int, ...]],
     theme: str,
 ) -> tuple[list[_Traced], int]:
-    """Return what is drawn on top, and how many highlighted tokens and paths are not."""
+    """Return the lines to draw on top, and how many highlighted tokens and paths have none."""
     members = [
-        (int(window.path_of_token[index]), _named(analysis, index), 1)
+        (int(window.path_of_token[index]), token_at(analysis, index), 1)
         for index in dict.fromkeys(tokens)
         if 0 <= index < analysis.num_tokens and window.path_of_token[index] >= 0
     ]
@@ -359,7 +360,3 @@ def _width(pixels: float) -> float:
 
 def _path(path: Sequence[int]) -> str:
     return "→".join(map(str, path))
-
-
-def _named(analysis: Analysis, index: int) -> str:
-    return f"“{plotly_text(analysis.shown_tokens[index], 20)}” at {analysis.positions[index]}"

@@ -20,8 +20,9 @@ from concept_fragmentation.components.figures.theme import (
     steps_scale,
     table_of,
 )
+from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import cluster_colours, ink
-from concept_fragmentation.components.text import plotly_name, plotly_text
+from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import ordinal, percent, plural
 
 IntArray = npt.NDArray[np.int64]
@@ -48,9 +49,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     places = cluster_places(analysis)
     place_of = np.array([places.get(i, np.nan) for i in found.tolist()], dtype=np.float32)
     names = [plotly_name(layer) for layer in layers]
-    tokens = [
-        f"“{plotly_text(analysis.shown_tokens[i], 20)}” at {analysis.positions[i]}" for i in rows
-    ]
+    tokens = [token_at(analysis, i) for i in rows]
     cells = {
         "type": "heatmap",
         "z": place_of[inverse.reshape(raw.shape)],
