@@ -115,6 +115,15 @@ class Settings:
     models: Path | None = None
     local: bool = False
 
+    @property
+    def path(self) -> str:
+        """The prefix that is given, or that the environment has; empty where there is none.
+
+        Raises PrefixError where it is no path.
+        """
+        given = self.prefix
+        return prefix_from_environment() if given is None else checked_prefix(given)
+
     @classmethod
     def from_environment(cls) -> Settings:
         """Return what environment variables say, for servers that are not given options.
@@ -147,8 +156,7 @@ def _whole_number(variable: str, default: int, least: int, most: int, unit: str)
 def create_app(settings: Settings | None = None) -> Dash:
     """Return the application, ready to be served."""
     settings = settings or Settings()
-    given = settings.prefix
-    prefix = prefix_from_environment() if given is None else checked_prefix(given)
+    prefix = settings.path
     users = None if settings.users is None else Users(settings.users)
     if users is not None:
         users.check()
@@ -235,9 +243,7 @@ def _private(store: GPT2AnalysisPersistence, settings: Settings) -> list[Path]:
 
 def _is_alone(settings: Settings, host: str) -> bool:
     """Return whether only people on this machine reach what is served so."""
-    given = settings.prefix
-    prefix = prefix_from_environment() if given is None else given
-    others = settings.users or settings.proxies or settings.names or prefix.strip("/")
+    others = settings.users or settings.proxies or settings.names or settings.path
     return is_loopback(host) and not others
 
 

@@ -109,7 +109,7 @@ class Background(DiskcacheManager):
         return super().get_progress(key)  # type: ignore[no-untyped-call]
 
     def get_result(self, key: str, job: str | None) -> Any:
-        """Return what came of a run, `UNDEFINED` while it works or after it was cancelled."""
+        """Return the result of a run, `UNDEFINED` while it works or after it was cancelled."""
         result = self.handle.get(key, self.UNDEFINED)
         if result is self.UNDEFINED and job is not None and not self.job_running(job):
             # It may have ended between these two lines.

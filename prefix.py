@@ -111,7 +111,7 @@ def prefix_from_environment() -> str:
 
 
 def _dash_says(setting: str) -> str | None:
-    """Return what Dash reads from the variable of a setting; None where it is not set."""
+    """Return the value of Dash's variable for a setting; None where it is not set."""
     said = get_combined_config(setting, None)  # type: ignore[no-untyped-call]
     return None if said is None else str(said)
 

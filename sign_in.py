@@ -165,7 +165,7 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins)
 
 
 def _cookie_reader(server: flask.Flask, is_known: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Return what tells outside requests, by the header of cookies, who is signed in."""
+    """Return a function that tells from the header of cookies whether a person is signed in."""
     serializer = _Sessions().get_signing_serializer(server)
 
     def is_signed_in(cookies: str) -> bool:

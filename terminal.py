@@ -99,7 +99,7 @@ class Output:
 
 
 class _Interrupts:
-    """What Ctrl+C does: raises KeyboardInterrupt once, and ends the process when pressed again."""
+    """Handle Ctrl+C: raise KeyboardInterrupt once, and end the process when pressed again."""
 
     def __init__(self) -> None:
         self.came = False

@@ -49,7 +49,7 @@ _LONGEST_NAME: Final = 120
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a checkpoint is, as `from_pretrained` of transformers takes it.
+    """Location of a checkpoint, as `from_pretrained` of transformers takes it.
 
     Attributes:
         name: what it was asked for by.

@@ -29,7 +29,7 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True)
 class LayerShapes:
-    """What a decoder gives of each layer.
+    """Outputs of a decoder for each layer.
 
     Attributes:
         widths: the dimensions of the hidden states, of the embedding and of each block.
@@ -44,7 +44,7 @@ class LayerShapes:
 
     @property
     def num_blocks(self) -> int:
-        """How many blocks there are."""
+        """Number of blocks."""
         return len(self.widths) - 1
 
 
@@ -67,7 +67,7 @@ class Decoder:
 
     @property
     def context_length(self) -> int | None:
-        """How many tokens it reads at once; None where its configuration does not say."""
+        """Most tokens in one pass; None where the configuration does not say."""
         for name in ("max_position_embeddings", "max_seq_len", "context_length"):
             length = getattr(self.config, name, None)
             if isinstance(length, int) and length > 0:
@@ -76,7 +76,7 @@ class Decoder:
 
     @property
     def vocabulary_size(self) -> int:
-        """How many rows its embedding has: below this are the ids that it can read."""
+        """Number of rows of the embedding; readable token ids are below it."""
         table = self._embedding
         if table is None:
             return int(self.config.vocab_size)
@@ -84,7 +84,7 @@ class Decoder:
 
     @property
     def device(self) -> Any:
-        """Where token ids have to be."""
+        """Device for the token ids."""
         table = self._embedding
         return self.module.device if table is None else table.weight.device
 
@@ -282,7 +282,7 @@ class Decoder:
         return table if getattr(weight, "ndim", 0) == 2 else None
 
     def _shift(self, length: int) -> int:
-        """How many rows of a table of positions stand for padding (as in RoBERTa)."""
+        """Return how many rows of a table of positions stand for padding (as in RoBERTa)."""
         torch = need("torch")
         for module in self.module.modules():
             if (

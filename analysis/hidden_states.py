@@ -86,14 +86,14 @@ def hidden_state_store(num_tokens: int, dimensions: Sequence[int]) -> Iterator[l
 
 
 def states_size(num_tokens: int, dimensions: Sequence[int]) -> int:
-    """How many bytes the hidden states of some layers take together."""
+    """Return how many bytes the hidden states of some layers take together."""
     return num_tokens * sum(dimensions) * LayerStates.dtype.itemsize
 
 
 def state_problem(
     states: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None = None
 ) -> str | None:
-    """Return what is wrong with the numbers of one layer's hidden states; None if nothing is.
+    """Return the problem with one layer's hidden states; None if they are finite numbers.
 
     Args:
         states: int or float (T, d).

@@ -39,7 +39,7 @@ class LazyArray:
         self._read = read
 
     def value(self) -> npt.NDArray[Any] | list[Any]:
-        """Return what it stands for: the array, or the nested list."""
+        """Return the array or the nested list that it stands for."""
         array = self._read(())
         if self.is_list:
             values: list[Any] = array.tolist()

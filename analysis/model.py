@@ -142,7 +142,7 @@ class Analysis:
         return table_of_fields(self._described(), type(self).__name__)
 
     def _described(self) -> dict[str, str]:
-        """What there is, by name; layers by their number, which none would be read for."""
+        """Return the parts of the analysis by name, and layers by their number; reads no array."""
         having = {
             "cluster labels": len(self.labelled_layers),
             "hidden states": len(self.hidden_states),

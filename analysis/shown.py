@@ -1,4 +1,4 @@
-"""How results show themselves: a line in Python, a table in a notebook, however large they are."""
+"""Short reprs of results: a line in Python, a table in a notebook, whatever their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of layers, of tokens and of the members of a cluster, as tables."""
+"""Tables of metrics: one of layers, one of tokens, one of the members of a cluster."""
 
 from __future__ import annotations
 

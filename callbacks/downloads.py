@@ -44,7 +44,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             file_name, chunks = workspace.store.exports.stream(name)
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(chunks, file_name, "application/octet-stream")
+        return attachment(chunks, file_name, "application/octet-stream")
 
     @server.get(f"{prefix}figure/<figure_id>.csv")
     def send_data(figure_id: str) -> flask.Response:
@@ -57,7 +57,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 name = f"{file_name(workspace, view, figure_id)}.csv"
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(text.encode("utf-8-sig"), name, "text/csv; charset=utf-8")
+        return attachment(text.encode("utf-8-sig"), name, "text/csv; charset=utf-8")
 
     @server.get(f"{prefix}figure/<figure_id>.html")
     def send_page(figure_id: str) -> flask.Response:
@@ -71,7 +71,7 @@ def register(app: Dash, workspace: Workspace) -> None:
                 name = f"{file_name(workspace, view, figure_id)}.html"
         except ConceptFragmentationError as error:
             return refusal(error)
-        return _attachment(page.encode(), name, "text/html; charset=utf-8")
+        return attachment(page.encode(), name, "text/html; charset=utf-8")
 
     @server.get(f"{prefix}{REPORT_ADDRESS}")
     def send_report() -> flask.Response:
@@ -84,7 +84,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         except ConceptFragmentationError as error:
             return refusal(error)
         name = f"report-{view.analysis_id or ('unsaved' if view.draft else view.example)}.html"
-        return _attachment(page, name, "text/html; charset=utf-8")
+        return attachment(page, name, "text/html; charset=utf-8")
 
 
 def _kept_report(workspace: Workspace, view: View) -> bytes | None:
@@ -112,7 +112,7 @@ def _view(workspace: Workspace) -> View:
 
 
 def file_name(workspace: Workspace, view: View, figure_id: str) -> str:
-    """Return what a file of a figure of a settled view is called, without its kind.
+    """Return the file name of a figure of a settled view, without its suffix.
 
     The images that the browser makes have the same names (assets/downloads.js).
     """
@@ -154,7 +154,8 @@ def refusal(error: ConceptFragmentationError) -> flask.Response:
     return response
 
 
-def _attachment(content: bytes | Iterator[bytes], file_name: str, mimetype: str) -> flask.Response:
+def attachment(content: bytes | Iterator[bytes], file_name: str, mimetype: str) -> flask.Response:
+    """Return a response that the browser keeps as a file."""
     response = flask.Response(content, mimetype=mimetype)
     response.headers.set("Content-Disposition", "attachment", filename=file_name)
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -9,7 +9,7 @@ from dash import Dash, Output
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks.downloads import refusal
+from concept_fragmentation.callbacks.downloads import attachment, refusal
 from concept_fragmentation.callbacks.views import Order, order_for, ordered
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -34,13 +34,10 @@ def register(app: Dash, workspace: Workspace) -> None:
         except ConceptFragmentationError as error:
             return refusal(error)
         text = str(shown.metadata.get("input_text") or "")
-        # Half a character, which no encoding has, is written as it is called.
-        response = flask.Response(
-            text.encode(errors="backslashreplace"), mimetype="text/plain; charset=utf-8"
-        )
         name = re.sub(r"[^\w.-]+", "-", shown.name)[:80].strip("-.") or "analysis"
-        response.headers.set("Content-Disposition", "attachment", filename=f"{name}.txt")
-        return response
+        # Half a character, which no encoding has, is written as it is called.
+        content = text.encode(errors="backslashreplace")
+        return attachment(content, f"{name}.txt", "text/plain; charset=utf-8")
 
 
 def shown_origin(workspace: Workspace, view: View) -> list[Component]:

@@ -209,7 +209,7 @@ def _tables(workspace: Workspace, view: View) -> Iterator[Table]:
 
 
 def _provenance(workspace: Workspace, view: View) -> Iterator[tuple[str, Any]]:
-    """What is known of an analysis, without the path of the folder whose models are offered."""
+    """Return the metadata of an analysis, without the path of the folder of models."""
     folders = [] if workspace.models.below is None else [workspace.models.below]
     for name, value in _all_provenance(workspace, view):
         yield name, without_folders(value, folders) if isinstance(value, str) else value

@@ -191,7 +191,7 @@ def analyze_command(
 
 
 def summary(made: Mapping[str, Any]) -> str:
-    """Return what a person wants to know of an analysis first, in lines of text."""
+    """Return a summary of an analysis in lines of text."""
     tested = made["significance"]
     lines = [
         f"{made['model_type']}: {len(made['token_metadata']['tokens'])} tokens, "

@@ -1,4 +1,4 @@
-"""What the commands have in common: the store, its failures, and analyses by id or by name."""
+"""Options that commands share: the store, its failures, and analyses by id or by name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def with_store(*, make: bool = False) -> Callable[[Command], Command]:
 
 
 def failure(error: ConceptFragmentationError) -> click.ClickException:
-    """Return what a command ends with that was refused: the sentence, in words of the shell."""
+    """Return the error of a command that was refused: its sentence, in words of the shell."""
     return click.ClickException(in_shell_words(str(error)))
 
 

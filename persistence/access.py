@@ -1,4 +1,4 @@
-"""Who may write where: whether a store is read-only, and where its temporary files go then."""
+"""Write access: whether a store is read-only, and where its temporary files go then."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class OverBudgetError(InvalidDataError):
 
 @dataclass
 class Budget:
-    """What is left to spend on a file of `size` bytes."""
+    """Budget that is left for a file of `size` bytes."""
 
     size: int
     items: int = field(init=False)
@@ -64,22 +64,22 @@ class Budget:
 
     @property
     def memory(self) -> int:
-        """How many bytes the process that reads may take for it."""
+        """Most bytes of memory for the process that reads it."""
         return _LEAST_MEMORY + _MEMORY_PER_BYTE * self.size
 
     @property
     def seconds(self) -> int:
-        """How many seconds of a processor reading may take."""
+        """Most seconds of processor time for reading it."""
         return _LEAST_SECONDS + -(-self.size // _MEBIBYTE)
 
     @property
     def states(self) -> int:
-        """How many visualization states it may bring; each becomes a file of the store."""
+        """Most visualization states in it; each becomes a file of the store."""
         return _LEAST_STATES + self.size // _BYTES_PER_STATE
 
     @property
     def unpacked(self) -> int:
-        """How many bytes an archive may unpack to."""
+        """Most bytes that an archive may unpack to."""
         return _LEAST_UNPACKED + _UNPACKED_PER_BYTE * self.size
 
 

@@ -207,7 +207,7 @@ def _copy(path: Path, engine: sa.Engine) -> None:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What a database looks like from outside; None if its log holds what is not in it yet."""
+    """Return a stamp of a database file; None if its log holds changes that are not in it yet."""
     log = path.with_name(f"{path.name}-wal")
     try:
         if log.exists() and log.stat().st_size:

@@ -233,7 +233,7 @@ class _Writer:
         return name
 
     def _with_references(self, encoded: Any) -> Any:
-        """Return what was encoded with every reference in its place: they are values of dicts."""
+        """Put every reference into its place in the encoded content: they are values of dicts."""
         if type(encoded) is not dict:
             return self._references.get(encoded, encoded) if type(encoded) is str else encoded
         if set(encoded) == {"$dict"}:

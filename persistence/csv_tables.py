@@ -129,7 +129,7 @@ class TableWriter:
         return (_BYTE_ORDER_MARK + text.getvalue()).encode()
 
     def describe(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
+        """Return its description for the manifest."""
         return {"rows": self._num_rows, "order": self._order, "checksums": self._checksums}
 
     @property
@@ -158,7 +158,7 @@ def _plain_cell(value: Any) -> str:
 
 
 def checksum(values: Sequence[Any]) -> str:
-    """Return what tells a column's values from any others."""
+    """Return a checksum of a column's values."""
     return blake3(json.dumps(list(values)).encode()).hexdigest(length=16)
 
 
@@ -267,7 +267,7 @@ class Table:
 
     @property
     def num_rows(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return len(self._rows)
 
     def weights(self, described: Mapping[str, Any]) -> Any:

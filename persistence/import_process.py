@@ -28,6 +28,7 @@ from concept_fragmentation.analysis.errors import ConceptFragmentationError, Inv
 from concept_fragmentation.persistence import codec
 from concept_fragmentation.persistence.budget import Budget, OverBudgetError, said_size
 from concept_fragmentation.persistence.errors import StorageError, UnsupportedFormatError
+from concept_fragmentation.persistence.import_child import BY_SIGNAL, LENGTH_BYTES
 from concept_fragmentation.persistence.safe_pickle import RefusedPickleError
 
 # At once; others wait.
@@ -38,10 +39,8 @@ _IDLE_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 60
 _PATIENCE_FACTOR: Final = 20
 _STEP: Final = 2**20
-_LENGTH_BYTES: Final = 8
 # Every number that NumPy knows may begin at a multiple of this.
 _ALIGNMENT: Final = 64
-_BY_SIGNAL: Final = 64
 
 _PACKAGES: Final = (
     "concept_fragmentation",
@@ -139,7 +138,7 @@ def parse(filename: str, sources: Sequence[Source], *, is_folder: bool = False) 
 def _death(filename: str, code: int, budget: Budget) -> InvalidDataError:
     """The error that says why the other process ended."""
     size = said_size(budget.size)
-    number = code - _BY_SIGNAL if code > _BY_SIGNAL else -code
+    number = code - BY_SIGNAL if code > BY_SIGNAL else -code
     if number in (getattr(signal, "SIGXCPU", -1), getattr(signal, "SIGKILL", -1)):
         return OverBudgetError([f"{filename}: reading it takes longer than a file of {size} may"])
     return InvalidDataError(
@@ -189,16 +188,14 @@ class _Reader:
         # Names of files and parts of texts may be no UTF-8, which only this writes.
         encoded = json.dumps(head).encode("ascii")
         to = self._pipe(self._process.stdin)
-        to.write(len(encoded).to_bytes(_LENGTH_BYTES, "little") + encoded)
+        to.write(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
         for source in sources:
             for step in source.steps():
                 to.write(step)
         to.flush()
 
     def _received(self, most: int) -> tuple[bytes, dict[str, codec.Array]]:
-        head = json.loads(
-            self._read(min(most, int.from_bytes(self._read(_LENGTH_BYTES), "little")))
-        )
+        head = json.loads(self._read(min(most, int.from_bytes(self._read(LENGTH_BYTES), "little"))))
         if "error" in head:
             kind = _ERRORS.get(head["error"], InvalidDataError)
             if issubclass(kind, InvalidDataError):

@@ -16,7 +16,7 @@ _LONGEST_NAME: Final = 120
 
 @dataclass(frozen=True)
 class ModelFolders:
-    """What may be opened.
+    """Rules for which folders of models may be opened.
 
     Attributes:
         any_folder: whether any folder of this machine may, for a person who works on it.
@@ -52,7 +52,7 @@ class ModelFolders:
         return folder.resolve()
 
     def named(self, text: str) -> str:
-        """Return what a person named, to be loaded: a name on the hub, or the path of a folder.
+        """Return the model that a person named: a name on the hub, or the path of a folder.
 
         Raises:
             ModelUnavailableError: it names a folder that may not be opened or holds no model.

@@ -17,7 +17,7 @@ Check = Callable[..., list[str]]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    """Return what the checker says of a repository with one file of a given text."""
+    """Run the checker on a repository with one file of a given text."""
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     for name in ("tests/helpers.py", "docs/page.md", "analysis/__init__.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -77,7 +77,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def by_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Return what the command serves, to this machine and with a limit of 1 MiB a file."""
+    """Return the address of a server of the command, for this machine, with 1 MiB a file."""
     served = Served(free_port(), tmp_path_factory.mktemp("command"))
     with servers(served.folder) as start_one:
         options = ("--host", "127.0.0.1", "--port", str(served.port), "--max-upload", "1")
@@ -87,7 +87,7 @@ def by_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def by_gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Return what gunicorn serves with two workers, with a limit of 1 MiB a file."""
+    """Return the address of gunicorn with two workers, with 1 MiB a file."""
     served = Served(free_port(), tmp_path_factory.mktemp("gunicorn"))
     with servers(served.folder) as start_one:
         start_one(

@@ -1,4 +1,4 @@
-"""What a click in a figure opens, in an analysis whose layers, heads and tokens are all uneven."""
+"""Clicks in figures of an analysis whose layers, heads and tokens are all uneven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is offered to open: the newest few, each once, with its name as text."""
+"""Offers to open an analysis: the newest few, each once, with its name as text."""
 
 from __future__ import annotations
 

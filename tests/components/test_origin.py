@@ -1,4 +1,4 @@
-"""What tells one analysis from another: its settings, in short and in full."""
+"""Settings that tell one analysis from another, in short and in full."""
 
 from __future__ import annotations
 

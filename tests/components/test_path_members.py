@@ -1,4 +1,4 @@
-"""What is listed of a path that was selected: its tokens, and the paths nearest to it."""
+"""Lists of a selected path: its tokens, and the paths nearest to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools do to a CSV export is undone or refused, and never changes a value silently."""
+"""Changes by other tools to a CSV export are undone or refused; none alters a value silently."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def rows_of(content: bytes) -> list[list[str]]:
 
 
 def rewritten(content: bytes, change: Callable[[list[list[str]]], Any], **options: Any) -> bytes:
-    """What a tool makes that reads a table and writes it anew in its own way."""
+    """Rewrite a table as a tool does that reads it and writes it in its own way."""
     rows = rows_of(content)
     rows = change(rows) or rows
     text = io.StringIO(newline="")

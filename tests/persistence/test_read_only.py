@@ -68,7 +68,7 @@ WRITES: dict[str, Callable[[Store], Any]] = {
 
 
 def look_at(store: Store, elsewhere: Path) -> dict[str, Any]:
-    """Return what a reader sees, after doing all that a reader does."""
+    """Do all that a reader does, and return the results."""
     with store.open_analysis("mine") as opened:
         weights = opened.attention("layer_0", 1).tolist()
     exported = store.export_analysis("mine", "json", output_path=elsewhere / "mine.json")
