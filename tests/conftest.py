@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 ROOT = Path(__file__).parent
+
+# Two processes of tests fill two cores. Threads of PyTorch and scikit-learn, which read this when
+# they are imported, here and in what tests start, would only wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell starts what runs in the background deaf to Ctrl+C, and what tests start would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
