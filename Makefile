@@ -84,12 +84,13 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.dev ## Do all of what the tests do in part: kills, failing calls, mutated files, crowds
+soak: $(VENV)/.dev ## Do all of what the tests do in part: kills, failing calls, mutated files, crowds, an hour of clicks
 	$(BIN)/python tests/get_chromium.py
 	$(BIN)/python -m pytest --soak -m soak
 	$(BIN)/python -m benchmarks.kills 1000
 	$(BIN)/python -m benchmarks.fuzz 20000
 	$(BIN)/python -m benchmarks.crowd 16 60
+	$(BIN)/python -m benchmarks.clicks 10 3600
 
 screenshots: $(VENV)/.dev ## Make the README's pictures again
 	$(BIN)/python tests/get_chromium.py

@@ -17,12 +17,13 @@ from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from concept_fragmentation import callbacks, security, serving, terminal
+from concept_fragmentation import callbacks, health, security, serving, terminal
 from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
 from concept_fragmentation.analysis.extra import install_command, missing_modules
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.background import Background
 from concept_fragmentation.callbacks.checks import check_requests
+from concept_fragmentation.callbacks.memory import usual_budget
 from concept_fragmentation.callbacks.messages import PRIVATE_FOLDERS, public, tell_failure
 from concept_fragmentation.callbacks.workspace import MAX_UPLOAD, Workspace
 from concept_fragmentation.components.analyze_panel import Offer
@@ -52,6 +53,8 @@ MAX_UPLOAD_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MAX_UPLOAD"
 USERS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_AUTH"
 PROXIES_VARIABLE: Final = "CONCEPT_FRAGMENTATION_PROXIES"
 MODELS_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MODELS"
+MEMORY_VARIABLE: Final = "CONCEPT_FRAGMENTATION_MEMORY"
+MOST_MEMORY: Final = 999_999
 MOST_PROXIES: Final = 9
 UNGUARDED: Final = (
     "Warning: whoever reaches this address can read, change and delete what is stored. Let people "
@@ -104,6 +107,8 @@ class Settings:
         models: a folder whose folders of models are offered; None offers none.
         local: whether only people on this machine reach the server: they may name any folder of
             models, and see paths.
+        memory: how many bytes each process keeps in memory of analyses and of what it computed
+            from them; None is a part of the machine's memory, see `usual_budget`.
     """
 
     base_dir: Path | None = None
@@ -114,6 +119,7 @@ class Settings:
     names: tuple[str, ...] = ()
     models: Path | None = None
     local: bool = False
+    memory: int | None = None
 
     @property
     def path(self) -> str:
@@ -137,6 +143,8 @@ class Settings:
             users=Path(users) if users else None,
             proxies=_whole_number(PROXIES_VARIABLE, 0, 0, MOST_PROXIES, "of proxies"),
             models=Path(models) if (models := os.environ.get(MODELS_VARIABLE)) else None,
+            memory=MIB
+            * _whole_number(MEMORY_VARIABLE, usual_budget() // MIB, 1, MOST_MEMORY, "of MiB"),
         )
 
 
@@ -214,8 +222,15 @@ def create_app(settings: Settings | None = None) -> Dash:
         logins = Logins(store.cache_dir / "logins", users.secret_key)
         require_sign_in(app, users, attempts, logins)
     check_requests(app)
-    workspace = Workspace(store, max_upload=settings.max_upload, patient=False, models=models)
+    workspace = Workspace(
+        store,
+        max_upload=settings.max_upload,
+        patient=False,
+        models=models,
+        memory=settings.memory,
+    )
     callbacks.register(app, workspace)
+    health.answer(server, workspace.memory)
     security.send_headers(server, app.csp_hashes)
     security.answer_unknown_scripts(server)
     return app
@@ -253,6 +268,7 @@ def create_server() -> flask.Flask:
     Environment variables take the place of options.
     """
     server: flask.Flask = create_app(Settings.from_environment()).server
+    serving.show_log()
     serving.keep_what_is_loaded()
     return server
 

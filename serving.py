@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 import flask
+import flask.logging
 
 # The analysis loads these when it first needs them, so that a command starts at once; a server has
 # them before anyone asks.
@@ -25,6 +26,7 @@ import waitress.channel
 import waitress.parser
 
 from concept_fragmentation.address import url
+from concept_fragmentation.callbacks import memory
 
 # The key of the server's configuration under which its prefix is.
 PREFIX: Final = "CONCEPT_FRAGMENTATION_PREFIX"
@@ -49,10 +51,20 @@ IDLE_SECONDS: Final = 30
 def listen(server: flask.Flask, host: str, port: int) -> None:
     """Serve until interrupted."""
     running = bind(server, host, port)
+    show_log()
     keep_what_is_loaded()
     address = url(host, port, server.config.get(PREFIX, ""))
     click.echo(f"Concept Fragmentation is at {address} (Ctrl+C stops it).", err=True)
     running.run()
+
+
+def show_log() -> None:
+    """Write what the package logs to standard error, unless somebody has said where it goes."""
+    log = logging.getLogger("concept_fragmentation")
+    if not log.hasHandlers():
+        log.addHandler(flask.logging.default_handler)
+    if memory.logger.level == logging.NOTSET:
+        memory.logger.setLevel(logging.INFO)
 
 
 def keep_what_is_loaded() -> None:

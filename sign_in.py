@@ -13,6 +13,7 @@ from dash import Dash
 from itsdangerous import BadSignature
 from werkzeug.http import parse_cookie
 
+from concept_fragmentation import health
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.callbacks.messages import public
@@ -92,7 +93,7 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins)
     server.config["SESSION_COOKIE_NAME"] = "concept_fragmentation"
     server.config["SESSION_COOKIE_SAMESITE"] = "Lax"
     manager = flask_login.LoginManager(server)
-    open_to_all = {"sign_in", "bootstrap.static", "_dash_assets.static"}
+    open_to_all = {"sign_in", "bootstrap.static", "_dash_assets.static", health.ENDPOINT}
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(login: str) -> _SignedIn | None:

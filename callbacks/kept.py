@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Hashable, MutableMapping
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,12 @@ class Kept:
         self._kept = cache
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other thread change what is kept meanwhile."""
+        with self._lock:
+            yield
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value of a key, made by `make` if it is not kept; an error keeps nothing."""

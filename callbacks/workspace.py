@@ -12,7 +12,6 @@ import flask
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from cachetools import LRUCache
 
 from concept_fragmentation.analysis import (
     Analysis,
@@ -22,7 +21,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.analysis.windows import labelled_window
 from concept_fragmentation.callbacks.gate import Gate
-from concept_fragmentation.callbacks.kept import Kept
+from concept_fragmentation.callbacks.memory import Memory, usual_budget
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.file_names import file_stem
@@ -33,13 +32,11 @@ from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     GPT2AnalysisPersistence,
 )
-from concept_fragmentation.persistence.examples import EXAMPLES, load_example
+from concept_fragmentation.persistence.examples import load_example
 from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
 
-ANALYSES_KEPT: Final = 4
-WINDOWS_KEPT: Final = 32
 # The largest file that the page takes, in bytes.
 MAX_UPLOAD: Final = 256 * 2**20
 # No saved analysis has these for an id: identifiers hold no slash.
@@ -55,13 +52,14 @@ class Shown:
 
     `key` changes whenever what is stored under the view's id and version changed, so nothing
     computed from an overwritten or deleted version is ever shown. `data` gives the analysis dict to
-    read, in which large arrays may be `LazyArray`s.
+    read, in which large arrays may be `LazyArray`s; they come from `source`.
     """
 
     analysis: Analysis
     data: Callable[[], Mapping[str, Any]]
     metadata: Mapping[str, Any]
     key: tuple[Hashable, ...]
+    source: object
 
     @property
     def is_example(self) -> bool:
@@ -113,12 +111,14 @@ class Workspace:
         max_upload: int = MAX_UPLOAD,
         patient: bool = True,
         models: ModelFolders | None = None,
+        memory: int | None = None,
     ) -> None:
         """Keep the store, and load no analysis yet.
 
         `max_upload` is the largest file that the page takes, in bytes. One that is not `patient`
         leaves what takes long to a process in the background. `models` are the folders of models
-        that the page may open.
+        that the page may open. Analyses and what is computed of them have at most `memory` bytes,
+        by default what `usual_budget` says.
         """
         self.store = store
         self.models = models or ModelFolders()
@@ -128,11 +128,7 @@ class Workspace:
         # Requests for files that are computed, and among them those for reports.
         self.gate = Gate()
         self.report_gate = Gate(most_waiting=0)
-        self._examples = Kept(LRUCache(len(EXAMPLES)))
-        self._analyses = Kept(LRUCache(ANALYSES_KEPT))
-        self._windows = Kept(LRUCache(WINDOWS_KEPT))
-        self._frames = Kept(LRUCache(WINDOWS_KEPT))
-        self._computed = Kept(LRUCache(WINDOWS_KEPT))
+        self.memory = Memory(usual_budget() if memory is None else memory)
 
     def turns(self, kind: str) -> Turns:
         """Return the row in which processes wait that do one kind of heavy work."""
@@ -157,7 +153,11 @@ class Workspace:
 
         For a process of its own, which must not share these.
         """
-        return Workspace(GPT2AnalysisPersistence(self.store.base_dir), max_upload=self.max_upload)
+        return Workspace(
+            GPT2AnalysisPersistence(self.store.base_dir),
+            max_upload=self.max_upload,
+            memory=self.memory.budget,
+        )
 
     def shown(self, view: View) -> Shown:
         """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
@@ -199,7 +199,7 @@ class Workspace:
         def opened() -> Shown:
             return _shown(self.store.open_analysis(analysis_id, summary["version"]), key)
 
-        shown = self._analyses.get(key, opened)
+        shown = self.memory.get(key, opened, is_analysis=True)
         return replace(shown, metadata={**shown.metadata, **summary, **_whole(shown.metadata)})
 
     def _example(self, key: str) -> Shown:
@@ -211,13 +211,16 @@ class Workspace:
                 data=lambda: data,
                 metadata=loaded["metadata"],
                 key=(EXAMPLE, key),
+                source=data,
             )
 
-        return self._examples.get(key, read)
+        return self.memory.get((EXAMPLE, key), read)
 
     def _unsaved(self, content_hash: str) -> Shown:
         key = (UNSAVED, content_hash)
-        return self._analyses.get(key, lambda: _shown(self.unsaved.open(content_hash), key))
+        return self.memory.get(
+            key, lambda: _shown(self.unsaved.open(content_hash), key), is_analysis=True
+        )
 
     def loaded(self, view: View) -> Mapping[str, Any]:
         """Return the analysis of a view as the store loads it, whole, to be saved again."""
@@ -261,8 +264,9 @@ class Workspace:
         if not shown.analysis.labelled_layers or view.last is None:
             return None
         first, last = view.first, view.last
-        return self._windows.get(
-            (shown.key, first, last), lambda: labelled_window(shown.analysis, first, last)
+        return self.memory.get(
+            ("window", shown.key, first, last),
+            lambda: labelled_window(shown.analysis, first, last),
         )
 
     def file_stem(self, view: View) -> str:
@@ -282,14 +286,14 @@ class Workspace:
         shown, window = self.shown(view), self.window(view)
         if window is None:
             return pd.DataFrame()
-        return self._frames.get(
-            (shown.key, window.first, window.last),
+        return self.memory.get(
+            ("frame", shown.key, window.first, window.last),
             lambda: token_paths_frame(shown.analysis, window),
         )
 
     def computed(self, view: View, what: tuple[Hashable, ...], compute: Callable[[], T]) -> T:
         """Return what `compute` makes of the analysis of a settled view, made once and kept."""
-        return self._computed.get((self.shown(view).key, what), compute)
+        return self.memory.get(("computed", self.shown(view).key, what), compute)
 
     def made(
         self,
@@ -339,6 +343,7 @@ def _shown(handle: AnalysisHandle, key: tuple[Hashable, ...]) -> Shown:
         data=lambda: handle.data,
         metadata=handle.metadata,
         key=key,
+        source=handle,
     )
 
 

@@ -62,6 +62,13 @@ from concept_fragmentation.persistence import ConceptFragmentationError
     envvar="CONCEPT_FRAGMENTATION_MODELS",
     help="Folder of models: the page offers each folder in it by name.  [default: none]",
 )
+@click.option(
+    "--memory",
+    type=click.IntRange(1, 999_999),
+    metavar="MIB",
+    envvar="CONCEPT_FRAGMENTATION_MEMORY",
+    help="What the server keeps of analyses in memory.  [default: a sixteenth of the machine's]",
+)
 @click.option("--debug", is_flag=True, help="Reload on changes and show tracebacks.")
 def serve_command(
     host: str,
@@ -73,6 +80,7 @@ def serve_command(
     prefix: str | None,
     names: tuple[str, ...],
     models: Path | None,
+    memory: int | None,
     debug: bool,
 ) -> None:
     """Serve the dashboard."""
@@ -81,7 +89,14 @@ def serve_command(
 
     try:
         settings = app.Settings(
-            directory, max_upload * app.MIB, auth, proxies, prefix or None, names, models
+            directory,
+            max_upload * app.MIB,
+            auth,
+            proxies,
+            prefix or None,
+            names,
+            models,
+            memory=None if memory is None else memory * app.MIB,
         )
         app.serve(settings, host, port, debug=debug)
     except (AddressError, ConceptFragmentationError) as error:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -45,15 +44,15 @@ _BAR: Final = 28
 
 
 # With hidden states they take most of a second, and several figures and tables need them.
-_known: WeakKeyDictionary[LayerWindow, TokenPathMetrics] = WeakKeyDictionary()
+_KEPT_AS: Final = "_path_metrics"
 
 
 def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
     """Return the path metrics of all tokens within a window's layers.
 
-    They are computed once and kept for as long as the window is.
+    They are computed once and kept with the window, of whose size they are a part.
     """
-    found = _known.get(window)
+    found: TokenPathMetrics | None = vars(window).get(_KEPT_AS)
     if found is None:
         layers = slice(window.first, window.last + 1)
         states = [analysis.hidden_states.get(name) for name in window.layers]
@@ -63,7 +62,7 @@ def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
             known if len(known) == len(states) else None,
             analysis.padding,
         )
-        _known[window] = found
+        vars(window)[_KEPT_AS] = found
     return found
 
 
