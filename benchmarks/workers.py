@@ -14,9 +14,9 @@ from concept_fragmentation.persistence.store import DIR_VARIABLE
 
 
 @contextlib.contextmanager
-def gunicorn(folder: Path) -> Iterator[str]:
-    """Serve the store in a folder by two workers; give the address."""
-    port = free_port()
+def gunicorn(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Serve the store in a folder by two workers, at that port or a free one; give the address."""
+    port = port or free_port()
     server = subprocess.Popen(
         [
             Path(sys.executable).with_name("gunicorn"),

@@ -1,7 +1,8 @@
 """Make sure that there is a Chromium for the browser tests; install one if there is none.
 
 Looks for the one that CHROMIUM names, then for an installed one, then for Playwright's own. If
-there is none: apt-get where that needs no password, else Playwright's download.
+there is none: apt-get where that needs no password, else Playwright's download. One without windows
+is preferred: its pages take a fifth less of a processor.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 def find_chromium() -> str | None:
@@ -53,7 +60,10 @@ def install() -> None:
     root = _as_root()
     if root is not None and shutil.which("apt-get"):
         _runs([*root, "apt-get", "update", "-qq"])
-        _runs([*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"])
+        for package in NAMES[:2]:
+            install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]
+            if _runs([*root, *install]):
+                break
     if find_chromium() is None:
         dependencies = ["--with-deps"] if root is not None else []
         _runs([sys.executable, "-m", "playwright", "install", *dependencies, "chromium"])

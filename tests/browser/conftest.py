@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
@@ -94,12 +95,17 @@ def ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def as_new(server: Server, context: BrowserContext) -> Iterator[Server]:
-    """Give a dashboard of which the browser remembers nothing but its scripts; stop it after."""
+def forget(context: BrowserContext, url: str) -> None:
+    """Let the browser remember nothing of a dashboard but its scripts."""
     session = context.new_cdp_session(context.pages[0])
-    remembered = {"origin": server.url, "storageTypes": "local_storage,indexeddb"}
+    remembered = {"origin": url, "storageTypes": "local_storage,indexeddb"}
     session.send("Storage.clearDataForOrigin", remembered)
     session.detach()
+
+
+def as_new(server: Server, context: BrowserContext) -> Iterator[Server]:
+    """Give a dashboard of which the browser remembers nothing; stop it after."""
+    forget(context, server.url)
     yield server
     for page in context.pages[1:]:
         page.close()
@@ -115,9 +121,22 @@ def server(
 
 
 @pytest.fixture
-def fresh(ports: tuple[int, int], context: BrowserContext, tmp_path: Path) -> Iterator[Server]:
-    """Return a dashboard with an empty store for one test."""
-    yield from as_new(start(tmp_path / "store", ports[1]), context)
+def fresh(
+    request: pytest.FixtureRequest,
+    ports: tuple[int, int],
+    context: BrowserContext,
+    tmp_path: Path,
+) -> Iterator[Server]:
+    """Return a dashboard with an empty store for one test, whose parameters are its settings."""
+    settings = getattr(request, "param", {})
+    yield from as_new(start(tmp_path / "store", ports[1], **settings), context)
+
+
+@pytest.fixture
+def port(ports: tuple[int, int], context: BrowserContext) -> int:
+    """Return the port for a dashboard that a test starts itself."""
+    forget(context, f"http://127.0.0.1:{ports[1]}/")
+    return ports[1]
 
 
 @dataclass
@@ -135,6 +154,15 @@ class Watch:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             self.strangers.append(request.url)
 
+    def follow(self, page: Page) -> None:
+        page.on("console", self.console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self.request)
+
+    def check(self) -> None:
+        assert self.strangers == []
+        assert self.complaints == []
+
 
 @pytest.fixture(scope="session")
 def context(profile: BrowserContext) -> BrowserContext:
@@ -151,14 +179,21 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
     watch = Watch()
     pages: list[Page] = []
 
-    def open_one(url: str, *, width: int = 1440, height: int = 1000, dark: bool = False) -> Page:
+    def open_one(
+        url: str,
+        *,
+        width: int = 1440,
+        height: int = 1000,
+        dark: bool = False,
+        script: str | None = None,
+    ) -> Page:
         page = context.new_page()
         pages.append(page)
+        if script is not None:
+            page.add_init_script(script)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
-        page.on("console", watch.console)
-        page.on("pageerror", lambda error: watch.complaints.append(str(error)))
-        page.on("request", watch.request)
+        watch.follow(page)
         page.goto(url)
         settled(page)
         return page
@@ -166,8 +201,66 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
     yield open_one
     for page in pages:
         page.close()
-    assert watch.strangers == []
-    assert watch.complaints == []
+    watch.check()
+
+
+@dataclass
+class SharedPage:
+    """A page that stays open: what it is to show is told to it, as a link on the page does."""
+
+    page: Page
+    watch: Watch = field(default_factory=Watch)
+    under_way: set[Request] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.watch.follow(self.page)
+        self.page.on("request", self._begun)
+        for ended in ("requestfinished", "requestfailed"):
+            self.page.on(ended, self._ended)
+
+    # Playwright takes no methods of builtins.
+    def _begun(self, request: Request) -> None:
+        self.under_way.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self.under_way.discard(request)
+
+    def show(self, url: str, *, width: int = 1440, height: int = 1000, dark: bool = False) -> Page:
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(_GO_TO, urlsplit(url).query)
+        calm = 0
+        while calm < 3:
+            self.page.wait_for_timeout(50)
+            settled(self.page)
+            calm = 0 if self.under_way else calm + 1
+        return self.page
+
+
+_GO_TO = """query => {
+    window.scrollTo(0, 0);
+    window.dash_clientside.set_props("location", { search: `?${query}` });
+}"""
+
+
+@pytest.fixture(scope="module")
+def shared_page(server: Server, context: BrowserContext) -> Iterator[SharedPage]:
+    """Open a page for all tests of a file."""
+    shared = SharedPage(context.new_page())
+    shared.page.goto(server.stories)
+    yield shared
+    shared.page.close()
+
+
+@pytest.fixture
+def show(shared_page: SharedPage) -> Iterator[Callable[..., Page]]:
+    """Show an address in the page of the file, which takes far less time than to load it.
+
+    Only for tests that leave nothing on the page that is not in the address.
+    """
+    yield shared_page.show
+    shared_page.watch.check()
 
 
 def settled(page: Page) -> None:

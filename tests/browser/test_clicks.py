@@ -69,9 +69,9 @@ def shown(page: Page) -> View:
 
 
 def test_a_head_opens_in_the_layer_in_which_it_was_clicked(
-    server: Any, uneven: str, open_page: Open
+    server: Any, uneven: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(tab='attention', analysis_id=uneven).to_query()}")
+    page = show(f"{server.url}{View(tab='attention', analysis_id=uneven).to_query()}")
     for column, layer, head in ((0, "b", 3), (1, "token", 2), (2, "e", 0)):
         click_at(page, ids.HEAD_ENTROPY, column, head)
         title = page.locator(f"#{ids.ATTENTION_MATRIX} .gtitle")
@@ -79,17 +79,17 @@ def test_a_head_opens_in_the_layer_in_which_it_was_clicked(
         assert (shown(page).layer, shown(page).head) == (LAYERS.index(layer), head)
 
 
-def test_a_window_opens_that_was_clicked(server: Any, uneven: str, open_page: Open) -> None:
-    page = open_page(f"{server.url}{View(tab='paths', analysis_id=uneven).to_query()}")
+def test_a_window_opens_that_was_clicked(server: Any, uneven: str, show: Open) -> None:
+    page = show(f"{server.url}{View(tab='paths', analysis_id=uneven).to_query()}")
     click_at(page, ids.WINDOW_GRID, 2, 1)
     expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("token to e")
     assert (shown(page).first, shown(page).last) == (1, 2)
 
 
 def test_a_token_of_the_map_is_selected_whatever_its_position(
-    server: Any, uneven: str, open_page: Open
+    server: Any, uneven: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(tab='concepts', analysis_id=uneven, layer=3).to_query()}")
+    page = show(f"{server.url}{View(tab='concepts', analysis_id=uneven, layer=3).to_query()}")
     x, y, index = page.locator(f"#{ids.STATE_MAP} .js-plotly-plot").evaluate(
         """graph => {
             const [points] = graph._fullData;
@@ -103,9 +103,9 @@ def test_a_token_of_the_map_is_selected_whatever_its_position(
 
 
 def test_a_layer_is_selected_by_its_name_in_figures_of_some_layers(
-    server: Any, uneven: str, open_page: Open
+    server: Any, uneven: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(tab='attention', analysis_id=uneven).to_query()}")
+    page = show(f"{server.url}{View(tab='attention', analysis_id=uneven).to_query()}")
     click_at(page, ids.LAYER_AGREEMENT, 1, 0)
     page.wait_for_url("**l=3*")
     page.goto(f"{server.url}{View(tab='concepts', analysis_id=uneven).to_query()}")
@@ -116,9 +116,9 @@ def test_a_layer_is_selected_by_its_name_in_figures_of_some_layers(
 
 
 def test_the_map_is_zoomed_by_dragging_and_by_the_wheel_and_back_by_a_double_click(
-    server: Any, uneven: str, open_page: Open
+    server: Any, uneven: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(tab='concepts', analysis_id=uneven, layer=3).to_query()}")
+    page = show(f"{server.url}{View(tab='concepts', analysis_id=uneven, layer=3).to_query()}")
     graph = page.locator(f"#{ids.STATE_MAP} .js-plotly-plot")
     graph.scroll_into_view_if_needed()
     span = """graph => { const [a, b] = graph._fullLayout.xaxis.range; return b - a; }"""
@@ -160,9 +160,9 @@ def test_the_map_is_zoomed_by_dragging_and_by_the_wheel_and_back_by_a_double_cli
 
 
 def test_an_archetypal_path_lists_its_tokens_and_leads_to_the_nearest_others(
-    server: Any, uneven: str, open_page: Open
+    server: Any, uneven: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(analysis_id=uneven).to_query()}")
+    page = show(f"{server.url}{View(analysis_id=uneven).to_query()}")
     page.locator(f"#{ids.PATHS} .cf-path").first.click()
     listed = page.locator(f"#{ids.SELECTION} .cf-card")
     expect(listed).to_have_count(1)

@@ -94,8 +94,8 @@ def test_the_first_start_shows_the_demo_and_says_what_it_is(server: Any, open_pa
     assert page.locator(f"#{ids.SANKEY} .sankey-node").count() == 35
 
 
-def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, open_page: Open) -> None:
-    page = open_page(address(server, analysis_id=awkward))
+def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, show: Open) -> None:
+    page = show(address(server, analysis_id=awkward))
     click_node(page, 0)
     page.wait_for_url(re.compile(r"s=node\.0\."))
     assert re.fullmatch(r"\d+ tokens in cluster \d of layer_0", title_of(page))
@@ -109,10 +109,8 @@ def test_clicking_a_cluster_lists_its_tokens(server: Any, awkward: str, open_pag
     expect(marked).to_have_class(re.compile("sankey-node"))
 
 
-def test_clicking_a_band_lists_the_tokens_that_move(
-    server: Any, awkward: str, open_page: Open
-) -> None:
-    page = open_page(address(server, analysis_id=awkward))
+def test_clicking_a_band_lists_the_tokens_that_move(server: Any, awkward: str, show: Open) -> None:
+    page = show(address(server, analysis_id=awkward))
     click_link(page, 0)
     page.wait_for_url(re.compile(r"s=link\."))
     expect(page.locator(f"#{ids.SANKEY} .cf-selected")).to_have_class(re.compile("sankey-link"))
@@ -123,8 +121,8 @@ def test_clicking_a_band_lists_the_tokens_that_move(
     page.wait_for_url(re.compile(r"s=node\."))
 
 
-def test_a_cluster_is_chosen_by_keyboard_among_concepts(server: Any, open_page: Open) -> None:
-    page = open_page(address(server, tab="concepts", layer=2))
+def test_a_cluster_is_chosen_by_keyboard_among_concepts(server: Any, show: Open) -> None:
+    page = show(address(server, tab="concepts", layer=2))
     choice = page.locator(f"#{ids.CONCEPT_CHOICE}")
     choice.focus()
     page.keyboard.press("Enter")
@@ -157,9 +155,9 @@ def click_bar(page: Page, figure_id: str, number: int) -> None:
 
 
 def test_a_cluster_is_selected_by_its_bar_in_the_sizes_and_is_framed_there(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="concepts", analysis_id=awkward))
+    page = show(address(server, tab="concepts", analysis_id=awkward))
     expect(page.locator(f"#{ids.TYPICAL}")).to_contain_text("Click a bar in the cluster sizes")
     expect(page.locator(f"#{ids.TYPICAL} h3")).to_have_text("Typical tokens")
     click_bar(page, ids.CLUSTER_SIZES, 4)
@@ -172,18 +170,18 @@ def test_a_cluster_is_selected_by_its_bar_in_the_sizes_and_is_framed_there(
 
 
 def test_a_cluster_is_selected_by_its_bar_in_the_trajectories(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward))
+    page = show(address(server, tab="paths", analysis_id=awkward))
     click_bar(page, ids.TRAJECTORIES, 3)
     page.wait_for_url(re.compile(r"s=node\.1\."))
     assert "of layer_1" in title_of(page)
 
 
 def test_a_token_chosen_in_the_attention_is_highlighted_in_its_path_beside_it(
-    server: Any, open_page: Open
+    server: Any, show: Open
 ) -> None:
-    page = open_page(address(server, tab="path-attention", tokens=(20,)))
+    page = show(address(server, tab="path-attention", tokens=(20,)))
     marked = page.locator(f"#{ids.ATTENTION_MATRIX} .shapelayer path")
     legend = page.locator(f"#{ids.SANKEY} .annotation").filter(has_text="■")
     expect(legend).to_contain_text("at 20")
@@ -197,9 +195,9 @@ def test_a_token_chosen_in_the_attention_is_highlighted_in_its_path_beside_it(
 
 @pytest.mark.soak
 def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
-    server: Any, open_page: Open, soaking: bool
+    server: Any, show: Open, soaking: bool
 ) -> None:
-    page = open_page(address(server, first=0, last=2))
+    page = show(address(server, first=0, last=2))
     clusters = page.locator(f"#{ids.SANKEY} .sankey-node").count()
     for number in range(0, clusters, 1 if soaking else 3):
         before = page.url
@@ -222,9 +220,9 @@ def test_every_cluster_and_every_band_of_the_demo_can_be_clicked(
 
 
 def test_a_token_that_looks_like_markup_is_shown_as_itself(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
+    page = show(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
     expect(page.locator(f"#{ids.SELECTION} .cf-token").first).to_have_text("<b>x</b> 0")
     table = page.locator(f"#{ids.PATH_TABLE}")
     expect(table.get_by_text("<b>x</b>", exact=True).first).to_be_visible()
@@ -232,10 +230,8 @@ def test_a_token_that_looks_like_markup_is_shown_as_itself(
     assert page.locator(f"#{ids.SELECTION} b, #{ids.PATH_TABLE} b, #{ids.PATHS} b").count() == 0
 
 
-def test_a_hover_shows_markup_in_a_token_as_itself(
-    server: Any, awkward: str, open_page: Open
-) -> None:
-    page = open_page(address(server, analysis_id=awkward, tokens=(0, 2)))
+def test_a_hover_shows_markup_in_a_token_as_itself(server: Any, awkward: str, show: Open) -> None:
+    page = show(address(server, analysis_id=awkward, tokens=(0, 2)))
     box = page.locator(f"#{ids.SANKEY} .sankey-node rect").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
@@ -244,7 +240,7 @@ def test_a_hover_shows_markup_in_a_token_as_itself(
     expect(hover).to_contain_text("&amp;")
 
 
-def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> None:
+def test_the_address_restores_what_was_seen(server: Any, show: Open) -> None:
     seen = {
         "tab": "paths",
         "first": 1,
@@ -255,7 +251,7 @@ def test_the_address_restores_what_was_seen(server: Any, open_page: Open) -> Non
         "selection": ("node", 2, 0),
         "heat": (1, 3),
     }
-    page = open_page(address(server, **seen))
+    page = show(address(server, **seen))
     expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
     expect(page.locator(f"#{ids.COLOUR_BY}")).to_contain_text("path")
     expect(page.locator(f"#{ids.MIN_COUNT}")).to_have_value("3")
@@ -283,18 +279,16 @@ def test_back_and_forward_go_through_what_was_seen(server: Any, open_page: Open)
     expect(window).to_contain_text("block_3 to block_4")
 
 
-def test_the_window_can_be_moved_with_the_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(server.stories)
+def test_the_window_can_be_moved_with_the_keyboard(server: Any, show: Open) -> None:
+    page = show(server.stories)
     page.locator(f"#{ids.LAYER_WINDOW}").get_by_role("slider").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(f"#{ids.LAYER_WINDOW_TEXT}")).to_contain_text("block_1 to block_4")
     page.wait_for_url(re.compile(r"w=1-4"))
 
 
-def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
-    server: Any, open_page: Open
-) -> None:
-    page = open_page(server.stories)
+def test_clicking_a_path_highlights_it_and_clicking_again_does_not(server: Any, show: Open) -> None:
+    page = show(server.stories)
     path = page.locator(f"#{ids.PATHS} .cf-path").nth(1)
     path.click()
     expect(path).to_have_attribute("aria-pressed", "true")
@@ -303,8 +297,8 @@ def test_clicking_a_path_highlights_it_and_clicking_again_does_not(
     expect(path).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_token_is_found_by_typing_and_highlighted(server: Any, open_page: Open) -> None:
-    page = open_page(server.stories)
+def test_a_token_is_found_by_typing_and_highlighted(server: Any, show: Open) -> None:
+    page = show(server.stories)
     page.locator(f"#{ids.FIND_TOKENS}").click()
     page.keyboard.type("money")
     options = page.locator(
@@ -329,8 +323,8 @@ def test_the_table_is_filtered_on_the_server(server: Any, open_page: Open) -> No
     expect(note).to_have_text(re.compile(r"^\d of 117 tokens match$"))
 
 
-def test_thin_bands_can_be_hidden_and_the_page_says_so(server: Any, open_page: Open) -> None:
-    page = open_page(server.stories)
+def test_thin_bands_can_be_hidden_and_the_page_says_so(server: Any, show: Open) -> None:
+    page = show(server.stories)
     all_bands = page.evaluate(f"({VISIBLE_BANDS})()")
     page.locator(f"#{ids.MIN_COUNT}").fill("6")
     page.keyboard.press("Enter")
@@ -346,10 +340,10 @@ def test_a_link_to_what_is_gone_shows_the_demo_and_says_why(server: Any, open_pa
     expect(page.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("GPT-2 small: its")
 
 
-def test_an_analysis_without_labels_says_what_it_lacks(server: Any, open_page: Open) -> None:
+def test_an_analysis_without_labels_says_what_it_lacks(server: Any, show: Open) -> None:
     bare = {"model_type": "gpt2", "layers": ["a", "b"], "token_metadata": {"tokens": ["x", "y"]}}
     analysis_id = server.store.save_analysis_results(bare, "gpt2", "x y", name="bare")
-    page = open_page(address(server, analysis_id=analysis_id))
+    page = show(address(server, analysis_id=analysis_id))
     expect(page.locator(f"#{ids.SUMMARY}")).to_contain_text("no cluster labels")
 
 
@@ -395,10 +389,8 @@ def test_the_theme_that_was_chosen_stays(server: Any, open_page: Open) -> None:
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
 
-def test_the_data_of_a_figure_is_downloaded_as_csv(
-    server: Any, awkward: str, open_page: Open
-) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward))
+def test_the_data_of_a_figure_is_downloaded_as_csv(server: Any, awkward: str, show: Open) -> None:
+    page = show(address(server, tab="paths", analysis_id=awkward))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the data of the token paths as CSV").click()
     text = download.value.path().read_text(encoding="utf-8")
@@ -414,10 +406,8 @@ def frames_of_layers(page: Page, figure_id: str) -> list[float]:
     )
 
 
-def test_a_layer_that_is_selected_in_one_figure_is_framed_in_all(
-    server: Any, open_page: Open
-) -> None:
-    page = open_page(address(server, tab="concepts"))
+def test_a_layer_that_is_selected_in_one_figure_is_framed_in_all(server: Any, show: Open) -> None:
+    page = show(address(server, tab="concepts"))
     expect(page.locator(f"#{ids.STATE_MAP} .gtitle")).to_contain_text("Tokens in embedding")
     assert frames_of_layers(page, ids.CLUSTER_ENTROPY) == []
     point = page.locator(f"#{ids.CLUSTER_ENTROPY} .scatterlayer .point").nth(2)
@@ -444,8 +434,8 @@ def test_a_layer_that_is_selected_in_one_figure_is_framed_in_all(
     assert frames_of_layers(page, ids.ATTENTION) == []
 
 
-def test_a_layer_is_selected_by_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(address(server, tab="concepts"))
+def test_a_layer_is_selected_by_keyboard(server: Any, show: Open) -> None:
+    page = show(address(server, tab="concepts"))
     page.locator(f"#{ids.MAP_LAYER}").focus()
     page.keyboard.press("Enter")
     # It opens at the layer that is mapped.
@@ -460,9 +450,9 @@ def test_a_layer_is_selected_by_keyboard(server: Any, open_page: Open) -> None:
 
 
 def test_a_cluster_selects_its_layer_and_is_marked_in_the_trajectories(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward, tokens=(0, 1)))
+    page = show(address(server, tab="paths", analysis_id=awkward, tokens=(0, 1)))
     click_node(page, 0)
     page.wait_for_url(re.compile(r"s=node\.0\..*l=0"))
     expect(page.locator(f"#{ids.TRAJECTORIES} .cf-selected")).to_have_count(1)
@@ -470,9 +460,9 @@ def test_a_cluster_selects_its_layer_and_is_marked_in_the_trajectories(
 
 
 def test_a_token_is_highlighted_from_any_list_and_in_all(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
+    page = show(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
     chips = page.locator(f"#{ids.SELECTION} .cf-token")
     rows = page.locator(f"#{ids.PATH_GRID} .ag-center-cols-container .ag-row")
     highlighted = page.locator(f"#{ids.PATH_GRID} .ag-center-cols-container .cf-highlighted")
@@ -500,9 +490,9 @@ def test_a_token_is_highlighted_from_any_list_and_in_all(
 
 
 def test_nothing_is_lost_of_what_is_clicked_faster_than_the_server_answers(
-    server: Any, awkward: str, open_page: Open
+    server: Any, awkward: str, show: Open
 ) -> None:
-    page = open_page(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
+    page = show(address(server, tab="paths", analysis_id=awkward, selection=("node", 0, 0)))
     page.evaluate(
         """() => {
         for (const chip of [...document.querySelectorAll(".cf-token")].slice(0, 3)) chip.click();

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from benchmarks.browser import await_server, free_port
+from benchmarks.browser import await_server
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.connection import SILENT
-from concept_fragmentation.components.hints import ALL_DISMISSED, STORAGE
 from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence.turns import Turns
 
@@ -31,8 +30,8 @@ UPDATES = "**/_dash-update-component*"
 class Server:
     """A dashboard of its own process, which can be killed and started again at its port."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
         self.url = f"http://127.0.0.1:{self.port}/"
         self.start()
 
@@ -56,26 +55,23 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path / "store")
+def server(tmp_path: Path, port: int) -> Iterator[Server]:
+    running = Server(tmp_path / "store", port)
     yield running
     running.process.kill()
     running.process.wait()
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
+def page(context: BrowserContext, server: Server) -> Iterator[Page]:
     """Return a page that shows Analyze; its console may complain that the server is away."""
-    context = browser.new_context()
-    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
-    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{server.url}{View(tab='analyze').to_query()}")
     expect(page.locator(".cf-view-tab[aria-current=page]")).to_be_visible()
     page.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT)
     page.locator(f"#{ids.ANALYZE_CLUSTERS}").fill("4")
     yield page
-    context.close()
+    page.close()
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -108,16 +104,14 @@ def start_everything(page: Page, server: Server) -> list[psutil.Process]:
     return runs
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_server_that_ends_and_comes_back(
-    page: Page, server: Server, number: signal.Signals
-) -> None:
+def test_a_server_that_is_killed_and_comes_back(page: Page, server: Server) -> None:
     kinds = ("analyze", "report", "map")
     held = [server.held(kind).taken(lambda _: None) for kind in kinds for _ in range(2)]
     for turn in held:
         turn.__enter__()
     runs = start_everything(page, server)
-    server.end(number)
+    # One that is told to end takes its runs along in the same way: tests/test_background.py.
+    server.end(signal.SIGKILL)
     with closing(socket.create_server(("127.0.0.1", server.port))):
         pass
     wait_until_ended(runs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from benchmarks.workers import gunicorn
 from concept_fragmentation.components import ids
@@ -17,32 +17,42 @@ TEXT = "The girl lost a golden key near the old bridge. "
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
+def url(tmp_path: Path, port: int) -> Iterator[str]:
     """Return the address of a dashboard that two processes serve."""
-    with gunicorn(tmp_path / "store") as address:
+    with gunicorn(tmp_path / "store", port) as address:
         yield address
 
 
-def open_as(browser: Browser, address: str) -> Page:
-    """Open a page in a profile of its own."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(60_000)
-    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
-    page = context.new_page()
+def open_as(person: BrowserContext, address: str) -> Page:
+    """Open a page in the profile of a person."""
+    page = person.new_page()
+    page.set_viewport_size({"width": 1440, "height": 1000})
     page.goto(address)
     # Nothing can be clicked before the page knows what it shows.
     expect(page.locator(".cf-view-tab[aria-current=page]")).to_be_visible()
     return page
 
 
-def test_unsaved_work_is_its_makers_alone(url: str, browser: Browser) -> None:
-    ann = open_as(browser, f"{url}{View(tab='analyze').to_query()}")
+@pytest.fixture
+def another(browser: Browser) -> Iterator[BrowserContext]:
+    """Return the profile of another person."""
+    context = browser.new_context()
+    context.set_default_timeout(30_000)
+    context.add_init_script(f"localStorage.setItem({STORAGE!r}, {ALL_DISMISSED!r})")
+    yield context
+    context.close()
+
+
+def test_unsaved_work_is_its_makers_alone(
+    url: str, context: BrowserContext, another: BrowserContext
+) -> None:
+    ann = open_as(context, f"{url}{View(tab='analyze').to_query()}")
     ann.locator(f"#{ids.ANALYZE_TEXT}").fill(TEXT * 4)
     ann.get_by_role("button", name="Analyze", exact=True).last.click()
     ann.locator(f"#{ids.FINISHED_LIST}").get_by_text("Open", exact=True).click(timeout=120_000)
     expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("not saved yet")
 
-    ben = open_as(browser, url)
+    ben = open_as(another, url)
     expect(ben.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("GPT-2 small: its")
     ben.locator(f"#{ids.LOAD_ANALYSIS}").click()
     expect(ben.locator(".dash-dropdown-content")).to_be_visible()
@@ -61,5 +71,4 @@ def test_unsaved_work_is_its_makers_alone(url: str, browser: Browser) -> None:
     expect(ann.locator(f"#{ids.ANALYSIS_BAR}")).to_contain_text("version 1")
     ben.reload()
     expect(ben.locator(f"#{ids.LIBRARY_GRID}")).to_contain_text("Ann's key")
-    for page in (ann, ben):
-        page.context.close()
+    ann.close()

@@ -169,7 +169,7 @@ def test_a_failure_stays_and_changes_nothing(fresh: Any, open_page: Open) -> Non
 
 @pytest.mark.parametrize("label", ["JSON", "CSV", "Pickle"])
 def test_an_export_opens_and_comes_back_in_an_empty_store(
-    serve: Callable[[], Any], server: Any, open_page: Open, label: str, tmp_path: Path
+    fresh: Any, server: Any, open_page: Open, label: str, tmp_path: Path
 ) -> None:
     name = f"exported as {label}"
     analysis_id = save_small(server, name)
@@ -197,14 +197,13 @@ def test_an_export_opens_and_comes_back_in_an_empty_store(
     else:
         assert pickle.loads(copy.read_bytes())["analysis_results"]  # noqa: S301 - just written
 
-    other = serve()
-    page = open_page(other.stories)
+    page = open_page(fresh.stories)
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(copy)
     expect(bar(page)).to_contain_text(name)
     expect(page.locator(f"#{ids.SANKEY} .sankey-node")).to_have_count(9)
     original = server.store.load_analysis_results(analysis_id)["analysis_data"]
-    imported = other.store.list_analyses()[0]["analysis_id"]
-    assert other.store.load_analysis_results(imported)["analysis_data"] == original
+    imported = fresh.store.list_analyses()[0]["analysis_id"]
+    assert fresh.store.load_analysis_results(imported)["analysis_data"] == original
 
 
 @pytest.mark.parametrize(
@@ -233,10 +232,11 @@ def test_a_wrong_file_is_refused_in_words_and_changes_nothing(
     assert (page.url, len(server.store.list_analyses())) == before
 
 
+@pytest.mark.parametrize("fresh", [{"max_upload": 1000}], indirect=True)
 def test_a_file_that_is_too_large_is_not_sent_and_the_page_says_what_to_do(
-    serve: Callable[..., Any], open_page: Open
+    fresh: Any, open_page: Open
 ) -> None:
-    page = open_page(serve(max_upload=1000).stories)
+    page = open_page(fresh.stories)
     page.locator(f"#{ids.IMPORT} input[type=file]").set_input_files(
         {"name": "big.json", "mimeType": "application/json", "buffer": b" " * 1001}
     )

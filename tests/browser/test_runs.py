@@ -23,9 +23,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(folder: Path) -> Iterator[str]:
+def url(folder: Path, port: int) -> Iterator[str]:
     """Return the address of a dashboard that two processes serve."""
-    with gunicorn(folder) as address:
+    with gunicorn(folder, port) as address:
         yield address
 
 

@@ -77,9 +77,9 @@ def open_file(page: Page, file: Path) -> None:
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_png_has_the_size_of_a_printed_page_on_every_screen(
-    server: Any, open_page: Open, width: int
+    server: Any, show: Open, width: int
 ) -> None:
-    page = open_page(address(server, tab="concepts"), width=width)
+    page = show(address(server, tab="concepts"), width=width)
     content = take(page, "the cluster sizes", "PNG image").read_bytes()
     assert content.startswith(b"\x89PNG")
     across, down = struct.unpack(">II", content[16:24])
@@ -88,8 +88,8 @@ def test_a_png_has_the_size_of_a_printed_page_on_every_screen(
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_an_svg_has_the_colours_of_the_page(server: Any, open_page: Open, dark: bool) -> None:
-    page = open_page(address(server, tab="concepts"), width=390, dark=dark)
+def test_an_svg_has_the_colours_of_the_page(server: Any, show: Open, dark: bool) -> None:
+    page = show(address(server, tab="concepts"), width=390, dark=dark)
     text = take(page, "the cluster sizes", "SVG image").read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert rgb(ink("dark" if dark else "light").surface) in text
@@ -97,9 +97,9 @@ def test_an_svg_has_the_colours_of_the_page(server: Any, open_page: Open, dark: 
 
 
 def test_a_web_page_of_a_figure_opens_without_a_network_in_the_theme_it_was_taken_in(
-    server: Any, open_page: Open, alone: Page
+    server: Any, show: Open, alone: Page
 ) -> None:
-    page = open_page(address(server, tab="paths", first=1, last=3))
+    page = show(address(server, tab="paths", first=1, last=3))
     open_file(alone, take(page, "the token flow", "web page"))
     expect(alone.locator(".sankey-node").first).to_be_visible()
     nodes = page.locator(f"#{ids.SANKEY} .sankey-node").count()
@@ -110,9 +110,9 @@ def test_a_web_page_of_a_figure_opens_without_a_network_in_the_theme_it_was_take
 
 
 def test_files_are_named_after_the_analysis_its_window_and_the_figure(
-    server: Any, open_page: Open
+    server: Any, show: Open
 ) -> None:
-    page = open_page(address(server, first=1, last=3))
+    page = show(address(server, first=1, last=3))
     names = []
     for kind in ("PNG image", "SVG image", "web page", "CSV data"):
         entry = entry_of(page, "the token flow", f"Download the token flow as {kind}")
@@ -125,8 +125,8 @@ def test_files_are_named_after_the_analysis_its_window_and_the_figure(
     assert [name.rpartition(".")[2] for name in names] == ["png", "svg", "html", "csv"]
 
 
-def test_the_menu_works_with_the_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(address(server, tab="concepts"))
+def test_the_menu_works_with_the_keyboard(server: Any, show: Open) -> None:
+    page = show(address(server, tab="concepts"))
     opener = page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").first
     menu = page.locator(".cf-downloads[open] .cf-menu")
     opener.focus()
@@ -147,8 +147,8 @@ def test_the_menu_works_with_the_keyboard(server: Any, open_page: Open) -> None:
     expect(menu).to_be_hidden()
 
 
-def test_on_a_narrow_screen_the_menu_stays_on_the_page(server: Any, open_page: Open) -> None:
-    page = open_page(address(server, tab="concepts"), width=390)
+def test_on_a_narrow_screen_the_menu_stays_on_the_page(server: Any, show: Open) -> None:
+    page = show(address(server, tab="concepts"), width=390)
     for opener in page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").all():
         opener.click()
         box = page.locator(".cf-downloads[open] .cf-menu").bounding_box()
@@ -157,10 +157,8 @@ def test_on_a_narrow_screen_the_menu_stays_on_the_page(server: Any, open_page: O
         assert box["x"] + box["width"] <= 390
 
 
-def test_where_there_is_no_figure_there_is_nothing_to_download(
-    server: Any, open_page: Open
-) -> None:
-    page = open_page(address(server, tab="compare"))
+def test_where_there_is_no_figure_there_is_nothing_to_download(server: Any, show: Open) -> None:
+    page = show(address(server, tab="compare"))
     expect(page.locator(f"#{ids.DIFFERENCE_FLOW} .cf-empty")).to_be_visible()
     expect(page.locator(f"#{ids.COMPARE_SECTION} .cf-downloads:visible")).to_have_count(0)
 

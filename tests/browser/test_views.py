@@ -13,7 +13,6 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page, expect
 
-from benchmarks.browser import DRAWN
 from concept_fragmentation.analysis import analysis_from_labels
 from concept_fragmentation.app import demo_analysis
 from concept_fragmentation.components import ids
@@ -155,11 +154,11 @@ BARRIERS = """() => axe.run(
 )"""
 
 
-def check_in_every_look(page: Page, *, harmless: bool) -> None:
-    """Check a page that is settled, wide and narrow, light and dark."""
+def check_in_every_look(page: Page, *, harmless: bool, soaking: bool) -> None:
+    """Check a page that is settled, wide and narrow, light and dark; when soaking, each in each."""
     page.evaluate(AXE_SCRIPT)
-    looks = ((1440, "light"), (1440, "dark"), (390, "dark"), (390, "light"))
-    for width, scheme in looks:
+    looks = ((1440, "light"), (390, "dark"))
+    for width, scheme in (*looks, (1440, "dark"), (390, "light")) if soaking else looks:
         page.set_viewport_size({"width": width, "height": 1000})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         expect(page.locator(f"html[data-bs-theme={scheme}]")).to_be_attached()
@@ -184,20 +183,21 @@ def settled(page: Page) -> None:
     )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("tab", TAB_NAMES)
 def test_hostile_words_are_words_and_nothing_is_a_barrier_in_any_view(
-    server: Any, address: str, open_page: Open, tab: Tab
+    server: Any, address: str, open_page: Open, tab: Tab, soaking: bool
 ) -> None:
     page = open_page(f"{server.url}{address}&tab={tab}")
     settled(page)
-    check_in_every_look(page, harmless=True)
+    check_in_every_look(page, harmless=True, soaking=soaking)
 
 
 @pytest.mark.parametrize("tab", ["paths", "attention", "concepts", "path-attention"])
 def test_what_a_figure_says_above_and_below_is_not_cut_on_a_narrow_page(
-    server: Any, open_page: Open, tab: Tab
+    server: Any, show: Open, tab: Tab
 ) -> None:
-    page = open_page(f"{server.url}{View(tab=tab, tokens=(33, 110)).to_query()}", width=390)
+    page = show(f"{server.url}{View(tab=tab, tokens=(33, 110)).to_query()}", width=390)
     settled(page)
     # Figures follow the width a moment later.
     page.wait_for_function("() => document.documentElement.scrollWidth <= window.innerWidth")
@@ -213,13 +213,13 @@ def test_what_a_figure_says_above_and_below_is_not_cut_on_a_narrow_page(
 
 
 def test_names_between_the_bars_of_many_layers_are_left_out_of_a_narrow_page(
-    server: Any, open_page: Open
+    server: Any, show: Open
 ) -> None:
     labels = np.random.default_rng(0).integers(4, size=(60, 12))
     made = analysis_from_labels([f"t{i}" for i in range(60)], labels)
     server.store.save_analysis_results(made, "gpt2", "", "twelve")
     view = View(analysis_id="twelve", first=0, last=11)
-    page = open_page(f"{server.url}{view.to_query()}")
+    page = show(f"{server.url}{view.to_query()}")
     names = page.locator(f"#{ids.SANKEY} .sankey-node .node-label", has_text="C")
     expect(names.first).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 1000})
@@ -251,22 +251,25 @@ def test_hostile_words_stay_words_in_what_opens_and_in_messages(
     assert page.evaluate(HARM) == HARMLESS
 
 
-def test_of_a_long_token_its_tooltip_says_more(server: Any, address: str, open_page: Open) -> None:
-    page = open_page(f"{server.url}{address}&tab=overview")
+def test_of_a_long_token_its_tooltip_says_more(server: Any, address: str, show: Open) -> None:
+    page = show(f"{server.url}{address}&tab=overview")
     long = page.locator(".cf-token", has_text=re.compile("x{30}…")).first
     expect(long).to_have_attribute("title", re.compile(r"^x{500}… \(position \d+\)$"))
 
 
-def test_the_demo_with_its_hints_and_the_guide_are_no_barrier(server: Any, open_page: Open) -> None:
+@pytest.mark.soak
+def test_the_demo_with_its_hints_and_the_guide_are_no_barrier(
+    server: Any, open_page: Open, soaking: bool
+) -> None:
     page = open_page(server.stories)
-    check_in_every_look(page, harmless=False)
+    check_in_every_look(page, harmless=False, soaking=soaking)
     page.get_by_role("tab", name="Guide").click()
     expect(page.get_by_role("tabpanel", name="Guide")).to_be_visible()
-    check_in_every_look(page, harmless=False)
+    check_in_every_look(page, harmless=False, soaking=soaking)
 
 
-def test_dropdowns_and_uploads_are_reached_by_keyboard(server: Any, open_page: Open) -> None:
-    page = open_page(f"{server.url}{View(tab='analyze').to_query()}")
+def test_dropdowns_and_uploads_are_reached_by_keyboard(server: Any, show: Open) -> None:
+    page = show(f"{server.url}{View(tab='analyze').to_query()}")
     page.locator(f"#{ids.ANALYZE_TEXT}").focus()
     page.keyboard.press("Tab")
     focused = page.locator("*:focus")
@@ -315,10 +318,7 @@ new PerformanceObserver(list => {
 def test_nothing_jumps_while_a_view_is_loaded(
     server: Any, open_page: Open, tab: Tab, width: int
 ) -> None:
-    page = open_page(server.stories, width=width, height=900)
-    page.add_init_script(_SHIFTS)
-    page.goto(server.url + View(tab=tab).to_query())
-    page.wait_for_function(DRAWN)
+    page = open_page(server.url + View(tab=tab).to_query(), width=width, height=900, script=_SHIFTS)
     page.wait_for_timeout(300)
     assert page.evaluate("window.cfShift") < 0.1
 
@@ -330,11 +330,8 @@ def test_what_all_figures_of_a_section_lack_is_said_once_and_nothing_jumps(
     labels = np.random.default_rng(0).integers(4, size=(60, 4))
     made = analysis_from_labels([f"t{i}" for i in range(60)], labels)
     server.store.save_analysis_results(made, "gpt2", "", f"labels-{width}")
-    page = open_page(server.stories, width=width, height=900)
-    page.add_init_script(_SHIFTS)
     view = View(analysis_id=f"labels-{width}", tab="attention")
-    page.goto(server.url + view.to_query())
-    page.wait_for_function(DRAWN)
+    page = open_page(server.url + view.to_query(), width=width, height=900, script=_SHIFTS)
     said = page.get_by_text("This analysis has no attention data").filter(visible=True)
     for section in (ids.HEADS_SECTION, ids.WEIGHTS_SECTION):
         expect(page.locator(f"section#{section}").locator(said)).to_have_count(1)
