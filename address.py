@@ -10,6 +10,9 @@ from typing import Final
 HOST: Final = "127.0.0.1"
 PORT: Final = 8050
 
+# Whoever has one IPv6 address has all of its network.
+_IPV6_NETWORK: Final = 64
+
 # Listening at one of these is listening at every address of the machine.
 _EVERYWHERE: Final = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 - compared with, not bound to
 
@@ -47,6 +50,19 @@ def url(host: str, port: int, prefix: str = "") -> str:
     """Return what a browser on this machine is told to open."""
     name = "localhost" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}{prefix}/"
+
+
+def network_of(address: str) -> str:
+    """Return what stands for whoever has an address: it, or the network of one of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), _IPV6_NETWORK), strict=False))
 
 
 def _reason(error: OSError | UnicodeError) -> str:

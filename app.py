@@ -18,7 +18,14 @@ from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from concept_fragmentation import callbacks, health, security, serving, terminal
-from concept_fragmentation.address import HOST, PORT, AddressError, check_address, is_loopback
+from concept_fragmentation.address import (
+    HOST,
+    PORT,
+    AddressError,
+    check_address,
+    is_loopback,
+    network_of,
+)
 from concept_fragmentation.analysis.extra import install_command, missing_modules
 from concept_fragmentation.attempts import Attempts
 from concept_fragmentation.background import Background
@@ -186,7 +193,7 @@ def create_app(settings: Settings | None = None) -> Dash:
     Compress(server)
     store = GPT2AnalysisPersistence(base_dir=settings.base_dir)
     background = Background(
-        job_cache(store.cache_dir / "jobs"), public, who if users else lambda: None
+        job_cache(store.cache_dir / "jobs"), public, who if users else _whose_address
     )
     models = ModelFolders(settings.local, settings.models)
     server.config[PRIVATE_FOLDERS] = [] if settings.local else _private(store, settings)
@@ -254,6 +261,11 @@ def _private(store: GPT2AnalysisPersistence, settings: Settings) -> list[Path]:
     if settings.users is not None:
         folders.append(settings.users.parent)
     return folders
+
+
+def _whose_address() -> str:
+    """Return what stands for who makes the current request, where nobody signs in."""
+    return network_of(flask.request.remote_addr or "")
 
 
 def _is_alone(settings: Settings, host: str) -> bool:

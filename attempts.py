@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import ipaddress
 import logging
 import sqlite3
 import threading
@@ -19,6 +18,7 @@ from limits.errors import StorageError
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from concept_fragmentation.address import network_of
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.persistence.cache import PlainDisk
 
@@ -28,9 +28,6 @@ logger = logging.getLogger(__name__)
 PER_NAME: Final = RateLimitItemPerMinute(5, 5)
 # From one address whatever the name, so that names can't be tried one after the other.
 PER_ADDRESS: Final = RateLimitItemPerHour(50)
-
-# Whoever has one IPv6 address has all of its network.
-_IPV6_NETWORK: Final = 64
 
 
 class AttemptsError(ConceptFragmentationError):
@@ -69,7 +66,7 @@ class Attempts:
             self._limiter.hit(PER_ADDRESS, wide, cost=-1)
 
     def _names(self, name: str, address: str) -> tuple[str, str]:
-        network = _network(address)
+        network = network_of(address)
         return self._hidden(f"{network} {name}"), self._hidden(network)
 
     def _hidden(self, text: str) -> str:
@@ -134,15 +131,3 @@ class _OnDisk(Storage):
 
     def clear(self, key: str) -> None:
         self._counts.delete(key)
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), _IPV6_NETWORK), strict=False))

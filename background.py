@@ -35,7 +35,8 @@ LOST: Final = (
     "stopped, memory ran out, or the page was out of reach for too long. Start it again."
 )
 TOO_MANY: Final = (
-    f"You have {MOST_OF_ONE} analyses, reports or maps at work already; wait for one, or cancel it."
+    f"You have {MOST_OF_ONE} analyses, reports or maps at work already; wait for one, or cancel "
+    "it. Where nobody signs in, all at one address count as one."
 )
 
 _LOG: Final = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ class Background(DiskcacheManager):
     ) -> None:
         """Keep what runs say in `cache`.
 
-        `public` makes a sentence fit for whoever is served; `person` says who asks, if it is known.
+        `public` makes a sentence fit for whoever is served; `person` says who asks, if it is known:
+        a name or an address.
         """
         super().__init__(cache)  # type: ignore[no-untyped-call]
         self._public = public

@@ -160,7 +160,7 @@ def require_sign_in(app: Dash, users: Users, attempts: Attempts, logins: Logins)
         try:
             logins.end(flask_login.current_user.id)
         except LoginsError as error:
-            return flask.Response(str(error), 503, mimetype="text/plain")
+            return flask.Response(public(str(error)), 503, mimetype="text/plain")
         flask_login.logout_user()
         return _redirect("sign-in")
 

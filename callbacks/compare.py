@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.callbacks.library import analysis_options, version_options
+from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.callbacks.views import (
     Drawing,
     Order,
@@ -107,7 +108,7 @@ def comparison(workspace: Workspace, view: View) -> Compared | str:
     try:
         before = workspace.shown(other)
     except NotFoundError as error:
-        return str(error)
+        return public(str(error))
 
     def compare() -> Compared | str:
         after = workspace.shown(view)

@@ -18,9 +18,36 @@ from concept_fragmentation.components.messages import failure, success
 PRIVATE_FOLDERS: Final = "PRIVATE_FOLDERS"
 
 
+# Paths as messages have them: in quotes, or up to the next space or mark.
+_QUOTED: Final = re.compile(r"""(?P<quote>["'`])(?P<path>(?:[A-Za-z]:)?[/\\].*?)(?P=quote)""")
+_BARE: Final = re.compile(r"""(?<![\w.~/\\-])(?P<path>(?:[A-Za-z]:)?[/\\][^\s"'`<>,;:()]+)""")
+
+
 def public(sentence: str) -> str:
-    """Return a sentence without the paths of the server's private folders."""
-    return without_folders(sentence, _private_folders())
+    """Return a sentence fit for who is served: to others than on this machine, without its paths.
+
+    Whatever a page or a route says of an error goes through here. What lies in a folder of the
+    server's is named from that folder on, anything else by its last name.
+    """
+    folders = _private_folders()
+    if not folders:
+        return sentence
+    sentence = without_folders(sentence, folders)
+    for pattern in (_QUOTED, _BARE):
+        sentence = pattern.sub(_last_name, sentence)
+    return sentence
+
+
+def _last_name(found: re.Match[str]) -> str:
+    """Return what was found, of a path of this machine only the last name.
+
+    Other things begin with a slash too, such as addresses and tokens.
+    """
+    text = found["path"]
+    path = Path(text)
+    if not path.is_absolute() or len(path.parts) < 3 or not Path(*path.parts[:2]).exists():
+        return found[0]
+    return found[0].replace(text, path.name)
 
 
 def public_path(path: Path) -> str:

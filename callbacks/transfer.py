@@ -98,7 +98,9 @@ def export(workspace: Workspace, view: View, chosen: str) -> Path:
         raise ChoiceMissingError(
             "What is shown is not in the store yet: save it under a name, then export it."
         )
-    return Path(workspace.store.export_analysis(view.analysis_id, chosen, version=view.version))
+    with workspace.transfer_gate.taken():
+        workspace.store.exports.check_room()
+        return Path(workspace.store.export_analysis(view.analysis_id, chosen, version=view.version))
 
 
 def export_result(path: Path) -> list[Component]:
@@ -125,8 +127,9 @@ def export_rows(workspace: Workspace) -> list[ExportRow]:
 
 def import_file(workspace: Workspace, filename: str, contents: str) -> Saved:
     """Save a file that the browser sent as a data URL, and return its view."""
-    content = received(filename, contents, workspace.max_upload)
-    analysis_id = workspace.store.import_bytes(filename, content)
+    with workspace.transfer_gate.taken():
+        content = received(filename, contents, workspace.max_upload)
+        analysis_id = workspace.store.import_bytes(filename, content)
     view = workspace.settle(View(analysis_id=analysis_id))
     name = workspace.shown(view).name
     return Saved(view, f"Imported '{title(filename)}' as '{title(name)}'.")

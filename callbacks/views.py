@@ -14,6 +14,7 @@ from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.errors import InvalidDataError, MissingExtraError
+from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.theme import sentence_of
@@ -190,6 +191,6 @@ def figure_or_reason(draw: Callable[[], Drawing]) -> Drawing:
     try:
         drawn = draw()
     except (InvalidDataError, MissingExtraError) as error:
-        return str(error)
+        return public(str(error))
     said = drawn if isinstance(drawn, str) else sentence_of(drawn)
     return drawn if said is None else said

@@ -128,6 +128,8 @@ class Workspace:
         # Requests for files that are computed, and among them those for reports.
         self.gate = Gate()
         self.report_gate = Gate(most_waiting=0)
+        # Those that write an export or read a file, which can take minutes.
+        self.transfer_gate = Gate(most_waiting=2)
         self.memory = Memory(usual_budget() if memory is None else memory)
 
     def turns(self, kind: str) -> Turns:
@@ -156,6 +158,7 @@ class Workspace:
         return Workspace(
             GPT2AnalysisPersistence(self.store.base_dir),
             max_upload=self.max_upload,
+            models=self.models,
             memory=self.memory.budget,
         )
 

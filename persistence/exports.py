@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from concept_fragmentation.persistence.blobs import TEMPORARY_PREFIX, storage_errors
-from concept_fragmentation.persistence.errors import NotFoundError
+from concept_fragmentation.persistence.errors import NotFoundError, StorageError
 
+# Of all that lies in the folder, when the page adds to it.
+MOST_BYTES: Final = 8 * 2**30
 _CHUNK: Final = 2**20
 # Arrays hardly get smaller with more effort, which takes many times as long.
 _LEVEL: Final = 1
+
+
+class ExportsFullError(StorageError):
+    """The folder of exports holds as much as the page may fill."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,10 @@ class ExportEntry:
 class Exports:
     """Exports in one folder, by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
         """Keep the folder, which need not exist yet."""
         self._folder = folder
+        self._most_bytes = most_bytes
 
     def entries(self) -> list[ExportEntry]:
         """Return every export, the newest first.
@@ -60,6 +67,15 @@ class Exports:
                 if not path.name.startswith(TEMPORARY_PREFIX)
             ]
         return sorted(found, key=lambda entry: (-entry.modified, entry.name))
+
+    def check_room(self) -> None:
+        """Raise ExportsFullError where the exports have as many bytes as they may."""
+        total = sum(entry.size_bytes for entry in self.entries())
+        if total >= self._most_bytes:
+            raise ExportsFullError(
+                f"The exports on the server have {total / 2**30:,.1f} GiB, and the page adds none "
+                f"beyond {self._most_bytes / 2**30:,.1f} GiB: delete some in the list of exports."
+            )
 
     def stream(self, name: str) -> tuple[str, Iterator[bytes]]:
         """Return an export as one file to hand out: its name, and its bytes in chunks.

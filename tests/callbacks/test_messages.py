@@ -39,6 +39,28 @@ def test_private_folders_are_called_by_their_last_name(sentence: str, said: str)
     assert without_folders(sentence, folders) == said
 
 
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("Could not read '/usr/lib/x y.json': gone.", "Could not read 'x y.json': gone."),
+        (
+            '[Errno 2] No such file: "/etc/secret/users.json"',
+            '[Errno 2] No such file: "users.json"',
+        ),
+        ("file:/usr/share/model, and /usr/bin/python3.", "file:model, and python3."),
+        ("See https://host.example/usr/x or /dashboard/x", None),
+        ("The tokens '/' and ' /usr' and 'and/usr/or'", None),
+    ],
+)
+def test_no_path_at_all_is_said_to_who_is_elsewhere(
+    tmp_path: Path, sentence: str, said: str | None
+) -> None:
+    for local in (True, False):
+        server: flask.Flask = create_app(Settings(tmp_path / "store", local=local)).server
+        with server.app_context():
+            assert public(sentence) == (sentence if local else said or sentence)
+
+
 def test_a_folder_within_another_is_called_by_its_own_name() -> None:
     folders = [Path("/srv"), Path("/srv/data/store")]
     assert without_folders("'/srv/data/store/x', '/srv/y'", folders) == "'store/x', 'srv/y'"

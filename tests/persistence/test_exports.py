@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from concept_fragmentation.persistence import GPT2AnalysisPersistence, NotFoundError
-from concept_fragmentation.persistence.exports import Exports
+from concept_fragmentation.persistence.exports import Exports, ExportsFullError
 
 
 @pytest.fixture
@@ -30,6 +30,14 @@ def test_an_export_is_listed_with_its_size(
         pickle_file.name: pickle_file.stat().st_size,
         folder.name: sum(file.stat().st_size for file in folder.iterdir()),
     }
+
+
+def test_a_full_folder_of_exports_says_what_to_delete(exported: list[Path]) -> None:
+    folder = exported[0].parent
+    total = sum(entry.size_bytes for entry in Exports(folder).entries())
+    Exports(folder, most_bytes=total + 1).check_room()
+    with pytest.raises(ExportsFullError, match=r"delete some in the list of exports\.$"):
+        Exports(folder, most_bytes=total).check_room()
 
 
 def test_a_file_is_handed_out_as_it_is_and_a_folder_as_a_zip_that_imports(
