@@ -249,6 +249,7 @@ def shared_page(server: Server, context: BrowserContext) -> Iterator[SharedPage]
     """Open a page for all tests of a file."""
     shared = SharedPage(context.new_page())
     shared.page.goto(server.stories)
+    settled(shared.page)
     yield shared
     shared.page.close()
 

@@ -347,8 +347,12 @@ def test_what_all_figures_of_a_section_lack_is_said_once_and_nothing_jumps(
     settled(page)
     drawn = page.locator(f"section#{ids.HEADS_SECTION} .cf-graph .main-svg:first-of-type")
     expect(drawn.first).to_be_visible()
-    wide = page.locator(f"section#{ids.HEADS_SECTION} .cf-figure").evaluate_all(
-        "places => places.map(place => [place, place.querySelector('.main-svg')]"
-        ".map(element => Math.round(element.getBoundingClientRect().width)))"
+    # Figures follow the width a moment later.
+    page.wait_for_function(
+        """id => [...document.querySelectorAll(`section#${id} .cf-figure`)].every(place => {
+            const [room, drawn] = [place, place.querySelector(".main-svg")].map(
+                element => Math.round(element.getBoundingClientRect().width));
+            return drawn === room && room > 250;
+        })""",
+        arg=ids.HEADS_SECTION,
     )
-    assert all(figure == place > 250 for place, figure in wide), wide
