@@ -86,7 +86,7 @@ bench: $(VENV)/.dev .bench/.ready ## Run the benchmarks
 
 soak: $(VENV)/.dev ## Do all of what the tests do in part: kills, failing calls, mutated files, crowds, an hour of clicks
 	$(BIN)/python tests/get_chromium.py
-	$(BIN)/python -m pytest --soak -m soak
+	$(BIN)/python -m pytest --soak -m 'soak or hypothesis'
 	$(BIN)/python -m benchmarks.kills 1000
 	$(BIN)/python -m benchmarks.fuzz 20000
 	$(BIN)/python -m benchmarks.crowd 16 60

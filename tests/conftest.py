@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,11 @@ ROOT = Path(__file__).parent
 # they are imported, here and in what tests start, would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# What tests save need not outlast the machine: in memory, a flush takes no time.
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders of its own there
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
 # A shell starts what runs in the background deaf to Ctrl+C, and what tests start would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,14 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak",
         action="store_true",
-        help="let the tests marked `soak` take all the kills, processes and inputs there are",
+        help="let the tests marked `soak` or `hypothesis` take all the kills and inputs there are",
     )
 
 
-def pytest_configure() -> None:
-    """Take interrupts as a terminal sends them: a shell starts what runs in the background without,
-    and every process of the tests would inherit that.
+def pytest_configure(config: pytest.Config) -> None:
+    """Try as many examples as there is time for, and take interrupts as a terminal sends them: a
+    shell starts what runs in the background without, and every process of the tests would inherit
+    that.
     """
+    settings.load_profile("soak" if config.getoption("--soak") else "quick")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -53,8 +62,8 @@ def soaking(pytestconfig: pytest.Config) -> bool:
 
 
 # A busy machine is slow, not broken.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("soak", deadline=None, max_examples=1000)
 
 
 @pytest.fixture(scope="session")

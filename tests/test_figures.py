@@ -49,14 +49,14 @@ PUBLIC = {
 MOST_CHARACTERS = 63
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> GPT2AnalysisPersistence:
-    store = GPT2AnalysisPersistence(tmp_path / "store")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> GPT2AnalysisPersistence:
+    store = GPT2AnalysisPersistence(tmp_path_factory.mktemp("store"))
     store.save_analysis_results(demo_analysis()["analysis_data"], "gpt2", "text", "demo")
     return store
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(store: GPT2AnalysisPersistence) -> Iterator[AnalysisHandle]:
     with store.open_analysis("demo") as handle:
         yield handle

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,7 +34,6 @@ def both(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @given(two_labellings)
-@settings(max_examples=200, deadline=None)
 @pytest.mark.slow
 def test_indices_are_those_of_scikit_learn(pair: Any) -> None:
     a, b = both(*pair)
@@ -50,7 +49,6 @@ def test_indices_are_those_of_scikit_learn(pair: Any) -> None:
 
 
 @given(two_labellings, st.permutations(range(7)))
-@settings(max_examples=100, deadline=None)
 def test_names_of_clusters_and_order_of_labellings_do_not_matter(pair: Any, names: Any) -> None:
     a, b = pair
     renamed = np.append(names, -1)[b]

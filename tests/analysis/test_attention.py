@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -74,7 +74,6 @@ def one_by_one(layers: list[Any], first: int) -> list[dict[str, Any]]:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 9), st.integers(2, 4))
-@settings(max_examples=40, deadline=None)
 @pytest.mark.slow
 def test_all_figures_agree_with_going_through_single_rows(
     seed: int, tokens: int, heads: int
@@ -97,7 +96,6 @@ def test_all_figures_agree_with_going_through_single_rows(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.floats(0, 30))
-@settings(max_examples=60, deadline=None)
 def test_figures_keep_within_their_bounds(seed: int, tokens: int, sharpness: float) -> None:
     rng = np.random.default_rng(seed)
     weights = causal(rng, 3, tokens, sharpness).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,7 +32,6 @@ def blobs(tokens: int, clusters: int, dimensions: int, seed: int = 0) -> Any:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(4, 60), st.integers(2, 6))
-@settings(max_examples=60, deadline=None)
 def test_silhouettes_are_those_of_scikit_learn(seed: int, tokens: int, clusters: int) -> None:
     states, labels = blobs(tokens, clusters, 5, seed)
     labels[::5] = -1
@@ -125,7 +124,6 @@ def test_states_that_cannot_be_measured_are_refused(states: Any, problem: str) -
     hnp.arrays(np.int64, st.integers(1, 30), elements=st.integers(-1, 4)),
     st.lists(st.sampled_from(["noun", "verb", None, math.nan, ""]), min_size=30, max_size=30),
 )
-@settings(max_examples=150, deadline=None)
 def test_purity_is_that_of_counting_clusters_one_by_one(labels: Any, categories: Any) -> None:
     categories = categories[: len(labels)]
     pairs = [

@@ -95,16 +95,32 @@ def test_the_same_seed_gives_the_same_analysis_to_the_last_bit(made: dict[str, A
     assert other["cluster_labels"] != made["cluster_labels"]
 
 
-def test_the_same_seed_gives_the_same_analysis_in_another_process(made: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def elsewhere() -> list[str]:
+    """Return what another process without a network says: an analysis, and why there is none."""
     script = (
-        "import sys; from concept_fragmentation.analysis import analyze; "
-        f"made = analyze({TEXT!r}, 'tiny', n_clusters=5); "
-        "sys.stdout.write(repr({key: made[key] for key in sorted(made) if key not in "
-        "('provenance', 'hidden_states')}))"
+        "from concept_fragmentation.analysis import analyze, ModelUnavailableError\n"
+        f"made = analyze({TEXT!r}, 'tiny', n_clusters=5)\n"
+        "print({key: made[key] for key in sorted(made) if key not in "
+        "('provenance', 'hidden_states')})\n"
+        "try: analyze('text', 'no-one/no-such-model')\n"
+        "except ModelUnavailableError as error: print(error)"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"HF_HUB_OFFLINE": "1", "PATH": "", "HF_HOME": "/nonexistent", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.splitlines()
+
+
+def test_the_same_seed_gives_the_same_analysis_in_another_process(
+    made: dict[str, Any], elsewhere: list[str]
+) -> None:
     kept = sorted(set(made) - {"provenance", "hidden_states"})
-    assert ran.stdout == repr({key: made[key] for key in kept})
+    assert elsewhere[0] == repr({key: made[key] for key in kept})
 
 
 def test_aligned_ids_stay_with_their_tokens_and_raw_ids_do_not(made: dict[str, Any]) -> None:
@@ -262,23 +278,13 @@ def test_a_folder_is_a_model_too(made: dict[str, Any], tmp_path: Path) -> None:
         analyze(TEXT, tmp_path)
 
 
-def test_a_model_that_cannot_be_had_offline_is_one_sentence_with_the_ways_out() -> None:
-    script = (
-        "from concept_fragmentation.analysis import analyze, ModelUnavailableError\n"
-        "try: analyze('text', 'no-one/no-such-model')\n"
-        "except ModelUnavailableError as error: print(error)"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"HF_HUB_OFFLINE": "1", "PATH": "", "HF_HOME": "/nonexistent"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout.startswith("The model 'no-one/no-such-model' can't be had")
+def test_a_model_that_cannot_be_had_offline_is_one_sentence_with_the_ways_out(
+    elsewhere: list[str],
+) -> None:
+    _, said = elsewhere
+    assert said.startswith("The model 'no-one/no-such-model' can't be had")
     for way in ("HF_HUB_OFFLINE", "local folder", "'tiny'"):
-        assert way in ran.stdout
-    assert ran.stdout.count("\n") == 1
+        assert way in said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -278,7 +278,6 @@ PLACES = [
 
 
 @given(st.dictionaries(st.sampled_from(PLACES), hostile, max_size=3), hostile)
-@settings(max_examples=800, deadline=None)
 @pytest.mark.slow
 def test_a_hostile_analysis_gets_a_list_of_problems(parts: dict[str, Any], alone: Any) -> None:
     spoilt = [changed(place, value) for place, value in parts.items()]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
@@ -40,7 +40,6 @@ labels = hnp.arrays(
 
 
 @given(labels)
-@settings(max_examples=150, deadline=None)
 def test_alignment_renames_clusters_and_nothing_else(array: Any) -> None:
     aligned = align_labels(array)
     assert (aligned.labels == -1).tolist() == (array == -1).tolist()
@@ -56,7 +55,6 @@ def test_alignment_renames_clusters_and_nothing_else(array: Any) -> None:
 
 
 @given(labels)
-@settings(max_examples=100, deadline=None)
 def test_alignment_keeps_as_many_tokens_as_any_renaming_could(array: Any) -> None:
     aligned = align_labels(array).labels
     for layer in range(1, array.shape[1]):
@@ -116,7 +114,6 @@ def test_fresh_ids_are_found_beside_the_largest_id_there_is() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
 def test_renaming_clusters_changes_no_path_metric_where_the_alignment_is_unique(seed: int) -> None:
     rng = np.random.default_rng(seed)
     array = rng.integers(-1, 4, (300, 4))
@@ -151,7 +148,6 @@ def entropy_of(path: list[int]) -> float:
 
 
 @given(labels)
-@settings(max_examples=150, deadline=None)
 def test_path_metrics_agree_with_going_along_each_path(array: Any) -> None:
     metrics = token_path_metrics(array)
     for i, path in enumerate(array.tolist()):

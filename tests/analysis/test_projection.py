@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
@@ -24,7 +24,6 @@ from concept_fragmentation.analysis.projection import UMAP_DIMENSIONS
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(4, 40), st.integers(2, 8))
-@settings(max_examples=60, deadline=None)
 def test_the_plane_is_that_of_scikit_learn(seed: int, tokens: int, dimensions: int) -> None:
     rng = np.random.default_rng(seed)
     states = rng.normal(size=(tokens, dimensions)) * np.arange(1, dimensions + 1) ** 2 + 10

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.analysis import InvalidDataError, attention_path_correlation
@@ -53,7 +53,6 @@ def weighted(found: list[tuple[int, float]]) -> float:
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 14), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
 def test_correlations_are_those_of_scipy_query_by_query(seed: int, lengths: list[int]) -> None:
     rng = np.random.default_rng(seed)
     attentions = [causal(rng, n) for n in lengths]

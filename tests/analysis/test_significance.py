@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,7 +37,6 @@ def of(array: Any) -> Analysis:
     ),
     st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
 @pytest.mark.slow
 def test_each_null_value_is_the_figure_of_an_analysis_that_was_dealt_anew(
     array: Any, seed: int
@@ -209,7 +208,6 @@ def test_chi_squared_and_cramers_v_of_a_worked_case() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(20, 300))
-@settings(max_examples=60, deadline=None)
 def test_cramers_v_is_that_of_scipy_over_a_table_counted_one_by_one(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     paths, kinds = rng.integers(-1, 5, n), rng.integers(0, 4, n)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.analysis import CKA_TOKENS, InvalidDataError, cka_matrix, linear_cka
@@ -41,7 +41,6 @@ def unbiased(x: Any, y: Any) -> float:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(5, 30), st.integers(1, 8), st.integers(1, 8))
-@settings(max_examples=60, deadline=None)
 @pytest.mark.slow
 def test_alignment_is_that_of_the_kernels(seed: int, tokens: int, d: int, e: int) -> None:
     rng = np.random.default_rng(seed)

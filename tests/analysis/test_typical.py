@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import euclidean
 
@@ -14,7 +14,6 @@ from concept_fragmentation.analysis import InvalidDataError, typical_tokens
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
 def test_typical_tokens_are_the_nearest_to_their_centroid(seed: int, tokens: int, top: int) -> None:
     rng = np.random.default_rng(seed)
     states, labels = rng.normal(size=(tokens, 3)) + 50, rng.integers(-1, 4, tokens)

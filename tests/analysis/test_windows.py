@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -63,7 +63,6 @@ def test_the_published_path_counts_are_reproduced(real: Analysis, window: tuple[
 
 
 @given(labels, st.data())
-@settings(max_examples=150, deadline=None)
 @pytest.mark.slow
 def test_a_window_agrees_with_counting_one_by_one(array: Any, data: st.DataObject) -> None:
     analysis = of(array)
@@ -116,7 +115,6 @@ def test_a_window_agrees_with_counting_one_by_one(array: Any, data: st.DataObjec
 
 
 @given(labels)
-@settings(max_examples=100, deadline=None)
 def test_convergence_agrees_with_looking_at_every_pair(array: Any) -> None:
     analysis = of(array)
     window = layer_window(analysis, 0, array.shape[1] - 1)
@@ -130,7 +128,6 @@ def test_convergence_agrees_with_looking_at_every_pair(array: Any) -> None:
 
 
 @given(labels)
-@settings(max_examples=100, deadline=None)
 def test_stability_agrees_with_counting_kept_clusters(array: Any) -> None:
     analysis = of(array)
     window = layer_window(analysis, 0, array.shape[1] - 1)
@@ -147,7 +144,6 @@ def test_stability_agrees_with_counting_kept_clusters(array: Any) -> None:
 
 
 @given(labels, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
 def test_renaming_clusters_within_layers_changes_no_metric(array: Any, rng: Any) -> None:
     renamed = array.copy()
     for layer in range(array.shape[1]):

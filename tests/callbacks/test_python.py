@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -45,6 +46,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two analyses with everything that a figure can need, the first in two versions."""
     store = GPT2AnalysisPersistence(tmp_path_factory.mktemp("library"))
     data = demo_analysis()["analysis_data"]
+    # Arrays are read in no time, and each snippet reads them.
+    data["hidden_states"] = {layer: np.array(of) for layer, of in data["hidden_states"].items()}
+    for of in data["attention_data"].values():
+        of["attention_probs"] = np.array(of["attention_probs"])
     store.save_analysis_results(data, "gpt2", "text", "first")
     store.save_analysis_results(data, "gpt2", "text", "first")
     labels = {layer: [*given[1:], given[0]] for layer, given in data["cluster_labels"].items()}

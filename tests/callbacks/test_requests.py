@@ -213,23 +213,28 @@ def nearly(data: st.DataObject, declared: dict[str, Any]) -> Any:
     return data.draw(garbage if data.draw(st.integers(0, 15)) == 0 else plausible)
 
 
-@settings(
-    max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-@given(data=st.data())
 @pytest.mark.slow
-def test_values_that_no_page_sends_end_in_words_and_harm_nothing(
-    site: Site, data: st.DataObject
-) -> None:
-    if not site.store.list_analyses(name_prefix=MINE):
-        site.store.save_analysis_results(ANALYSIS, "gpt2", "text", MINE, name=MINE)
+@pytest.mark.soak
+def test_values_that_no_page_sends_end_in_words_and_harm_nothing(site: Site, soaking: bool) -> None:
     # Started in a process of its own; what it does with a form is tested below.
     outputs = sorted(set(site.callbacks) - {f"{ids.ANALYZE_OUTCOME}.data"})
-    output = data.draw(st.sampled_from(outputs))
-    answer = site.post(request(site, output, lambda declared: nearly(data, declared)))
-    assert answer.status_code in {200, 204}, answer.text
-    assert {path: path.read_bytes() for path in site.theirs} == site.theirs
-    assert [version["version"] for version in site.store.list_versions(THEIRS)] == [1]
+
+    @settings(
+        max_examples=2000 if soaking else 160,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(data=st.data())
+    def try_values(data: st.DataObject) -> None:
+        if not site.store.list_analyses(name_prefix=MINE):
+            site.store.save_analysis_results(ANALYSIS, "gpt2", "text", MINE, name=MINE)
+        output = data.draw(st.sampled_from(outputs))
+        answer = site.post(request(site, output, lambda declared: nearly(data, declared)))
+        assert answer.status_code in {200, 204}, answer.text
+        assert {path: path.read_bytes() for path in site.theirs} == site.theirs
+        assert [version["version"] for version in site.store.list_versions(THEIRS)] == [1]
+
+    try_values()
 
 
 def right(site: Site, output: str) -> dict[str, Any]:
@@ -306,7 +311,7 @@ def test_a_job_that_was_not_handed_out_can_not_be_named(site: Site, query: str) 
     assert site.post(body, query).status_code in {200, 204, 400}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(query=queries, figure_id=st.sampled_from(sorted(FRAMES)))
 @pytest.mark.slow
 def test_any_address_of_data_is_answered(site: Site, query: str, figure_id: str) -> None:
@@ -337,7 +342,7 @@ def test_only_exports_are_handed_out(site: Site, name: str) -> None:
     assert answer.status_code in {308, 400, 404} or "<title>" in answer.text
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     form=st.one_of(
         garbage,

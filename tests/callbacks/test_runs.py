@@ -9,6 +9,7 @@ from typing import Any
 import flask
 import pytest
 
+from concept_fragmentation.analysis import principal_plane
 from concept_fragmentation.app import Settings, create_app
 from concept_fragmentation.callbacks import concepts, report, runs
 from concept_fragmentation.callbacks.downloads import csv_text
@@ -72,6 +73,8 @@ def test_a_report_is_made_once_with_its_progress_and_handed_out_by_the_server(
 def test_a_map_by_umap_is_left_to_the_background_and_kept(
     hurried: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # UMAP itself is run by the tests of projections, and once in the browser.
+    monkeypatch.setattr(concepts, "umap_plane", principal_plane)
     calls = count_calls(monkeypatch, concepts, "umap_plane")
     view = hurried.settle(UMAP)
     with pytest.raises(NotMadeError):

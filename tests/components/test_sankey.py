@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.analysis import (
@@ -73,7 +73,6 @@ def counted(rows: list[list[int]]) -> Counter[tuple[int, int, int]]:
     )
 
 
-@settings(deadline=None)
 @given(labels(), st.sampled_from(["cluster", "path"]), st.data())
 @pytest.mark.slow
 def test_every_band_is_as_wide_as_it_has_tokens(
@@ -90,7 +89,6 @@ def test_every_band_is_as_wide_as_it_has_tokens(
     assert (view.num_hidden_links, view.num_hidden_tokens) == (0, 0)
 
 
-@settings(deadline=None)
 @given(labels(), st.integers(1, 12), st.data())
 @pytest.mark.slow
 def test_what_is_hidden_is_counted_and_keeps_its_room(
@@ -110,7 +108,6 @@ def test_what_is_hidden_is_counted_and_keeps_its_room(
     assert min(everything, default=1) > 0
 
 
-@settings(deadline=None)
 @given(labels(), st.integers(1, 8))
 @pytest.mark.slow
 def test_every_bar_stands_in_its_layer_and_no_two_overlap(

@@ -82,25 +82,55 @@ def test_the_readme_shows_python_commands_and_json() -> None:
     }
 
 
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")])
-@pytest.mark.slow
-def test_the_python_of_a_document_runs_and_prints_what_it_says(
-    document: str, tmp_path: Path
-) -> None:
-    code = "\n".join(blocks(document, "python"))
+WITH_PYTHON = [document for document in DOCUMENTS if blocks(document, "python")]
+
+# Each in a folder and with names of its own: only what is imported is shared.
+RUN = """
+import contextlib, io, json, os, runpy, sys, traceback
+from pathlib import Path
+
+printed = {}
+for script in sys.argv[1:]:
+    output, errors = io.StringIO(), io.StringIO()
+    os.chdir(Path(script).parent)
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except Exception:
+            traceback.print_exc()
+    printed[script] = [output.getvalue(), errors.getvalue()]
+print(json.dumps(printed))
+"""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Return what each document's Python prints, to standard output and to standard error."""
     environment = {k: v for k, v in os.environ.items() if k != "CONCEPT_FRAGMENTATION_DIR"}
-    script = tmp_path / "document.py"
-    script.write_text(code, encoding="utf-8")
+    scripts = {}
+    for document in WITH_PYTHON:
+        scripts[document] = str(tmp_path_factory.mktemp("document") / "document.py")
+        Path(scripts[document]).write_text("\n".join(blocks(document, "python")), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-W", "error", script],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", "-c", RUN, *scripts.values()],
         env=environment | {"PYTHONUTF8": "1"},
         capture_output=True,
         encoding="utf-8",
-        check=False,
+        check=True,
     )
     assert done.stderr == ""
-    assert done.stdout.splitlines() == promised_output(document)
+    found = json.loads(done.stdout)
+    return {document: found[script] for document, script in scripts.items()}
+
+
+@pytest.mark.parametrize("document", WITH_PYTHON)
+@pytest.mark.slow
+def test_the_python_of_a_document_runs_and_prints_what_it_says(
+    document: str, printed: dict[str, list[str]]
+) -> None:
+    output, errors = printed[document]
+    assert errors == ""
+    assert output.splitlines() == promised_output(document)
 
 
 def test_the_json_of_the_readme_is_an_analysis_that_can_be_imported(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -83,14 +83,12 @@ def through_json(value: Any, tensors: dict[str, Any] | None) -> Any:
 
 
 @given(values)
-@settings(max_examples=400, deadline=None)
 @pytest.mark.slow
 def test_every_value_survives_json_alone(same: Same, value: Any) -> None:
     assert same(through_json(value, None), value)
 
 
 @given(values)
-@settings(max_examples=400, deadline=None)
 @pytest.mark.slow
 def test_every_value_survives_json_with_a_tensor_file(same: Same, value: Any) -> None:
     assert same(through_json(value, {}), value)
@@ -165,7 +163,6 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@settings(max_examples=500, deadline=None)
 @pytest.mark.slow
 def test_hostile_encodings_end_in_a_codec_error_or_a_value(value: Any) -> None:
     with contextlib.suppress(codec.CodecError):

@@ -91,9 +91,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=8)
         st.text("aA_/ü.= ", min_size=1, max_size=4), min_size=1, max_size=3, unique=True
     ),
 )
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.slow
 def test_any_tokens_and_layers_come_back_equal(
     store: Store,
@@ -447,9 +445,7 @@ def test_names_in_an_archive_are_never_paths(
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\x80\x04", b"{", b"PK\x03\x04"]))
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.slow
 def test_any_bytes_end_in_our_error(empty: Store, data: bytes, start: bytes) -> None:
     for name in ("x.json", "x.pkl", "x.zip"):

@@ -121,7 +121,7 @@ def test_each_call_failing_in_turn_leaves_before_or_after(
 ) -> None:
     outcomes = []
     # Backing up and importing make many calls that are alike: a copied file, a written one.
-    step = 1 if soaking else 8 if action in ("back up", IMPORT) else 3
+    step = 1 if soaking else 24 if action in ("back up", IMPORT) else 7
     for nth in range(0, 300, step):
         folder = tmp_path / str(nth) / "store"
         shutil.copytree(prepared, folder)

@@ -92,14 +92,24 @@ def refuse(patch: pytest.MonkeyPatch, name: str, number: int) -> list[Path]:
     return asked
 
 
+def test_a_store_without_hard_links_does_everything(
+    tmp_path: Path, analysis: Analysis, same: Same, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = refuse(monkeypatch, "link", errno.EPERM)
+    use_all_of(Store(tmp_path / "store"), tmp_path, analysis, same)
+    assert asked
+
+
 @pytest.mark.parametrize(
     "number", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL]
 )
-def test_a_store_without_hard_links_does_everything(
-    tmp_path: Path, analysis: Analysis, same: Same, monkeypatch: pytest.MonkeyPatch, number: int
+def test_however_a_file_system_says_that_it_has_no_links_a_file_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     asked = refuse(monkeypatch, "link", number)
-    use_all_of(Store(tmp_path / "store"), tmp_path, analysis, same)
+    (tmp_path / "file").write_text("x")
+    blobs.link_or_copy(tmp_path / "file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "x"
     assert asked
 
 

@@ -22,8 +22,8 @@ Store = GPT2AnalysisPersistence
 
 
 def test_mutated_imports_end_in_our_errors() -> None:
-    came_to = fuzz.run(400)
-    assert sum(came_to.values()) == 400
+    came_to = fuzz.run(120)  # `make soak` has twenty thousand
+    assert sum(came_to.values()) == 120
     assert {what.split(": ")[1] for what in came_to} == {"taken", "refused"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from blake3 import blake3
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.persistence import (
@@ -369,7 +369,6 @@ def test_unsafe_identifiers_are_refused(store: Store, analysis: Analysis, identi
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=140))
-@settings(max_examples=300, deadline=None)
 def test_an_identifier_never_leaves_its_folder(identifier: str) -> None:
     try:
         name = folder_name(check_identifier(identifier))
