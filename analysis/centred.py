@@ -1,7 +1,8 @@
-"""Hidden states less their mean, some thousand tokens at a time.
+"""Hidden states less their mean, as float64, some thousand tokens at a time.
 
 Hidden states share a mean that is large beside what tells tokens apart; products of states that
-still hold it lose that in rounding.
+still hold it lose that in rounding. So do sums of float32 where a few tokens have norms of many
+times the others': digits are lost, and others with each number of threads.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def mean_state(states: States, tokens: IntArray) -> Floats:
     return total / max(len(tokens), 1)
 
 
-def centred(states: States, mean: Floats, tokens: IntArray) -> States:
-    """Some tokens' states less the mean: float64 where the states are, else float32."""
-    kind = np.float64 if states.dtype == np.float64 else np.float32
-    rows: States = states[tokens].astype(kind) - mean.astype(kind)
+def centred(states: States, mean: Floats, tokens: IntArray) -> Floats:
+    """float64 (T, d): some tokens' states less the mean."""
+    rows: Floats = states[tokens].astype(np.float64)
+    rows -= mean
     return rows
 
 

@@ -21,6 +21,8 @@ from concept_fragmentation.analysis.errors import InvalidDataError
 # Of more tokens than these, a random sample of as many is compared.
 CKA_TOKENS: Final = 10_000
 
+_DECIMALS: Final = 10
+
 
 def linear_cka(states_a: States, states_b: States, *, debiased: bool = False) -> float:
     """Linear centred kernel alignment of two layers' hidden states; see `cka_matrix`.
@@ -65,13 +67,15 @@ def cka_matrix(
 
     Args:
         states: L arrays float (T, d), of one T; d may differ between layers. They may be memory
-            maps. float64 is multiplied as such, other types as float32; sums are float64.
+            maps. Computed with as float64, whatever they are: in float32 one token of huge norm
+            costs the second digit.
         mask: (T,), 0 for tokens that are left out, as padding is.
         debiased: estimate without the bias of few tokens; four are needed.
         seed: of the sample.
 
     Returns:
         float64 (L, L), symmetric, 1 on the diagonal; NaN where a layer's states are all the same.
+        Rounded to 10 decimals: what is beyond them changes with the number of threads.
 
     Raises:
         InvalidDataError: the states are not those of the same tokens, or are not finite.
@@ -97,7 +101,7 @@ def cka_matrix(
     own[[norm.sum() <= least for norm, least in zip(norms, rounding, strict=True)]] = np.nan
     with np.errstate(invalid="ignore"):
         found /= np.sqrt(np.outer(own, own))
-    return found
+    return found.round(_DECIMALS)
 
 
 def _tokens(mask: npt.ArrayLike | None, num_tokens: int, seed: int) -> IntArray:
@@ -115,7 +119,7 @@ def _squared_norms(state: States, mean: Floats, tokens: IntArray) -> Floats:
     norms: Floats = np.empty(len(tokens))
     for chunk in chunks(tokens):
         rows = centred(state, mean, tokens[chunk])
-        norms[chunk] = np.einsum("td,td->t", rows, rows, dtype=np.float64)
+        norms[chunk] = np.einsum("td,td->t", rows, rows)
     return norms
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from concept_fragmentation.analysis import CKA_TOKENS, InvalidDataError, cka_matrix, linear_cka
 
@@ -129,3 +130,33 @@ def test_a_layer_that_does_not_vary_is_like_none() -> None:
 def test_states_that_do_not_fit_are_refused(states: Any, mask: Any, problem: str) -> None:
     with pytest.raises(InvalidDataError, match=problem):
         cka_matrix(states, mask=mask)
+
+
+def with_a_sink(kind: Any, shape: tuple[int, int] = (300, 40)) -> list[Any]:
+    """Two layers alike in all tokens but the first, whose norm is two hundred times the others'."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=shape) * 20
+    layers = [shared + rng.normal(size=shared.shape) * 5 for _ in range(2)]
+    for layer, norm in zip(layers, (26_000, 30), strict=True):
+        layer[0] = norm
+    return [layer.astype(np.float32).astype(kind) for layer in layers]
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_a_token_of_huge_norm_costs_no_digits(debiased: bool) -> None:
+    single, double = (
+        cka_matrix(with_a_sink(kind), debiased=debiased) for kind in (np.float32, np.float64)
+    )
+    assert single.tolist() == double.tolist()
+    expected = (unbiased if debiased else with_kernels)(*with_a_sink(np.float64))
+    assert single[0, 1] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    # Of fewer numbers BLAS uses one thread, whatever it may.
+    layers = with_a_sink(np.float32, (2000, 200))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(cka_matrix(layers, debiased=True).tolist())
+    assert found[0] == found[1]
