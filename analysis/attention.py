@@ -57,7 +57,11 @@ class AttentionStatistics:
       layer and a head of the other.
 
     Without the first token they are the same of rows that lack it, scaled to sum to 1 again, with
-    n(i) - 1 keys. A row with all its weight on the first token is then not counted.
+    n(i) - 1 keys. What is left of a row whose weight is nearly all on the first token is next to
+    nothing, and its shape says little: a row counts by the weight r(h, i) that it has on the other
+    keys, in the entropies by r(h, i), in agreements by the geometric mean of both rows',
+    sqrt(r(h, i) r(h', i)). Agreement is then the sum over queries and pairs of heads of
+    sqrt(a(h, i, j) a(h', i, j)) over the other keys j, divided by the sum of sqrt(r r').
 
     >>> weights = np.array([[[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]])
     >>> statistics = AttentionStatistics(["layer_0"])
@@ -112,7 +116,8 @@ class AttentionStatistics:
         self._with_first.add([layer.with_first for layer in rows])
         self._without_first.add([layer.without_first for layer in rows])
         for total, layer in zip(self._first_token_weight, rows, strict=True):
-            total.add(layer.first_token_weight, layer.with_first.reach > 1)
+            reached = layer.with_first.reach > 1
+            total.add(layer.first_token_weight, layer.with_first.weight * reached)
 
     def by_layer(self) -> dict[str, dict[str, Any]]:
         """What was found, as the `attention_data` of an analysis dict, in plain Python types.
@@ -230,12 +235,14 @@ class _Rows:
 
     Attributes:
         reach: int64 (Q,), how many keys each can reach.
+        weight: float64 (heads, Q), by how much each row counts; 0 for rows without weight.
         entropy: float64 (heads, Q), nats; NaN for rows without weight.
-        roots: float (Q, S), the square roots of the rows, summed over heads.
-        spread: float64 (heads, Q), the square roots of each row, summed over keys.
+        roots: float (Q, S), the square roots of the rows times their weights, summed over heads.
+        spread: float64 (heads, Q), the same of each row, summed over keys.
     """
 
     reach: IntArray
+    weight: Floats
     entropy: Floats
     roots: npt.NDArray[Any]
     spread: Floats
@@ -258,7 +265,7 @@ def _rows(
     smallest = np.finfo(kind).tiny
     first = int(np.argmax(keys))
     entropy, entropy_rest, spread, spread_rest = np.empty((4, num_heads, num_queries))
-    share = np.empty((num_heads, num_queries))
+    share, counts, counts_rest = np.empty((3, num_heads, num_queries))
     roots, roots_rest = np.zeros((2, num_queries, len(keys)), dtype=kind)
     # Used again for each head: new memory would take longer than what is done with it.
     rows, work = np.empty((2, num_queries, len(keys)), dtype=kind)
@@ -288,20 +295,23 @@ def _rows(
             surprise += alone * np.log(np.maximum(alone, smallest))
             entropy[head] = np.log(total) - surprise / total
             share[head] = alone / total
-            spread_rest[head] = root_rest / np.sqrt(rest)
-            spread[head] = (root_rest + np.sqrt(alone)) / np.sqrt(total)
-            scale = (1 / np.sqrt(rest)).astype(kind)[:, np.newaxis]
-            roots_rest += np.multiply(root, scale, out=work)
-            root[:, first] = np.sqrt(alone)
-            scale = (1 / np.sqrt(total)).astype(kind)[:, np.newaxis]
-            roots += np.multiply(root, scale, out=root)
+            scale = 1 / np.sqrt(total)
+            counts[head], counts_rest[head] = np.isfinite(scale), np.nan_to_num(rest / total)
+            scale[np.isnan(scale)] = 0
+            spread_rest[head] = root_rest * scale
+            spread[head] = (root_rest + np.sqrt(alone)) * scale
+            root *= scale.astype(kind)[:, np.newaxis]
+            roots_rest += root
+            root[:, first] = np.sqrt(alone) * scale
+            roots += root
     if (roots[np.arange(len(keys)) > queries[:, np.newaxis]] > 0).any():
         raise InvalidDataError([f"{path}: weights on later tokens; it must be causal"])
     reach = np.cumsum(keys, dtype=np.int64)[queries]
     return _LayerRows(
-        _Rows(reach, np.clip(entropy, 0, np.log(reach)), roots, spread),
+        _Rows(reach, counts, np.clip(entropy, 0, np.log(reach)), roots, spread),
         _Rows(
             reach - 1,
+            counts_rest,
             np.clip(entropy_rest, 0, np.log(np.maximum(reach - 1, 1))),
             roots_rest,
             spread_rest,
@@ -311,7 +321,7 @@ def _rows(
 
 
 class _Mean:
-    """The mean of each head over queries."""
+    """The weighted mean of each head over queries."""
 
     def __init__(self) -> None:
         self._sum: Floats = np.zeros(())
@@ -321,10 +331,10 @@ class _Mean:
     def zero(number: int) -> list[_Mean]:
         return [_Mean() for _ in range(number)]
 
-    def add(self, values: Floats, counted: Bools) -> None:
-        """Add the values (heads, Q) that are counted (Q,) and not NaN."""
-        found = counted & ~np.isnan(values)
-        self._sum = self._sum + np.where(found, values, 0).sum(axis=1)
+    def add(self, values: Floats, weight: Floats) -> None:
+        """Add the values (heads, Q) that are not NaN by their weights (heads, Q)."""
+        found = np.where(np.isnan(values), 0, weight)
+        self._sum = self._sum + np.where(found > 0, values * found, 0).sum(axis=1)
         self._number = self._number + found.sum(axis=1)
 
     def mean(self) -> Floats:
@@ -342,20 +352,15 @@ class _Means:
     def add(self, layers: Sequence[_Rows]) -> None:
         for i, rows in enumerate(layers):
             most = np.log(np.maximum(rows.reach, 2))
-            self._entropy[i].add(rows.entropy, rows.reach > 0)
-            self._normalised[i].add(rows.entropy / most, rows.reach > 1)
-        # A query counts where every head has weight to agree about.
-        counted = [(rows.reach > 1) & ~np.isnan(rows.spread).any(axis=0) for rows in layers]
+            self._entropy[i].add(rows.entropy, rows.weight * (rows.reach > 0))
+            self._normalised[i].add(rows.entropy / most, rows.weight * (rows.reach > 1))
         for i, here in enumerate(layers):
             for j, there in enumerate(layers[: i + 1]):
-                both = counted[i] & counted[j]
-                if i == j:
-                    agreement, chance = _within(here)
-                else:
-                    agreement, chance = _between(here, there)
-                self._agreement[i, j] += agreement[both].sum()
-                self._chance[i, j] += chance[both].sum()
-                self._number[i, j] += both.sum()
+                agreement, chance, number = _within(here) if i == j else _between(here, there)
+                counted = here.reach > 1
+                self._agreement[i, j] += agreement[counted].sum()
+                self._chance[i, j] += chance[counted].sum()
+                self._number[i, j] += number[counted].sum()
 
     def of_layer(self, i: int, layers: Sequence[str]) -> dict[str, Any]:
         agreement, chance = (
@@ -376,26 +381,31 @@ class _Means:
         }
 
 
-def _within(rows: _Rows) -> tuple[Floats, Floats]:
-    """The mean over pairs of heads of their agreement on each query (Q,), and what chance gives.
+def _within(rows: _Rows) -> tuple[Floats, Floats, Floats]:
+    """For each query (Q,) the sums over pairs of heads of agreement, of chance and of weights.
 
     The square of a sum over heads holds every pair twice and every head with itself once, which
     agrees with itself by 1: no pair need be looked at by itself.
     """
-    heads = len(rows.spread)
-    pairs = heads * (heads - 1) or np.nan
+    alone = rows.weight.sum(axis=0)
     together = np.einsum("qs,qs->q", rows.roots, rows.roots, dtype=np.float64)
-    total = rows.spread.sum(axis=0)
-    chance = (total * total - (rows.spread**2).sum(axis=0)) / np.maximum(rows.reach, 1)
-    return (together - heads) / pairs, chance / pairs
+    chance = rows.spread.sum(axis=0) ** 2 - (rows.spread**2).sum(axis=0)
+    weights = np.sqrt(rows.weight).sum(axis=0) ** 2 - alone
+    # Of one head there are no pairs, and rounding must not make any.
+    pairs = (rows.weight > 0).sum(axis=0) > 1
+    return (
+        np.where(pairs, together - alone, 0),
+        np.where(pairs, chance / np.maximum(rows.reach, 1), 0),
+        np.where(pairs, weights, 0),
+    )
 
 
-def _between(here: _Rows, there: _Rows) -> tuple[Floats, Floats]:
+def _between(here: _Rows, there: _Rows) -> tuple[Floats, Floats, Floats]:
     """The same for the pairs of a head here and a head there."""
-    pairs = len(here.spread) * len(there.spread)
     together = np.einsum("qs,qs->q", here.roots, there.roots, dtype=np.float64)
     chance = here.spread.sum(axis=0) * there.spread.sum(axis=0) / np.maximum(here.reach, 1)
-    return together / pairs, chance / pairs
+    weights = np.sqrt(here.weight).sum(axis=0) * np.sqrt(there.weight).sum(axis=0)
+    return together, chance, weights
 
 
 def _mean(totals: Floats, number: Floats) -> Floats:
