@@ -17,7 +17,9 @@ from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.provenance import SURROUNDINGS
+from concept_fragmentation.analysis.rarefaction import FragmentationChange, compare_fragmentation
 from concept_fragmentation.analysis.shown import LONGEST, Shown, block, cell
+from concept_fragmentation.analysis.windows import labelled_window
 
 _LISTED: Final = 10
 # Where a third level of keys tells what changed from what only surrounds it.
@@ -124,6 +126,9 @@ class AnalysisComparison:
 
     `surroundings` are keys that a repetition of the same run changes: its time, durations, machine
     and versions of libraries. They are neither among `keys` nor among `metadata`.
+
+    `fragmentation` is that of the paths through the layers that both have, rarefied to the number
+    of tokens of the smaller one; None where they have no such layers side by side.
     """
 
     keys: KeyChanges
@@ -132,6 +137,7 @@ class AnalysisComparison:
     labels: tuple[LabelChanges, ...]
     metrics: tuple[MetricChange, ...]
     surroundings: KeyChanges = KeyChanges()
+    fragmentation: FragmentationChange | None = None
 
     @property
     def identical(self) -> bool:
@@ -185,6 +191,15 @@ class AnalysisComparison:
                 }
                 for layer in self.labels
             ],
+            "fragmentation": None
+            if self.fragmentation is None
+            else {
+                "layers": list(self.fragmentation.layers),
+                "num_tokens": self.fragmentation.after.num_tokens,
+                "before": self.fragmentation.before.fragmentation,
+                "after": self.fragmentation.after.fragmentation,
+                "change": self.fragmentation.change,
+            },
             "metrics": [
                 vars(metric) | {"change": metric.change} for metric in map(_finite, self.metrics)
             ],
@@ -216,6 +231,12 @@ class AnalysisComparison:
             if layer.only_after:
                 said += f"; new: {_listed(layer.only_after)}"
             yield said
+        if (found := self.fragmentation) is not None and found.change:
+            yield (
+                f"Fragmentation of {found.layers[0]} to {found.layers[-1]}, of "
+                f"{found.after.num_tokens:,} tokens: {_number(found.before.fragmentation)} -> "
+                f"{_number(found.after.fragmentation)}"
+            )
         for metric in self.metrics:
             said = f"{metric.path}: {_number(metric.before)} -> {_number(metric.after)}"
             if metric.largest is not None:
@@ -264,6 +285,7 @@ def compare_analyses(
             if layer in second.labelled_layers
         ),
         metrics=tuple(_compare_metrics(before, after, tokens)),
+        fragmentation=_compare_fragmentation(first, second),
     )
 
 
@@ -357,6 +379,21 @@ def _compare_layer(
         num_compared=len(moved),
         moved=tokens.kept_after[moved],
     )
+
+
+def _compare_fragmentation(first: Analysis, second: Analysis) -> FragmentationChange | None:
+    """That of the layers that both have, where these follow one another in both."""
+    shared = [layer for layer in first.labelled_layers if layer in second.labelled_layers]
+    if not shared:
+        return None
+    windows = []
+    for side in (first, second):
+        columns = [side.labelled_layers.index(layer) for layer in shared]
+        if columns != list(range(columns[0], columns[0] + len(columns))):
+            return None
+        windows.append(labelled_window(side, columns[0], columns[-1]))
+    common = min(window.num_counted for window in windows)
+    return compare_fragmentation(*windows, num_tokens=common) if common > 1 else None
 
 
 def _compare_metrics(

@@ -63,5 +63,14 @@ def entropy(counts: IntArray) -> float:
     if not len(positive):
         return 0.0
     shares = positive / positive.sum()
-    # Rounding must not show as a negative entropy.
-    return max(float(-(shares * np.log(shares)).sum()), 0.0)
+    # Rounding must not show as a negative entropy, nor -0.0 as one: of equals max takes the first.
+    return max(0.0, float(-(shares * np.log(shares)).sum()))
+
+
+def bits(nats: float) -> float:
+    """Return an entropy in bits that is given in nats: divided by ln 2.
+
+    >>> round(bits(entropy(np.array([1, 1, 1, 1]))), 12)
+    2.0
+    """
+    return nats / float(np.log(2))

@@ -49,6 +49,19 @@ class UnknownChoiceError(InvalidDataError, LookupError):
         self.args = (said if said.endswith("?") else f"{said}.",)
 
 
+class DifferentSizesError(InvalidDataError):
+    """Raised where a figure that depends on the number of tokens is compared across numbers."""
+
+    def __init__(self, before: int, after: int) -> None:
+        """Keep the two numbers, `.before` and `.after`."""
+        super().__init__([f"fragmentation: of {before:,} and {after:,} tokens"])
+        self.before, self.after = before, after
+        self.args = (
+            f"Fragmentation depends on the number of tokens, and {before:,} does not compare with "
+            f"{after:,}; give num_tokens={min(before, after)} to rarefy both to a common number.",
+        )
+
+
 class InvalidAnalysisError(InvalidDataError):
     """An analysis dict that contradicts itself."""
 

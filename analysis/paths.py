@@ -193,8 +193,8 @@ def _path_entropy(aligned: IntArray) -> Floats:
     logarithms = np.zeros((num_tokens, num_layers))
     np.log(same / np.maximum(length, 1), out=logarithms, where=present)
     entropy: Floats = -logarithms.sum(axis=1) / np.maximum(length[:, 0], 1)
-    # Rounding must not show as a negative entropy.
-    return np.maximum(entropy, 0.0)
+    # Rounding must not show as a negative entropy, nor -0.0 as one.
+    return np.maximum(entropy, 0.0) + 0.0
 
 
 _FIELDS: Final = (

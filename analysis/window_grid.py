@@ -11,6 +11,7 @@ from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
 from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.analysis.windows import (
     Transition,
+    log_reachable_paths,
     pair_convergence,
     path_concentration,
     path_fragmentation,
@@ -71,12 +72,14 @@ def window_grid(analysis: AnalysisLike) -> WindowGrid:
         number = columns[first][1]
         for last in range(first, num_layers):
             if last > first:
-                ids, codes = columns[last]
-                longer = number * len(ids) + codes
+                last_ids, codes = columns[last]
+                longer = number * len(last_ids) + codes
                 _, number = compact(np.where((number >= 0) & (codes >= 0), longer, -1))
             counts, here = np.bincount(number + 1)[1:], (first, last)
             num_counted[here], num_paths[here] = counts.sum(), len(counts)
-            fragmentation[here] = path_fragmentation(counts)
+            ids = [ids for ids, _ in columns[first : last + 1]]
+            reachable = log_reachable_paths(num_counted[here], ids)
+            fragmentation[here] = path_fragmentation(counts, reachable)
             concentration[here] = path_concentration(counts)
     return WindowGrid(num_counted, num_paths, fragmentation, concentration)
 

@@ -88,9 +88,11 @@ class LayerWindow(Shown):
         cluster_sizes: (W,) arrays int64 (K,), how many tokens each holds.
         cluster_entropy: float64 (W,), nats: -sum over k of p(k) ln p(k), with p(k) the share of the
             layer's tokens in cluster k (Shannon 1948); 0 for a layer without clusters.
-        fragmentation: H(paths) / ln N, with H the entropy of the distribution of the counted tokens
-            over paths: 0 if all tokens take one path, 1 if each takes its own (normalised Shannon
-            entropy, "efficiency"). NaN for fewer than two tokens.
+        fragmentation: H(paths) / ln min(N, R), with H the entropy of the distribution of the
+            counted tokens over paths and R the product of the layers' numbers of clusters, the
+            paths that there can be: 0 if all tokens take one path, 1 if they are spread evenly over
+            as many as they can reach (normalised Shannon entropy, "efficiency"). It falls with the
+            number of tokens once paths repeat; see `rarefy`. NaN for fewer than two tokens.
         concentration: the share of the counted tokens on the most frequent path (Berger-Parker
             dominance, 1970). NaN for no tokens.
         stability: the share of pairs (token, neighbouring layers) in which the token keeps its
@@ -211,7 +213,7 @@ def labelled_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         cluster_ids=cluster_ids,
         cluster_sizes=sizes,
         cluster_entropy=np.array([entropy(layer_sizes) for layer_sizes in sizes]),
-        fragmentation=path_fragmentation(counts),
+        fragmentation=path_fragmentation(counts, log_reachable_paths(num_counted, cluster_ids)),
         concentration=path_concentration(counts),
         stability=_stability(analysis.aligned.labels[:, first : last + 1]),
         convergence=pair_convergence(_transition(columns[0], columns[-1])),
@@ -228,10 +230,27 @@ def transition(labels_a: IntArray, labels_b: IntArray) -> Transition:
     return _transition(compact(labels_a), compact(labels_b))
 
 
-def path_fragmentation(counts: IntArray) -> float:
+def log_reachable_paths(num_tokens: int, cluster_ids: Sequence[IntArray]) -> float:
+    """ln min(N, R): how many paths N tokens can take at most, R the product of the K of each layer.
+
+    Args:
+        num_tokens: N.
+        cluster_ids: for each layer int64 (K,).
+
+    Returns:
+        0 for no tokens, or where a layer has no cluster.
+    """
+    sizes = [num_tokens, *map(len, cluster_ids)]
+    # A sum of logarithms, for the product of many layers passes any number.
+    return float(min(np.log(sizes[0]), np.log(sizes[1:]).sum())) if all(sizes) else 0.0
+
+
+def path_fragmentation(counts: IntArray, log_reachable: float) -> float:
     """`LayerWindow.fragmentation` of paths that are taken by these numbers of tokens."""
-    total = int(counts.sum())
-    return entropy(counts) / float(np.log(total)) if total > 1 else np.nan
+    if int(counts.sum()) < 2:
+        return np.nan
+    # Where one path can be reached, all are on it.
+    return entropy(counts) / log_reachable if log_reachable else 0.0
 
 
 def path_concentration(counts: IntArray) -> float:

@@ -128,7 +128,11 @@ def path_table(metrics: TokenPathMetrics) -> Table:
 def window_table(window: LayerWindow) -> Table:
     """Return the metrics of a window as a whole."""
     rows = [
-        ("fragmentation", window.fragmentation, "0 one path, 1 each token its own"),
+        (
+            "fragmentation",
+            window.fragmentation,
+            "0 one path, 1 spread evenly over all within reach",
+        ),
         ("concentration", window.concentration, "share of the most frequent path"),
         ("stability", window.stability, "share of steps without a change"),
         ("convergence", window.convergence, "of pairs that began apart, those together at the end"),

@@ -21,7 +21,7 @@ from concept_fragmentation.components.figures.theme import empty_figure, new_fig
 from concept_fragmentation.components.figures.token_names import token_at
 from concept_fragmentation.components.palette import change_colours, ink
 from concept_fragmentation.components.text import plotly_name
-from concept_fragmentation.components.words import percent, plural
+from concept_fragmentation.components.words import decimals, percent, plural
 
 IntArray = npt.NDArray[np.int64]
 
@@ -62,7 +62,7 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
     }
     return new_figure(
         "Tokens in another cluster than before",
-        "clusters are matched layer by layer; other ids are no change",
+        _fragmentation(found) or "clusters are matched layer by layer; other ids are no change",
         theme,
         [bars],
         bargap=0.25,
@@ -223,6 +223,14 @@ def layer_metrics_frame(before: Analysis, after: Analysis) -> pd.DataFrame:
             if layer in old or layer in new
         ]
     return pd.DataFrame(rows, columns=["metric", "layer", "before", "after", "change"])
+
+
+def _fragmentation(found: AnalysisComparison) -> str:
+    """The fragmentation of both at one number of tokens; "" where it does not compare."""
+    if (change := found.fragmentation) is None:
+        return ""
+    before, after = (decimals(side.fragmentation) for side in (change.before, change.after))
+    return f"path fragmentation {before} → {after}, of {change.after.num_tokens:,} tokens each"
 
 
 def _change(paths: MatchedPaths, old: int, new: int) -> str:

@@ -241,6 +241,17 @@ def test_the_tokens_that_moved_in_most_layers_come_first() -> None:
     assert list(shares.y) == [0, 1 / 16, 2 / 16]
 
 
+def test_the_fragmentation_of_both_is_said_at_the_size_of_the_smaller() -> None:
+    tokens = [f"t{i}" for i in range(9)]
+    large = analysis_from_labels(tokens, [[i % 3, i % 2] for i in range(9)])
+    small = analysis_from_labels(tokens[:4], [[0, 0], [0, 0], [1, 0], [1, 1]])
+    found = compare_analyses(large, small)
+    assert found.fragmentation is not None
+    before = found.fragmentation.before.fragmentation
+    said = moved_by_layer(found).layout.title.subtitle.text
+    assert said == f"path fragmentation {before:.2f} → 0.75, of 4 tokens each"
+
+
 def test_where_nothing_moved_that_is_said() -> None:
     _, after, _, paths = pair(BEFORE, BEFORE)
     (note,) = moved_tokens(after, paths).layout.annotations
