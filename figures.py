@@ -242,7 +242,8 @@ def layer_similarity(
     analysis = _analysis(handle)
     found = concepts.similarity_of(analysis, measure)
     layers_, matrix = _need(found, lambda: concepts.missing_similarity(analysis, measure))
-    return concepts.layer_similarity(layers_, matrix, measure, theme)
+    debiased = concepts.known_debiased(analysis)
+    return concepts.layer_similarity(layers_, matrix, measure, theme, debiased=debiased)
 
 
 @checked_figure()

@@ -34,6 +34,7 @@ from concept_fragmentation.components.figures.concept_data import (
 )
 from concept_fragmentation.components.figures.concepts import (
     Measure,
+    known_debiased,
     layer_similarity,
     missing_similarity,
     missing_states,
@@ -168,7 +169,7 @@ def _similarity(measure: Measure) -> Callable[[Workspace, View, str], Drawing]:
         )
         if found is None:
             return missing_similarity(analysis, measure)
-        return layer_similarity(*found, measure, theme)
+        return layer_similarity(*found, measure, theme, debiased=known_debiased(analysis))
 
     return drawn
 

@@ -81,8 +81,22 @@ def similarity_of(analysis: Analysis, measure: Measure) -> tuple[tuple[str, ...]
     return names, cka_matrix(states, mask=~analysis.padding, debiased=True)
 
 
+def known_debiased(analysis: Analysis) -> bool:
+    """Return whether the CKA that `similarity_of` returns is known to be debiased.
+
+    That is what is computed here, and what `analyze` says that it computed.
+    """
+    given = analysis.layer_similarity
+    return given.get("cka") is None or given.get("cka_debiased") is True
+
+
 def layer_similarity(
-    layers: Sequence[str], similarity: Floats, measure: Measure, theme: str = "light"
+    layers: Sequence[str],
+    similarity: Floats,
+    measure: Measure,
+    theme: str = "light",
+    *,
+    debiased: bool,
 ) -> go.Figure:
     """Draw how alike each two layers are.
 
@@ -91,7 +105,14 @@ def layer_similarity(
         similarity: float64 (L, L), as `similarity_of` returns it.
         measure: what it is.
         theme: "light" or "dark".
+        debiased: whether a CKA is known to be; one that is not is near 1 for few tokens.
     """
+    if measure == "adjusted_mutual_information":
+        scale = "1: same, 0: unrelated"
+    elif debiased:
+        scale = "debiased; 1: same, 0: unrelated"
+    else:
+        scale = "1: same; maybe biased, near 1 for few tokens"
     names = [plotly_name(layer) for layer in layers]
     cells = numbered_cells(similarity, theme) | {
         "customdata": [[[f"{here} and {there}"] for there in names] for here in names],
@@ -100,7 +121,7 @@ def layer_similarity(
     axis = layer_axis(layers)
     return new_figure(
         _TITLES[measure],
-        f"{MEASURES[measure]}; 1: same, 0: chance",
+        f"{MEASURES[measure]}; {scale}",
         theme,
         [cells, *cell_numbers(similarity, theme)],
         layers={"x": layers, "y": layers},

@@ -25,6 +25,7 @@ from concept_fragmentation.components.figures.concept_data import (
 )
 from concept_fragmentation.components.figures.concepts import (
     MOST_POINTS,
+    known_debiased,
     layer_similarity,
     missing_similarity,
     missing_states,
@@ -86,7 +87,14 @@ def test_what_is_given_is_shown_and_what_does_not_fit_is_not() -> None:
     found = similarity_of(analysis, "cka")
     assert found is not None
     assert found[0] == tuple(LAYERS[:2])
-    figure = layer_similarity(*found, "cka")
+    figure = layer_similarity(*found, "cka", debiased=known_debiased(analysis))
+    assert "maybe biased" in figure.layout.title.subtitle.text
+    analysis = made(
+        states=False,
+        layer_similarity={"layers": LAYERS[:2], "cka": given, "cka_debiased": True},
+    )
+    figure = layer_similarity(*found, "cka", debiased=known_debiased(analysis))
+    assert "debiased; 1: same" in figure.layout.title.subtitle.text
     assert np.allclose(figure.data[0].z, given)
     assert list(figure.data[1].text)[:2] == ["1.00", "0.50"]
     for wrong in ([[1.0]], "x", [["a", "b"], ["c", "d"]]):
@@ -293,7 +301,7 @@ def test_no_token_or_layer_name_becomes_markup_or_gets_into_a_template(
     assert found is not None
     plane = principal_plane(analysis.hidden_states[LAYERS[0]])
     for figure in (
-        layer_similarity(*found, "cka", theme),
+        layer_similarity(*found, "cka", theme, debiased=True),
         state_map(analysis, 0, plane, highlighted_tokens=[0, 1], theme=theme),
     ):
         templates = "".join(trace.hovertemplate or "" for trace in figure.data)
