@@ -27,6 +27,11 @@ from concept_fragmentation.analysis.agreement import (
     cluster_stability,
 )
 from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
+from concept_fragmentation.analysis.association import (
+    CategoryAssociation,
+    category_association,
+    word_types,
+)
 from concept_fragmentation.analysis.attention import (
     AttentionStatistics,
     attention_rollout,
@@ -58,6 +63,7 @@ from concept_fragmentation.analysis.comparison import (
 from concept_fragmentation.analysis.counting import NO_CLUSTER
 from concept_fragmentation.analysis.errors import (
     ConceptFragmentationError,
+    DifferentSizesError,
     InvalidAnalysisError,
     InvalidDataError,
     MissingExtraError,
@@ -72,6 +78,7 @@ from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
 from concept_fragmentation.analysis.options import check_options
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.permutation import PermutationTest, holm
 from concept_fragmentation.analysis.projection import (
     Embedding,
     Projection,
@@ -79,18 +86,18 @@ from concept_fragmentation.analysis.projection import (
     umap_plane,
 )
 from concept_fragmentation.analysis.provenance import saving_arguments
+from concept_fragmentation.analysis.rarefaction import (
+    FragmentationChange,
+    Rarefied,
+    compare_fragmentation,
+    rarefy,
+)
 from concept_fragmentation.analysis.shared_paths import (
     PathCorrelation,
     attention_path_correlation,
     query_path_correlations,
 )
-from concept_fragmentation.analysis.significance import (
-    CategoryAssociation,
-    PermutationTest,
-    WindowSignificance,
-    category_association,
-    window_significance,
-)
+from concept_fragmentation.analysis.significance import WindowSignificance, window_significance
 from concept_fragmentation.analysis.similarity import CKA_TOKENS, cka_matrix, linear_cka
 from concept_fragmentation.analysis.tables import (
     TableOf,
@@ -135,7 +142,9 @@ __all__ = [
     "AttentionStatistics",
     "CategoryAssociation",
     "ConceptFragmentationError",
+    "DifferentSizesError",
     "Embedding",
+    "FragmentationChange",
     "InvalidAnalysisError",
     "InvalidDataError",
     "KeyChanges",
@@ -151,6 +160,7 @@ __all__ = [
     "PermutationTest",
     "Projection",
     "Purity",
+    "Rarefied",
     "Silhouette",
     "TableOf",
     "TokenChanges",
@@ -181,8 +191,10 @@ __all__ = [
     "cluster_members",
     "cluster_stability",
     "compare_analyses",
+    "compare_fragmentation",
     "compute_token_paths",
     "find_problems",
+    "holm",
     "layer_names",
     "layer_steps",
     "layer_table",
@@ -192,6 +204,7 @@ __all__ = [
     "principal_plane",
     "purity",
     "query_path_correlations",
+    "rarefy",
     "read_text_file",
     "saving_arguments",
     "silhouette",
@@ -208,4 +221,5 @@ __all__ = [
     "window_grid",
     "window_significance",
     "with_token_paths",
+    "word_types",
 ]

@@ -150,15 +150,15 @@ def purity(labels: IntArray, categories: Sequence[Hashable]) -> Purity:
 
 
 def category_codes_of(
-    categories: Sequence[Hashable], num_tokens: int
+    categories: Sequence[Hashable], num_tokens: int, what: str = "categories"
 ) -> tuple[IntArray, list[Hashable]]:
     """Codes int64 (T,) of categories in order of appearance, -1 for None or NaN, and their names.
 
     Raises:
-        InvalidDataError: not one category a token.
+        InvalidDataError: not one category a token; `what` names them.
     """
     if len(categories) != num_tokens:
-        raise InvalidDataError([f"categories: {len(categories)} for {num_tokens} tokens"])
+        raise InvalidDataError([f"{what}: {len(categories)} for {num_tokens} tokens"])
     values = np.empty(num_tokens, dtype=object)
     values[:] = list(categories)
     codes, names = pd.factorize(values)

@@ -145,7 +145,8 @@ def analyze(
         An analysis dict (see `concept_fragmentation.analysis`) with `token_paths`,
         `cluster_labels`, `hidden_states` float32 (T, d) by layer, `attention_data`,
         `cluster_metrics`, and besides:
-        `layer_similarity` {"layers", "cka", "adjusted_mutual_information"}, `significance`,
+        `layer_similarity` {"layers", "cka", "cka_debiased", "adjusted_mutual_information"},
+        `significance`,
         `category_association` (see `layer_measures`), `words` {"skipped", "averaged"} where words
         were given, and `provenance`: model, input, options, libraries, platform, time.
 

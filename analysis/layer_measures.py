@@ -9,17 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from concept_fragmentation.analysis.agreement import ami_matrix, cluster_stability
+from concept_fragmentation.analysis.association import (
+    CategoryAssociation,
+    category_association,
+    word_types,
+)
 from concept_fragmentation.analysis.cluster_quality import purity, silhouette
 from concept_fragmentation.analysis.clustering import Clusterer, Clustering
 from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.hidden_states import LayerStates
 from concept_fragmentation.analysis.model import Analysis
-from concept_fragmentation.analysis.significance import (
-    PermutationTest,
-    category_association,
-    window_significance,
-)
+from concept_fragmentation.analysis.permutation import holm
+from concept_fragmentation.analysis.significance import FIGURES, window_significance
 from concept_fragmentation.analysis.similarity import cka_matrix
 from concept_fragmentation.analysis.windows import layer_window
 
@@ -27,10 +29,11 @@ from concept_fragmentation.analysis.windows import layer_window
 STABILITY_RUNS: Final = 3
 STABILITY_SHARE: Final = 0.8
 STABILITY_TOKENS: Final = 10_000
-# How often labels are permuted, of up to as many tokens and of more.
+# How often labels are permuted, of up to as many tokens and of more. Of fewer, no p-value would be
+# below 0.05 once it is corrected for the three figures and some categories.
 PERMUTATIONS: Final = 1_000
 PERMUTED_TOKENS: Final = 10_000
-FEW_PERMUTATIONS: Final = 100
+FEW_PERMUTATIONS: Final = 400
 
 _LEAST_FOR_CKA: Final = 4
 
@@ -82,17 +85,18 @@ def purity_measures(
 
 def similarity_measures(
     states: Sequence[LayerStates], labels: IntArray, seed: int
-) -> dict[str, list[list[float]]]:
+) -> dict[str, Any]:
     """How alike each two layers are, as nested lists (L, L).
 
     Returns:
-        {"cka": of hidden states, debiased (`cka_matrix`); only of four tokens and more,
-        "adjusted_mutual_information": of labels (`ami_matrix`)}.
+        {"cka": of hidden states, debiased (`cka_matrix`), and "cka_debiased": True; only of four
+        tokens and more, "adjusted_mutual_information": of labels (`ami_matrix`)}.
     """
-    found = {"adjusted_mutual_information": ami_matrix(labels).tolist()}
+    found: dict[str, Any] = {"adjusted_mutual_information": ami_matrix(labels).tolist()}
     if len(labels) >= _LEAST_FOR_CKA:
         arrays: Any = states
         found["cka"] = cka_matrix(arrays, debiased=True, seed=seed).tolist()
+        found["cka_debiased"] = True
     return found
 
 
@@ -111,10 +115,13 @@ def path_measures(
         report: called with the share that is done; what it raises ends the work.
 
     Returns:
-        {"significance": {figure: {"observed", "null_mean", "null_sd", "effect_size", "p_value"},
-        "num_permutations", "seed"} (`window_significance`), "category_association": {name:
-        {"chi_squared", "degrees_of_freedom", "p_value", "cramers_v", "cramers_v_corrected",
-        "num_tokens"}} (`category_association`)}.
+        {"significance": {figure: {"observed", "null_mean", "null_low", "null_high" (the middle
+        95 % of the null), "null_sd", "effect_size", "p_value", "p_adjusted"}, "null",
+        "num_permutations", "num_tests", "seed", "note"} (`window_significance`),
+        "category_association": {name: {"chi_squared", "degrees_of_freedom", "p_value",
+        "p_adjusted", "cramers_v", "cramers_v_null", "cramers_v_corrected", "num_tokens",
+        "num_blocks"}} (`category_association`, by the words of the tokens)}. "p_adjusted" is
+        corrected for all "num_tests" that are made here, of figures and of categories (`holm`).
     """
     first, last = analysis.labelled_layers[0], analysis.labelled_layers[-1]
     permutations = PERMUTATIONS if analysis.num_tokens <= PERMUTED_TOKENS else FEW_PERMUTATIONS
@@ -126,32 +133,23 @@ def path_measures(
         seed=seed,
         progress=lambda done, total: report(done / total),
     )
-    found: dict[str, Any] = {
-        "significance": {
-            "fragmentation": _plain(tested.fragmentation),
-            "concentration": _plain(tested.concentration),
-            "convergence": _plain(tested.convergence),
-            "num_permutations": tested.num_permutations,
-            "seed": tested.seed,
-        }
-    }
     window = layer_window(analysis, first, last)
+    types = word_types(analysis.tokens)
     associations = {
-        name: category_association(window, values, permutations=permutations, seed=seed)
+        name: category_association(window, values, types, permutations=permutations, seed=seed)
         for name, values in categories.items()
     }
+    significance = tested.to_dict()
+    tests: list[dict[str, Any]] = [significance[name] for name in FIGURES]
+    tests += [_plain(value) for value in associations.values()]
+    adjusted = holm([test["p_value"] for test in tests])
+    for test, p_adjusted in zip(tests, adjusted.tolist(), strict=True):
+        test["p_adjusted"] = p_adjusted
+    significance["num_tests"] = int((~np.isnan(adjusted)).sum())
+    found: dict[str, Any] = {"significance": significance}
     if associations:
-        found["category_association"] = {
-            name: {
-                "chi_squared": value.chi_squared,
-                "degrees_of_freedom": value.degrees_of_freedom,
-                "p_value": value.p_value,
-                "cramers_v": value.cramers_v,
-                "cramers_v_corrected": value.cramers_v_corrected,
-                "num_tokens": value.num_tokens,
-            }
-            for name, value in associations.items()
-        }
+        of_categories = tests[len(FIGURES) :]
+        found["category_association"] = dict(zip(associations, of_categories, strict=True))
     return found
 
 
@@ -174,11 +172,14 @@ def _stability(prepared: npt.NDArray[Any], labels: IntArray, clusterer: Clustere
     return cluster_stability(runs)
 
 
-def _plain(test: PermutationTest) -> dict[str, float]:
+def _plain(value: CategoryAssociation) -> dict[str, float]:
     return {
-        "observed": test.observed,
-        "null_mean": test.null_mean,
-        "null_sd": test.null_sd,
-        "effect_size": test.effect_size,
-        "p_value": test.p_value,
+        "chi_squared": value.chi_squared,
+        "degrees_of_freedom": value.degrees_of_freedom,
+        "p_value": value.p_value,
+        "cramers_v": value.cramers_v,
+        "cramers_v_null": value.cramers_v_null,
+        "cramers_v_corrected": value.cramers_v_corrected,
+        "num_tokens": value.num_tokens,
+        "num_blocks": value.num_blocks,
     }

@@ -1,151 +1,96 @@
-"""Whether paths show more than chance: permutation tests of a window, and of categories by path."""
+"""Whether paths show more than chance: permutation tests of a window, under two nulls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
-import scipy
 
+from concept_fragmentation.analysis.agreement import adjusted_rand_index
 from concept_fragmentation.analysis.choices import Layer
-from concept_fragmentation.analysis.cluster_quality import category_codes_of
-from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray, compact
-from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.counting import Floats, IntArray, compact
+from concept_fragmentation.analysis.errors import UnknownChoiceError
 from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
-from concept_fragmentation.analysis.shown import Shown, table_of_fields
-from concept_fragmentation.analysis.windows import (
-    LayerWindow,
-    layer_window,
-    pair_convergence,
-    path_concentration,
-    path_fragmentation,
-    transition,
+from concept_fragmentation.analysis.permutation import (
+    PermutationTest,
+    Progress,
+    check_permutations,
+    holm,
+    permutation_test,
+    report_about_hundredths,
 )
+from concept_fragmentation.analysis.shown import table_of_fields
+from concept_fragmentation.analysis.windows import layer_window, log_reachable_paths
 
-# Called with how many permutations are done, and of how many; what it raises ends the test.
-Progress = Callable[[int, int], object]
-
-NULL_QUANTILES: Final = (0.025, 0.25, 0.5, 0.75, 0.975)
+Null = Literal["markov", "shuffled"]
+FIGURES: Final = ("fragmentation", "concentration", "agreement")
+NO_MEMORY: Final = (
+    "A window of fewer than three layers has no memory to test: its transition counts are all that "
+    "there is."
+)
 
 # Numbers of paths below this are exact, and have room for another layer's clusters.
 _ROOM: Final = 2**62
-# Sums of the same numbers in another order differ by no more.
-_ROUNDING: Final = 1e-12
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PermutationTest(Shown):
-    """A figure beside its distribution over M permutations.
-
-    Attributes:
-        observed: the figure itself.
-        null_mean, null_sd: mean and standard deviation (M - 1 degrees of freedom) of the null.
-        null_quantiles: {level: value} at `NULL_QUANTILES`.
-        effect_size: (observed - null_mean) / null_sd, the standardised effect size (z); NaN where
-            the null does not vary.
-        p_lower: (1 + number of null values <= observed) / (1 + M), which is never 0: the observed
-            labels are one of the arrangements that the null allows (Phipson & Smyth 2010).
-        p_upper: the same for null values >= observed.
-        p_value: two-sided, twice the smaller of the two, at most 1.
-        null: float64 (M,), the figure of each permutation; fewer where it is not defined for some.
-
-    All are NaN where the figure is not defined.
-    """
-
-    shown_first = ("observed", "null_mean", "null_sd", "effect_size", "p_value")
-
-    observed: float
-    null_mean: float
-    null_sd: float
-    null_quantiles: dict[float, float]
-    effect_size: float
-    p_lower: float
-    p_upper: float
-    p_value: float
-    null: Floats
-
-    @property
-    def difference(self) -> float:
-        """Observed - null_mean: the effect in the unit of the figure."""
-        return self.observed - self.null_mean
+# How many labels are drawn at a time.
+_DRAWN: Final = 200_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WindowSignificance:
-    """Tests of a window's figures against layers that know nothing of each other.
+    """Tests of a window's figures against a null; see `window_significance`.
 
     Attributes:
-        fragmentation, concentration, convergence: see `LayerWindow` for the figures.
+        fragmentation, concentration: see `LayerWindow` for the figures.
+        agreement: of the first and the last layer of the window, their `adjusted_rand_index`.
+        null: "markov" or "shuffled".
         num_permutations: M.
         seed: with which the test is the same again.
+        note: why there is nothing to test, "" where there is.
     """
 
     fragmentation: PermutationTest
     concentration: PermutationTest
-    convergence: PermutationTest
+    agreement: PermutationTest
+    null: Null
     num_permutations: int
     seed: int
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What an analysis keeps of it as `significance`, in plain Python types."""
+        return {
+            **{name: _plain(getattr(self, name)) for name in FIGURES},
+            "null": self.null,
+            "num_permutations": self.num_permutations,
+            "num_tests": sum(not np.isnan(getattr(self, name).p_value) for name in FIGURES),
+            "seed": self.seed,
+            "note": self.note,
+        }
 
     def __repr__(self) -> str:
-        """Each figure beside its mean by chance, and its p-value."""
+        """Each figure beside the mean and the middle 95 % of its null, and its p-value."""
         return f"<{type(self).__name__} {'; '.join(self._lines())}>"
 
     def _repr_html_(self) -> str:
         rows = {name: said for name, _, said in (line.partition(" ") for line in self._lines())}
-        options = {"num_permutations": self.num_permutations, "seed": self.seed}
+        options = {
+            "null": self.null,
+            "num_permutations": self.num_permutations,
+            "seed": self.seed,
+            "note": self.note,
+        }
         return table_of_fields(rows | options, type(self).__name__)
 
-    def _lines(self) -> list[str]:
-        return [
-            f"{name} {test.observed:.4g}, by chance {test.null_mean:.4g} (p {test.p_value:.2g})"
-            for name in ("fragmentation", "concentration", "convergence")
-            for test in [getattr(self, name)]
-        ]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CategoryAssociation(Shown):
-    """How far the path of a token and its category belong together; see `category_association`.
-
-    Attributes:
-        chi_squared: Pearson's, over the table.
-        degrees_of_freedom: (categories - 1) (paths - 1).
-        p_asymptotic: by the chi-squared distribution; not to be trusted if `is_sparse`.
-        p_permutation: by permutation if `is_sparse`, else NaN.
-        is_sparse: Cochran's (1954) rule is broken: an expected count below 1, or more than a fifth
-            of them below 5.
-        cramers_v: sqrt(chi_squared / N / (min(categories, paths) - 1)), from 0 (independent) to 1
-            (the path tells the category or the other way round); Cramér 1946. Its mean is above 0
-            for independent ones, more so for large tables.
-        cramers_v_corrected: with that bias taken off (Bergsma 2013).
-        table: int64 (C, P), the tokens of each category on each path.
-        categories: (C,) the rows.
-        path_indices: int64 (P,), the columns: indices into the window's paths, -1 for all rare
-            paths together.
-        num_rare_paths: how many those are.
-        num_tokens: N, the tokens that have a category and a path.
-    """
-
-    chi_squared: float
-    degrees_of_freedom: int
-    p_asymptotic: float
-    p_permutation: float
-    is_sparse: bool
-    cramers_v: float
-    cramers_v_corrected: float
-    table: IntArray
-    categories: tuple[Hashable, ...]
-    path_indices: IntArray
-    num_rare_paths: int
-    num_tokens: int
-
-    @property
-    def p_value(self) -> float:
-        """`p_permutation` where the table is sparse, else `p_asymptotic`."""
-        return self.p_permutation if self.is_sparse else self.p_asymptotic
+    def _lines(self) -> Iterator[str]:
+        for name in FIGURES:
+            test = getattr(self, name)
+            low, high = test.null_interval
+            yield (
+                f"{name} {test.observed:.4g}, {self.null} {test.null_mean:.4g} "
+                f"[{low:.4g}, {high:.4g}] (p {test.p_adjusted:.2g})"
+            )
 
 
 def window_significance(
@@ -153,197 +98,168 @@ def window_significance(
     first: Layer,
     last: Layer,
     *,
+    null: Null = "markov",
     permutations: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> WindowSignificance:
-    """Test a window's fragmentation, concentration and convergence by permutation.
+    """Test whether the paths of a window show more than a null has.
 
-    The null: in every layer the labels are dealt anew to the tokens that have one there. That keeps
-    the cluster sizes of every layer, and which tokens lack a cluster where; it takes away that a
-    layer follows from the one before. Neighbouring layers of a transformer do follow from each
-    other, so that nearly every window is significant: how large the effect is tells windows apart.
-    In long windows nearly every dealt token has a path of its own: the null hardly varies, its
-    effect size is huge and says little, and the difference is to be looked at.
+    The tokens that have a cluster in every layer of the window are counted. Two nulls:
+
+    - "markov": the paths remember one layer only. In every layer but the ends the tokens of each
+      cluster are matched anew, at random, with what follows; so the number of tokens in every
+      cluster and on every transition between neighbouring layers stays exactly what it is. Given
+      these counts, all such arrangements are equally likely for a Markov chain of order 1 whose
+      transitions may differ by layer, and each is drawn with equal probability: the test is exact
+      (Pethel & Hahs 2014, arXiv:1302.1500, who draw from the same distribution for one stationary
+      sequence by Whittle's formula). Less fragmentation than that means that where a token comes
+      from says where it goes, beyond the cluster that it is in.
+    - "shuffled": the layers know nothing of each other. In every layer the labels are dealt anew;
+      cluster sizes stay. A layer of a transformer follows from the one before, so that this is
+      nearly always rejected, and says little.
+
+    p-values are two-sided and corrected for the three figures by `holm`; where several windows are
+    tested, give `holm` the p-values of all. A p-value of 0.05 or more does not show that there is
+    no effect: look at `difference` and `difference_interval`. In long windows nearly every drawn
+    token has a path of its own: fragmentation then hardly varies, and z is huge whatever the
+    difference is. Tokens are taken for independent; in running text the occurrences of a word are
+    not, and share paths because of that.
 
     Args:
         analysis: with labels: an `Analysis`, an open analysis, or an analysis dict.
         first: the first layer, by its name or by its position in `layers`: from 0, or negative from
             the end.
         last: the last layer, included, likewise.
-        permutations: M; the least p-value is 1 / (1 + M), two-sided twice that.
+        null: "markov", of windows of three layers or more; the tests of shorter ones are NaN, and
+            `note` says why. Or "shuffled".
+        permutations: M; the least p-value is 2 / (1 + M), before it is corrected.
         seed: of the permutations.
         progress: called with the number of permutations done and M.
 
     Raises:
-        UnknownChoiceError: there is no such window.
+        UnknownChoiceError: there is no such window, or no such null.
         InvalidDataError: fewer than one permutation is asked for.
     """
-    _check_permutations(permutations)
+    check_permutations(permutations)
+    if null not in get_args(Null):
+        raise UnknownChoiceError(f"null: there is no {null!r}, but 'markov' and 'shuffled'")
     analysis = as_analysis(analysis)
     window = layer_window(analysis, first, last)
-    labels = analysis.labels[:, window.first : window.last + 1]
-    labels = labels[(labels != NO_CLUSTER).any(axis=1)]
+    labels = analysis.labels[window.path_of_token >= 0, window.first : window.last + 1]
     columns = [compact(labels[:, i])[1] for i in range(labels.shape[1])]
-    sizes = [len(ids) for ids in window.cluster_ids]
-    present = [np.flatnonzero(codes >= 0) for codes in columns]
-    counted = np.flatnonzero(np.logical_and.reduce([codes >= 0 for codes in columns]))
-    generator = np.random.default_rng(seed)
-    null = np.empty((3, permutations))
-    for i in range(permutations):
-        for codes, tokens in zip(columns, present, strict=True):
-            codes[tokens] = generator.permutation(codes[tokens])
-        counts = _path_counts([codes[counted] for codes in columns], sizes)
-        null[:, i] = (
-            path_fragmentation(counts),
-            path_concentration(counts),
-            pair_convergence(transition(columns[0], columns[-1])),
-        )
-        _report(progress, i + 1, permutations)
-    observed = (window.fragmentation, window.concentration, window.convergence)
-    fragmentation, concentration, convergence = map(_test, observed, null)
-    return WindowSignificance(fragmentation, concentration, convergence, permutations, seed)
+    agreement = adjusted_rand_index(labels[:, 0], labels[:, -1])
+    observed = (window.fragmentation, window.concentration, agreement)
+    testable = len(labels) > 1 and (null == "shuffled" or len(columns) > 2)
+    drawn: Floats = np.full((3, permutations), np.nan)
+    if testable:
+        generator = np.random.default_rng(seed)
+        reachable = log_reachable_paths(len(labels), window.cluster_ids)
+        size = max(_DRAWN // len(labels), 1)
+        for start in range(0, permutations, size):
+            stop = min(start + size, permutations)
+            numbers, ends = _draw(columns, null, stop - start, generator)
+            drawn[:, start:stop] = _figures(numbers, columns[0], ends, reachable)
+            report_about_hundredths(progress, start, stop, permutations)
+    tests = [
+        permutation_test(figure, of_null) for figure, of_null in zip(observed, drawn, strict=True)
+    ]
+    adjusted = holm([test.p_value for test in tests])
+    corrected = [
+        replace(test, p_adjusted=float(p)) for test, p in zip(tests, adjusted, strict=True)
+    ]
+    return WindowSignificance(
+        **dict(zip(FIGURES, corrected, strict=True)),
+        null=null,
+        num_permutations=permutations,
+        seed=seed,
+        note=NO_MEMORY if null == "markov" and len(columns) < 3 else "",
+    )
 
 
-def category_association(
-    window: LayerWindow,
-    categories: Sequence[Hashable],
-    *,
-    rare: int = 5,
-    permutations: int = 1000,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> CategoryAssociation:
-    """Whether tokens of one category take the same paths: chi-squared of category x path.
+def _draw(
+    columns: Sequence[IntArray], null: Null, number: int, generator: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Draw paths from a null.
 
     Args:
-        window: of T tokens.
-        categories: (T,) any category a token, part of speech say; None or NaN for none. Tokens
-            without one, or without a path, are left out.
-        rare: paths that fewer tokens take are one column, "rare paths", together.
-        permutations: of the categories over the tokens (both margins stay), where the table is too
-            sparse for the chi-squared distribution.
-        seed: of the permutations.
-        progress: called with the number of permutations done and of all.
+        columns: for each layer int64 (N,), the clusters from 0 on.
+        null: which.
+        number: B, how many arrangements.
+        generator: what to draw with.
 
     Returns:
-        CategoryAssociation; NaN where there are not two categories and two paths.
-
-    Raises:
-        InvalidDataError: not one category a token, or fewer than one permutation is asked for.
+        int64 (B, N) each: a number that stands for the path, and the cluster in the last layer. In
+        the first layer every arrangement is as it was.
     """
-    _check_permutations(permutations)
-    rows, names = category_codes_of(categories, len(window.path_of_token))
-    kept = (rows >= 0) & (window.path_of_token >= 0)
-    paths = window.path_of_token[kept]
-    is_rare = np.bincount(paths, minlength=len(window.paths)) < rare
-    num_rare = len(np.unique(paths[is_rare[paths]]))
-    column_ids, columns = np.unique(np.where(is_rare[paths], -1, paths), return_inverse=True)
-    row_ids, rows = np.unique(rows[kept], return_inverse=True)
-    shape = (len(row_ids), len(column_ids))
-    table = _table(rows, columns, shape)
-    total = len(rows)
-    is_sparse, degrees = False, (max(shape[0], 1) - 1) * (max(shape[1], 1) - 1)
-    statistic = p_asymptotic = p_permutation = v = corrected = np.nan
-    if degrees:
-        result = scipy.stats.chi2_contingency(table, correction=False)
-        statistic, p_asymptotic = float(result.statistic), float(result.pvalue)
-        expected = result.expected_freq
-        is_sparse = bool(expected.min() < 1 or (expected < 5).mean() > 0.2)
-        v, corrected = _cramers_v(statistic / total, total, shape)
-    if is_sparse:
-        generator = np.random.default_rng(seed)
-        null = np.empty(permutations)
-        for i in range(permutations):
-            dealt = _table(generator.permutation(rows), columns, shape)
-            null[i] = ((dealt - expected) ** 2 / expected).sum()
-            _report(progress, i + 1, permutations)
-        p_permutation = _share(null >= statistic * (1 - _ROUNDING))
-    return CategoryAssociation(
-        chi_squared=statistic,
-        degrees_of_freedom=degrees,
-        p_asymptotic=p_asymptotic,
-        p_permutation=p_permutation,
-        is_sparse=is_sparse,
-        cramers_v=v,
-        cramers_v_corrected=corrected,
-        table=table,
-        categories=tuple(names[row] for row in row_ids),
-        path_indices=column_ids,
-        num_rare_paths=num_rare,
-        num_tokens=total,
-    )
-
-
-def _check_permutations(permutations: int) -> None:
-    if permutations < 1:
-        raise InvalidDataError([f"permutations: {permutations}; at least one is needed"])
-
-
-def _report(progress: Progress | None, done: int, total: int) -> None:
-    """Say how far it is, about a hundred times in all."""
-    if progress is not None and (done == total or done % max(total // 100, 1) == 0):
-        progress(done, total)
-
-
-def _path_counts(columns: Sequence[IntArray], sizes: Sequence[int]) -> IntArray:
-    """How many tokens take each path; `columns` hold the cluster of each, below `sizes`."""
-    number, room = columns[0], sizes[0]
-    for codes, size in zip(columns[1:], sizes[1:], strict=True):
+    shape = (number, len(columns[0]))
+    numbers = here = np.broadcast_to(columns[0], shape)
+    room = int(columns[0].max()) + 1
+    for i, column in enumerate(columns[1:], 1):
+        if null == "shuffled":
+            after = generator.permuted(np.broadcast_to(column, shape), axis=1)
+        elif i == 1:
+            after = np.broadcast_to(column, shape)
+        else:
+            # Who is in a cluster comes in random order, and takes what followed from it in turn.
+            order = np.argsort(here + generator.random(shape), axis=1)
+            following = column[np.argsort(columns[i - 1], kind="stable")]
+            after = np.empty(shape, dtype=np.int64)
+            np.put_along_axis(after, order, np.broadcast_to(following, shape), axis=1)
+        size = int(column.max()) + 1
         if room * size > _ROOM:
-            ids, number = compact(number)
+            ids, numbers = np.unique(numbers, return_inverse=True)
             room = len(ids)
-        number, room = number * size + codes, room * size
-    # Sorted, equal paths stand together; quicker than finding out which token takes which.
-    number = np.sort(number)
-    starts = np.flatnonzero(np.diff(number, prepend=-1))
-    return np.diff(starts, append=len(number))
+        numbers, here, room = numbers * size + after, after, room * size
+    return numbers, here
 
 
-def _test(observed: float, null: Floats) -> PermutationTest:
-    null = null[~np.isnan(null)]
-    if np.isnan(observed) or not len(null):
-        levels = dict.fromkeys(NULL_QUANTILES, np.nan)
-        return PermutationTest(
-            observed=float(observed),
-            null_mean=np.nan,
-            null_sd=np.nan,
-            null_quantiles=levels,
-            effect_size=np.nan,
-            p_lower=np.nan,
-            p_upper=np.nan,
-            p_value=np.nan,
-            null=null,
-        )
-    mean = float(null.mean())
-    spread = float(null.std(ddof=1)) if len(null) > 1 else np.nan
-    lower, upper = _share(null <= observed + _ROUNDING), _share(null >= observed - _ROUNDING)
-    quantiles = np.quantile(null, NULL_QUANTILES).tolist()
-    return PermutationTest(
-        observed=float(observed),
-        null_mean=mean,
-        null_sd=spread,
-        null_quantiles=dict(zip(NULL_QUANTILES, quantiles, strict=True)),
-        effect_size=(observed - mean) / spread if spread > _ROUNDING else np.nan,
-        p_lower=lower,
-        p_upper=upper,
-        p_value=min(1.0, 2 * min(lower, upper)),
-        null=null,
-    )
+def _figures(numbers: IntArray, first: IntArray, last: IntArray, reachable: float) -> Floats:
+    """float64 (3, B): the `FIGURES` of B arrangements of N paths, by number.
+
+    Args:
+        numbers: int64 (B, N), of the paths.
+        first: int64 (N,), clusters in the first layer, from 0 on.
+        last: int64 (B, N), clusters in the last layer, from 0 on.
+        reachable: `log_reachable_paths`.
+    """
+    total = numbers.shape[1]
+    rows, counts = _counts(numbers)
+    logarithms = np.log(np.arange(1, total + 1))
+    entropy = np.log(total) - np.bincount(rows, counts * logarithms[counts - 1]) / total
+    largest = np.maximum.reduceat(counts, np.flatnonzero(np.diff(rows, prepend=-1)))
+    fragmentation = np.maximum(entropy, 0.0) / reachable if reachable else np.zeros(len(numbers))
+    both_rows, both = _counts(first * (int(last.max()) + 1) + last)
+    together = np.bincount(both_rows, _pairs(both))
+    in_first, in_last = (_pairs(np.bincount(ends)).sum() for ends in (first, last[0]))
+    expected = in_first * in_last / _pairs(np.array(total))
+    rest = (in_first + in_last) / 2 - expected
+    agreement = (together - expected) / rest if rest else np.ones(len(numbers))
+    return np.stack([fragmentation, largest / total, agreement])
 
 
-def _share(as_extreme: npt.NDArray[np.bool_]) -> float:
-    return (1 + int(as_extreme.sum())) / (1 + len(as_extreme))
+def _counts(numbers: IntArray) -> tuple[IntArray, IntArray]:
+    """How many tokens share each number of each row: the row, and how many."""
+    ordered = np.sort(numbers, axis=1)
+    is_first = np.ones(numbers.shape, dtype=bool)
+    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    starts = np.flatnonzero(is_first)
+    return starts // numbers.shape[1], np.diff(starts, append=numbers.size)
 
 
-def _table(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArray:
-    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+def _plain(test: PermutationTest) -> dict[str, float]:
+    low, high = test.null_interval
+    return {
+        "observed": test.observed,
+        "null_mean": test.null_mean,
+        "null_low": low,
+        "null_high": high,
+        "null_sd": test.null_sd,
+        "effect_size": test.effect_size,
+        "p_value": test.p_value,
+        "p_adjusted": test.p_adjusted,
+    }
 
 
-def _cramers_v(phi_squared: float, total: int, shape: tuple[int, int]) -> tuple[float, float]:
-    rows, columns = shape
-    v = float(np.sqrt(phi_squared / (min(shape) - 1)))
-    unbiased = max(0.0, phi_squared - (rows - 1) * (columns - 1) / (total - 1))
-    smaller = min(size - (size - 1) ** 2 / (total - 1) for size in shape) - 1
-    # As many categories as tokens leave nothing to be associated.
-    return v, float(np.sqrt(unbiased / smaller)) if smaller > _ROUNDING else np.nan
+def _pairs(sizes: IntArray) -> Floats:
+    return sizes * (sizes - 1.0) / 2

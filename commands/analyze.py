@@ -21,6 +21,7 @@ from concept_fragmentation.analysis import (
     saving_arguments,
     skipped_words,
 )
+from concept_fragmentation.analysis.significance import FIGURES
 from concept_fragmentation.commands.options import (
     check_can_save,
     complete_analysis,
@@ -30,7 +31,7 @@ from concept_fragmentation.commands.options import (
     open_store,
 )
 from concept_fragmentation.commands.output import path_lines, shown
-from concept_fragmentation.components.words import plural
+from concept_fragmentation.components.words import plural, signed_zero
 from concept_fragmentation.persistence import ConceptFragmentationError
 from concept_fragmentation.persistence.identifiers import check_identifier
 
@@ -192,15 +193,10 @@ def analyze_command(
 
 def summary(made: Mapping[str, Any]) -> str:
     """Return a summary of an analysis in lines of text."""
-    tested = made["significance"]
     lines = [
         f"{made['model_type']}: {len(made['token_metadata']['tokens'])} tokens, "
         f"{len(made['layers'])} layers, {made['provenance']['duration_seconds']:.1f} s",
-        *(
-            f"{name:<14}{tested[name]['observed']:>8.3f}   by chance "
-            f"{tested[name]['null_mean']:.3f}, p = {tested[name]['p_value']:.3g}"
-            for name in ("fragmentation", "concentration", "convergence")
-        ),
+        *_tested(made["significance"]),
         "",
         f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'reproducibility':>17}",
         *(
@@ -212,6 +208,25 @@ def summary(made: Mapping[str, Any]) -> str:
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
     return "\n".join(lines)
+
+
+def _tested(significance: Mapping[str, Any]) -> list[str]:
+    """Return what the tests of the paths found, or why there is nothing to test."""
+    if significance["note"]:
+        return [significance["note"]]
+    lines = [f"{'':<14}{'observed':>9}{'one-step memory':>17}   difference [95 % of draws]"]
+    for name in FIGURES:
+        test = significance[name]
+        observed, mean = test["observed"], test["null_mean"]
+        apart, low, high = (
+            f"{signed_zero(round(observed - value, 3)):+.3f}"
+            for value in (mean, test["null_high"], test["null_low"])
+        )
+        lines.append(
+            f"{name:<14}{observed:>9.3f}{mean:>17.3f}   {apart} [{low}, {high}], "
+            f"p = {test['p_adjusted']:.3g}"
+        )
+    return [*lines, f"p corrected for {significance['num_tests']} tests"]
 
 
 def _say_skipped(words: list[str], model: str, revision: str | None) -> None:

@@ -32,8 +32,9 @@ _TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Fragmentation",
-        "Entropy of the paths' distribution, divided by the logarithm of the number of tokens: "
-        "0 when all tokens share one path, 1 when each has its own.",
+        "Entropy of the paths' distribution, divided by the logarithm of how many paths the tokens "
+        "can reach: 0 when all tokens share one path, 1 when they are spread evenly over all of "
+        "these. It falls with the number of tokens, so that two texts compare at one number only.",
     ),
     (
         "Cluster entropy",
@@ -42,9 +43,19 @@ _TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Attention",
-        "Entropy says how widely a head spreads its weight, agreement how alike heads attend; both "
-        "are shown beside what the causal mask alone makes of them. Rollout and flow follow "
+        "Entropy says how widely a head spreads its weight; as a share of the most that the causal "
+        "mask leaves a query, early and late ones compare. Agreement says how alike heads attend, "
+        "beside what it would be if each put its weights on the reachable keys in random order. "
+        "Rollout and flow follow "
         "attention down to the input: where information can flow, not that it does.",
+    ),
+    (
+        "More than chance",
+        "Tests of the paths keep what goes from each cluster to each of the next layer, and ask "
+        "whether where a token comes from says more. Layers that are shuffled, as earlier versions "
+        "had it, always differ from those of a model: each follows from the one before. p-values "
+        "are corrected for how many were tested, and one above 0.05 does not show that nothing is "
+        "there: look at the difference and its interval.",
     ),
     (
         "Compared clusters",

@@ -11,69 +11,78 @@ import numpy.typing as npt
 from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
-    WindowSignificance,
     archetypal_paths,
     layer_steps,
 )
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.text import visible
-from concept_fragmentation.components.words import arrows, percent, plural, title
+from concept_fragmentation.components.words import arrows, decimals, percent, plural, title
 
 EXAMPLES: Final = 4
 
-# The level below which a difference is not put down to chance.
+# The level below which a difference is taken for one that chance does not make.
 _CHANCE: Final = 0.05
 
 
-def standouts(
-    analysis: Analysis, window: LayerWindow, significance: WindowSignificance | None = None
-) -> list[str]:
+def standouts(analysis: Analysis, window: LayerWindow) -> list[str]:
     """Say what stands out within a window, one sentence a finding.
 
-    The most frequent path, the most and the least mobile tokens, between which layers paths part
-    and join most, and whether that is more than chance where it was tested.
+    The most frequent path, the most and the least mobile tokens, and between which layers paths
+    part and join most.
     """
     if len(window.layers) < 2 or not window.num_counted:
         return ["Too few layers or tokens with clusters for anything to stand out."]
     said = [_path(analysis, window), *_mobility(analysis, window), *_steps(analysis, window)]
-    if significance is not None:
-        said += [
-            _tested(
-                name, (test.observed, test.null_mean, test.p_value), significance.num_permutations
-            )
-            for name, test in (
-                ("Fragmentation", significance.fragmentation),
-                ("Convergence", significance.convergence),
-            )
-        ]
     return [sentence for sentence in said if sentence]
 
 
 def significance_of_all_layers(analysis: Analysis) -> list[str]:
-    """Say what an analysis keeps of the tests of its paths through all layers."""
-    number = analysis.significance.get("num_permutations")
+    """Say what an analysis keeps of the tests of its paths through all layers.
+
+    Analyses of earlier versions name no null: theirs was that of shuffled layers, for which they
+    kept neither interval nor correction.
+    """
+    kept = analysis.significance
+    number = kept.get("num_permutations")
     if not isinstance(number, int):
         return []
+    if note := kept.get("note"):
+        return [str(note)]
+    null = _NULLS.get(str(kept.get("null", "shuffled")))
+    if null is None:
+        return []
     said = [
-        _tested(f"{name.capitalize()} of all layers", [kept.get(key) for key in _KEPT], number)
-        for name in ("fragmentation", "convergence")
-        if isinstance(kept := analysis.significance.get(name), Mapping)
+        _tested(said_of, null, test, number, kept.get("num_tests"))
+        for name, said_of in _TESTED.items()
+        if isinstance(test := kept.get(name), Mapping)
     ]
     return [sentence for sentence in said if sentence]
 
 
-_KEPT: Final = ("observed", "null_mean", "p_value")
+_NULLS: Final = {
+    "markov": "paths of the same steps that remember one layer only",
+    "shuffled": "layers that are shuffled, each by itself,",
+}
+_TESTED: Final = {
+    "fragmentation": "Fragmentation of all layers",
+    "concentration": "The share of the most frequent path through all layers",
+    "agreement": "The agreement of the first and the last layer (adjusted Rand index)",
+    # Of earlier versions.
+    "convergence": "Convergence of all layers, the lower the more the first and the last agree,",
+}
 
 
 def _path(analysis: Analysis, window: LayerWindow) -> str:
     (top,) = archetypal_paths(analysis, window, top=1, examples=40)
     different = list(dict.fromkeys(top.example_tokens))[:EXAMPLES]
     examples = _listed([f"“{visible(token, 16)}”" for token in different])
-    share = f"{plural(top.count, 'token')} ({percent(top.percentage / 100)})"
+    share = (
+        f"{top.count:,} of {plural(window.num_counted, 'token')} ({percent(top.percentage / 100)})"
+    )
     if top.count == 1:
         return "Every token takes a path of its own."
     return (
-        f"Most tokens on one path: {share} go {arrows(top.path)}, such as {examples}; "
+        f"The most frequent path is that of {share}: {arrows(top.path)}, such as {examples}; "
         f"{plural(len(window.counts), 'path')} in all."
     )
 
@@ -115,18 +124,31 @@ def _steps(analysis: Analysis, window: LayerWindow) -> list[str]:
     return said
 
 
-def _tested(name: str, values: Sequence[Any], number: int) -> str:
-    """What a test says by its observed value, the mean of its null, and its p-value."""
-    known = [float(v) for v in values if isinstance(v, int | float | np.number) and np.isfinite(v)]
-    if len(known) < len(values):
+def _tested(
+    name: str, null: str, test: Mapping[str, Any], permutations: int, num_tests: object
+) -> str:
+    """What a test found: both values, their difference with its interval, and the p-value."""
+    observed, mean = _number(test, "observed"), _number(test, "null_mean")
+    adjusted = _number(test, "p_adjusted")
+    p_value = _number(test, "p_value") if np.isnan(adjusted) else adjusted
+    if not np.isfinite([observed, mean, p_value]).all():
         return ""
-    observed, mean, p_value = known
-    than = "lower than" if observed < mean else "higher than"
-    verdict = f"{than} by chance" if p_value < _CHANCE else "no other than by chance"
+    low, high = _number(test, "null_low"), _number(test, "null_high")
+    interval = ""
+    if np.isfinite([low, high]).all():
+        interval = f" [{decimals(observed - high, 3)}, {decimals(observed - low, 3)}]"
+    corrected = f", corrected for {num_tests} tests" if not np.isnan(adjusted) else ""
+    unclear = "" if p_value < _CHANCE else "; the test can't tell them apart, nor does it say alike"
     return (
-        f"{name} is {verdict}: {observed:.3f} where shuffled layers give {mean:.3f} "
-        f"(p = {p_value:.2g}, {number:,} permutations)."
+        f"{name} is {decimals(observed, 3)} where {null} have {decimals(mean, 3)}: a difference of "
+        f"{decimals(observed - mean, 3)}{interval} (p = {p_value:.2g}{corrected}, "
+        f"{permutations:,} permutations){unclear}."
     )
+
+
+def _number(test: Mapping[str, Any], key: str) -> float:
+    value = test.get(key)
+    return float(value) if isinstance(value, int | float | np.number) else np.nan
 
 
 def _some(analysis: Analysis, tokens: Sequence[int] | npt.NDArray[np.int64]) -> str:

@@ -19,10 +19,12 @@ from concept_fragmentation.analysis import (
     archetypal_paths,
     category_association,
     compare_analyses,
+    compare_fragmentation,
     layer_steps,
     layer_window,
     principal_plane,
     purity,
+    rarefy,
     silhouette,
     typical_tokens,
     window_grid,
@@ -59,7 +61,9 @@ def results(data: dict[str, Any]) -> dict[str, object]:
         layer_steps(analysis),
         tested,
         tested.fragmentation,
-        category_association(window, ["a", "b"] * (analysis.num_tokens // 2), permutations=2),
+        category_association(window, ["a", "b"] * (analysis.num_tokens // 2), None, permutations=2),
+        rarefy(window, 10),
+        compare_fragmentation(window, window),
         compared,
         compared.keys,
         compared.tokens,
@@ -123,8 +127,8 @@ def test_what_matters_is_in_the_line() -> None:
         "LayerWindow(layers=('layer_0', 'layer_1'), num_counted=4, num_paths=3, "
         "fragmentation=0.75, concentration=0.5, stability=0.75, convergence=0.5, ...)"
     )
-    tested = repr(window_significance(analysis, 0, 1, permutations=20))
-    assert tested.startswith("<WindowSignificance fragmentation 0.75, by chance 0.")
+    tested = repr(window_significance(analysis, 0, 1, null="shuffled", permutations=20))
+    assert tested.startswith("<WindowSignificance fragmentation 0.75, shuffled 0.")
     assert repr(align_labels(analysis.labels)) == (
         "AlignedLabels(labels=int64 (4, 2), raw_to_aligned=2 entries, num_clusters=2)"
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,23 @@ def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
 def test_layers_are_chosen_by_name_and_index() -> None:
     ran = run("--text", TEXT, "--model", "tiny", "--k", "auto", "--layers", "embedding, 2,-1")
     assert ran.exit_code == 0, ran.output
-    listed = [line.split()[0] for line in ran.stdout.splitlines()[6:9]]
+    lines = ran.stdout.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("layer "))
+    listed = [line.split()[0] for line in lines[head + 1 : head + 4]]
+    assert lines[1].split() == [
+        "observed",
+        "one-step",
+        "memory",
+        "difference",
+        "[95",
+        "%",
+        "of",
+        "draws]",
+    ]
+    for line, name in zip(lines[2:5], ("fragmentation", "concentration", "agreement"), strict=True):
+        assert re.fullmatch(name + r" +\S+ +\S+ +[+-]\d\.\d{3} \[[+-]\S+, [+-]\S+\], p = \S+", line)
+    assert "-0.000" not in ran.stdout
+    assert lines[5] == "p corrected for 3 tests"
     assert listed == ["embedding", "block_2", "block_4"]
 
 

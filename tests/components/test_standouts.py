@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from concept_fragmentation.analysis import (
@@ -12,6 +13,7 @@ from concept_fragmentation.analysis import (
     layer_window,
     window_significance,
 )
+from concept_fragmentation.analysis.significance import NO_MEMORY
 from concept_fragmentation.components.standouts import significance_of_all_layers, standouts
 
 Build = Callable[..., tuple[Analysis, LayerWindow]]
@@ -21,8 +23,8 @@ def test_the_largest_path_the_mobile_and_where_paths_part_and_join_are_said(buil
     labels = [[0, 0, 0]] * 6 + [[0, 0, 1]] * 3 + [[1, 1, 1]] * 5
     said = standouts(*build(labels, tokens=[f" w{i}" for i in range(14)]))
     assert said == [
-        "Most tokens on one path: 6 tokens (42.9%) go 0 → 0 → 0, such as “·w0”, “·w1”, “·w2” and "
-        "“·w3”; 3 paths in all.",
+        "The most frequent path is that of 6 of 14 tokens (42.9%): 0 → 0 → 0, such as “·w0”, "
+        "“·w1”, “·w2” and “·w3”; 3 paths in all.",
         "Most mobile: “·w6”, “·w7” and “·w8”, with 1 cluster change in 2 steps.",
         "Least mobile: “·w0”, “·w1”, “·w2”, “·w3” and 7 more, with 0 cluster changes.",
         "Paths part most from layer_1 to layer_2: 39% of the pairs of tokens that were in one "
@@ -40,15 +42,39 @@ def test_a_window_is_spoken_of_alone(build: Build) -> None:
     assert "part most" not in said
 
 
-def test_significance_is_said_where_it_was_tested(build: Build) -> None:
-    analysis, window = build([[0, 0]] * 20 + [[1, 1]] * 20)
-    tested = window_significance(analysis, 0, 1, permutations=99)
-    said = " ".join(standouts(analysis, window, tested))
-    assert "Fragmentation is lower than by chance" in said
-    assert "99 permutations" in said
-    shuffled, other = build([[i % 2, i // 2 % 2] for i in range(40)])
-    tested = window_significance(shuffled, 0, 1, permutations=99)
-    assert "no other than by chance" in " ".join(standouts(shuffled, other, tested))
+def said_of(significance: dict[str, Any]) -> list[str]:
+    data = analysis_from_labels(["a"], [[0]]) | {"significance": significance}
+    return significance_of_all_layers(Analysis.from_dict(data))
+
+
+def test_what_the_test_of_memory_found_is_said_with_its_interval() -> None:
+    first = [i % 2 for i in range(40)]
+    data = analysis_from_labels([f"t{i}" for i in range(40)], [[a, 0, a] for a in first])
+    fragmentation, concentration, agreement = said_of(
+        window_significance(data, 0, 2, permutations=199).to_dict()
+    )
+    assert fragmentation.startswith(
+        "Fragmentation of all layers is 0.500 where paths of the same steps that remember one "
+        "layer only have 0.9"
+    )
+    assert ": a difference of -0.4" in fragmentation
+    assert " [-0.5" in fragmentation
+    assert "(p = 0.03, corrected for 3 tests, 199 permutations)." in fragmentation
+    assert concentration.startswith("The share of the most frequent path through all layers is 0.5")
+    assert agreement.startswith("The agreement of the first and the last layer")
+
+
+def test_a_test_that_finds_nothing_does_not_say_that_there_is_nothing() -> None:
+    rng = np.random.default_rng(0)
+    data = analysis_from_labels([f"t{i}" for i in range(80)], rng.integers(0, 3, (80, 4)))
+    said = said_of(window_significance(data, 0, 3, permutations=99).to_dict())
+    assert all("the test can't tell them apart, nor does it say alike" in line for line in said)
+    assert not any("no effect" in line or "by chance" in line for line in said)
+
+
+def test_that_two_layers_have_no_memory_to_test_is_said() -> None:
+    data = analysis_from_labels(["a", "b"], [[0, 0], [1, 1]])
+    assert said_of(window_significance(data, 0, 1, permutations=9).to_dict()) == [NO_MEMORY]
 
 
 def test_where_each_token_has_its_own_path_or_none_that_is_said(build: Build) -> None:
@@ -83,11 +109,13 @@ def test_of_tests_that_an_analysis_does_not_keep_nothing_is_said(kept: dict[str,
     assert significance_of_all_layers(Analysis.from_dict(data)) == []
 
 
-def test_of_tests_that_an_analysis_keeps_the_outcome_is_said() -> None:
+def test_tests_of_earlier_versions_are_shown_under_the_name_of_their_null() -> None:
     kept = {"observed": 0.4, "null_mean": 0.9, "p_value": 0.002}
-    data = analysis_from_labels(["a"], [[0]])
-    data["significance"] = {"num_permutations": 1000, "fragmentation": kept}
-    assert significance_of_all_layers(Analysis.from_dict(data)) == [
-        "Fragmentation of all layers is lower than by chance: 0.400 where shuffled layers give "
-        "0.900 (p = 0.002, 1,000 permutations)."
+    assert said_of({"num_permutations": 1000, "fragmentation": kept, "convergence": kept}) == [
+        "Fragmentation of all layers is 0.400 where layers that are shuffled, each by itself, have "
+        "0.900: a difference of -0.500 (p = 0.002, 1,000 permutations).",
+        "Convergence of all layers, the lower the more the first and the last agree, is 0.400 "
+        "where layers that are shuffled, each by itself, have 0.900: a difference of -0.500 "
+        "(p = 0.002, 1,000 permutations).",
     ]
+    assert said_of({"num_permutations": 9, "null": "unheard of", "fragmentation": kept}) == []
