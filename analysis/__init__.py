@@ -29,7 +29,11 @@ from concept_fragmentation.analysis.agreement import (
 from concept_fragmentation.analysis.alignment import AlignedLabels, align_labels
 from concept_fragmentation.analysis.association import (
     CategoryAssociation,
+    CategoryEntropy,
+    CategoryFragmentation,
     category_association,
+    category_entropy,
+    category_fragmentation,
     word_types,
 )
 from concept_fragmentation.analysis.attention import (
@@ -60,7 +64,7 @@ from concept_fragmentation.analysis.comparison import (
     TokenChanges,
     compare_analyses,
 )
-from concept_fragmentation.analysis.counting import NO_CLUSTER
+from concept_fragmentation.analysis.counting import NO_CLUSTER, bits
 from concept_fragmentation.analysis.errors import (
     ConceptFragmentationError,
     DifferentSizesError,
@@ -72,6 +76,15 @@ from concept_fragmentation.analysis.errors import (
 )
 from concept_fragmentation.analysis.extraction import layer_names
 from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again, skipped_words
+from concept_fragmentation.analysis.geometry import (
+    Centroids,
+    SubspaceAngles,
+    category_angles,
+    centroid_fragmentation,
+    centroid_similarity,
+    cluster_centroids,
+    returning_paths,
+)
 from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
@@ -141,6 +154,9 @@ __all__ = [
     "ArchetypalPath",
     "AttentionStatistics",
     "CategoryAssociation",
+    "CategoryEntropy",
+    "CategoryFragmentation",
+    "Centroids",
     "ConceptFragmentationError",
     "DifferentSizesError",
     "Embedding",
@@ -162,6 +178,7 @@ __all__ = [
     "Purity",
     "Rarefied",
     "Silhouette",
+    "SubspaceAngles",
     "TableOf",
     "TokenChanges",
     "TokenPathMetrics",
@@ -183,10 +200,17 @@ __all__ = [
     "attention_path_correlation",
     "attention_rollout",
     "attention_statistics",
+    "bits",
+    "category_angles",
     "category_association",
+    "category_entropy",
+    "category_fragmentation",
+    "centroid_fragmentation",
+    "centroid_similarity",
     "check_analysis",
     "check_options",
     "cka_matrix",
+    "cluster_centroids",
     "cluster_company",
     "cluster_members",
     "cluster_stability",
@@ -206,6 +230,7 @@ __all__ = [
     "query_path_correlations",
     "rarefy",
     "read_text_file",
+    "returning_paths",
     "saving_arguments",
     "silhouette",
     "skipped_words",

@@ -1,19 +1,22 @@
-"""Whether tokens of one category take the same paths."""
+"""Whether tokens of one category take the same paths, and are in the same clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from concept_fragmentation.analysis.cluster_quality import category_codes_of
-from concept_fragmentation.analysis.counting import Floats, IntArray
+from concept_fragmentation.analysis.counting import Floats, IntArray, compact, entropy
 from concept_fragmentation.analysis.permutation import (
     ROUNDING,
+    PermutationTest,
     Progress,
     check_permutations,
+    holm,
+    permutation_test,
     report_about_hundredths,
     share_as_extreme,
 )
@@ -60,6 +63,39 @@ class CategoryAssociation(Shown):
     num_rare_paths: int
     num_tokens: int
     num_blocks: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CategoryFragmentation(Shown):
+    """How far the tokens of one category scatter; see `category_fragmentation`.
+
+    Attributes:
+        category: which.
+        num_tokens: of it that have a path.
+        modal_path: raw cluster ids of the path that most of them take; of equals the one that most
+            of all tokens take.
+        test: F beside that of categories dealt anew.
+    """
+
+    category: Hashable
+    num_tokens: int
+    modal_path: tuple[int, ...]
+    test: PermutationTest
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CategoryEntropy(Shown):
+    """How widely categories spread over the clusters of a layer; see `category_entropy`.
+
+    Attributes:
+        by_category: {category: H(K | c)}, nats.
+        total: H(K) of the tokens that have a category, nats.
+        test: H(K | C), nats, beside that of categories dealt anew.
+    """
+
+    by_category: dict[Hashable, float]
+    total: float
+    test: PermutationTest
 
 
 def word_types(tokens: Sequence[str]) -> list[str]:
@@ -122,28 +158,21 @@ def category_association(
             asked for.
     """
     check_permutations(permutations)
-    num_tokens = len(window.path_of_token)
-    rows, names = category_codes_of(categories, num_tokens)
-    words = np.arange(num_tokens) if types is None else _words(types, num_tokens)
-    kept = (rows >= 0) & (window.path_of_token >= 0)
-    paths = window.path_of_token[kept]
+    blocks = _blocks(window.path_of_token, categories, types)
+    paths = window.path_of_token[blocks.tokens]
     is_rare = np.bincount(paths, minlength=len(window.paths)) < rare
     num_rare = len(np.unique(paths[is_rare[paths]]))
     column_ids, columns = np.unique(np.where(is_rare[paths], -1, paths), return_inverse=True)
-    row_ids, rows = np.unique(rows[kept], return_inverse=True)
-    shape = (len(row_ids), len(column_ids))
-    block_ids, block = np.unique(words[kept] * max(shape[0], 1) + rows, return_inverse=True)
-    of_block = block_ids % max(shape[0], 1)
-    table = _table(rows, columns, shape)
-    total, degrees = len(rows), (max(shape[0], 1) - 1) * (max(shape[1], 1) - 1)
+    shape = (len(blocks.names), len(column_ids))
+    table = _table(blocks.rows, columns, shape)
+    total, degrees = len(columns), (max(shape[0], 1) - 1) * (max(shape[1], 1) - 1)
     phi_squared = p_value = v = v_null = corrected = np.nan
     if degrees:
         phi_squared = _phi_squared(table)
         v, corrected = _cramers_v(phi_squared, total, shape)
-        generator = np.random.default_rng(seed)
         null = np.empty(permutations)
-        for i in range(permutations):
-            null[i] = _phi_squared(_table(generator.permutation(of_block)[block], columns, shape))
+        for i, rows in enumerate(blocks.dealt(permutations, seed)):
+            null[i] = _phi_squared(_table(rows, columns, shape))
             report_about_hundredths(progress, i, i + 1, permutations)
         p_value = share_as_extreme(null >= phi_squared * (1 - ROUNDING))
         v_null = float(np.sqrt(null / (min(shape) - 1)).mean())
@@ -155,12 +184,168 @@ def category_association(
         cramers_v_null=v_null,
         cramers_v_corrected=corrected,
         table=table,
-        categories=tuple(names[row] for row in row_ids),
+        categories=blocks.names,
         path_indices=column_ids,
         num_rare_paths=num_rare,
         num_tokens=total,
-        num_blocks=len(block_ids),
+        num_blocks=len(blocks.of_block),
     )
+
+
+def category_fragmentation(
+    window: LayerWindow,
+    categories: Sequence[Hashable],
+    types: Sequence[Hashable] | None,
+    *,
+    permutations: int = 200,
+    seed: int = 0,
+) -> list[CategoryFragmentation]:
+    """How far the tokens of each category scatter over paths: 1 - the share of its modal path.
+
+    F = 1 - max over paths p of n(c, p) / n(c), with n(c, p) the tokens of category c on path p: the
+    fragmentation that work on concept trajectories reports by category. 0 if all its tokens take
+    one path. It is not `LayerWindow.fragmentation`, which is an entropy: of all paths but the modal
+    one F says nothing. Two things mislead. F of few tokens is low, for one of n tokens is always on
+    the modal path, so that 1 - 1/n is the most there can be. And a category without a path of its
+    own has the F of all tokens together, which may be low. Both are in the null beside it, of
+    categories dealt anew to the blocks of words, as in `category_association`.
+
+    >>> from concept_fragmentation.analysis import analysis_from_labels, layer_window
+    >>> made = analysis_from_labels(list("abcd"), [[0], [0], [1], [2]])
+    >>> found = category_fragmentation(layer_window(made, 0, 0), ["x", "x", "x", "y"], None)
+    >>> [(of.category, round(of.test.observed, 3), of.modal_path) for of in found]
+    [('x', 0.333, (0,)), ('y', 0.0, (2,))]
+
+    Args:
+        window: of T tokens.
+        categories: (T,), None or NaN for none, as in `category_association`.
+        types: (T,) the word of each token, or None, as in `category_association`.
+        permutations: of the null.
+        seed: of the permutations.
+
+    Returns:
+        One for each category with a token on a path, the largest first. `p_adjusted` is corrected
+        for all of them (`holm`).
+
+    Raises:
+        InvalidDataError: as in `category_association`.
+    """
+    check_permutations(permutations)
+    blocks = _blocks(window.path_of_token, categories, types)
+    paths = window.path_of_token[blocks.tokens]
+    shape = (len(blocks.names), len(window.paths))
+    if not len(paths):
+        return []
+    table = _table(blocks.rows, paths, shape)
+    null = np.array(
+        [_not_modal(_table(rows, paths, shape)) for rows in blocks.dealt(permutations, seed)]
+    )
+    sizes, modal = table.sum(axis=1), table.argmax(axis=1)
+    tests = [
+        permutation_test(observed, of_category)
+        for observed, of_category in zip(_not_modal(table), null.T, strict=True)
+    ]
+    adjusted = holm([test.p_value for test in tests])
+    return [
+        CategoryFragmentation(
+            category=blocks.names[i],
+            num_tokens=int(sizes[i]),
+            modal_path=tuple(window.paths[modal[i]].tolist()),
+            test=replace(tests[i], p_adjusted=float(adjusted[i])),
+        )
+        for i in np.argsort(-sizes, kind="stable")
+    ]
+
+
+def category_entropy(
+    labels: IntArray,
+    categories: Sequence[Hashable],
+    types: Sequence[Hashable] | None,
+    *,
+    permutations: int = 200,
+    seed: int = 0,
+) -> CategoryEntropy:
+    """How widely the tokens of a category spread over the clusters of one layer.
+
+    For a category c: H(K | c) = -sum over k of p(k | c) ln p(k | c), with p(k | c) the share of its
+    tokens in cluster k; over all, H(K | C) = sum over c of p(c) H(K | c) (Shannon 1948), which is
+    H(K) less the mutual information of clusters and categories. 0 if the category tells the
+    cluster. What misleads: few tokens can't spread, so that H(K | C) is below H(K) by chance. Its
+    null has categories dealt anew to the blocks of words, as in `category_association`.
+
+    >>> found = category_entropy(np.array([0, 0, 1, 1]), ["x", "x", "y", "y"], None)
+    >>> found.test.observed, round(found.total, 3)
+    (0.0, 0.693)
+
+    Args:
+        labels: int64 (T,), clusters of one layer; -1 is "no cluster".
+        categories: (T,), None or NaN for none.
+        types: (T,) the word of each token, or None, as in `category_association`.
+        permutations: of the null.
+        seed: of the permutations.
+
+    Returns:
+        CategoryEntropy, in nats; `bits` makes bits of them.
+
+    Raises:
+        InvalidDataError: as in `category_association`.
+    """
+    check_permutations(permutations)
+    ids, codes = compact(np.asarray(labels, dtype=np.int64))
+    blocks = _blocks(codes, categories, types)
+    clusters = codes[blocks.tokens]
+    shape = (len(blocks.names), len(ids))
+    table = _table(blocks.rows, clusters, shape)
+    null = np.full(permutations, np.nan)
+    observed = np.nan
+    if len(clusters):
+        observed = _conditional_entropy(table)
+        for i, rows in enumerate(blocks.dealt(permutations, seed)):
+            null[i] = _conditional_entropy(_table(rows, clusters, shape))
+    return CategoryEntropy(
+        by_category={name: entropy(row) for name, row in zip(blocks.names, table, strict=True)},
+        total=entropy(table.sum(axis=0)),
+        test=permutation_test(observed, null),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Tokens that have a category and a place, and which of them are dealt together.
+
+    Attributes:
+        tokens: int64 (N,), their indices.
+        rows: int64 (N,), the index of each one's category in `names`.
+        names: (C,) the categories.
+        block: int64 (N,), which block each is in: one for each word of each category.
+        of_block: int64 (B,), the category of each block.
+    """
+
+    tokens: IntArray
+    rows: IntArray
+    names: tuple[Hashable, ...]
+    block: IntArray
+    of_block: IntArray
+
+    def dealt(self, permutations: int, seed: int) -> Iterator[IntArray]:
+        """Deal the categories to the blocks anew; the rows of each deal."""
+        generator = np.random.default_rng(seed)
+        for _ in range(permutations):
+            yield generator.permutation(self.of_block)[self.block]
+
+
+def _blocks(
+    places: IntArray, categories: Sequence[Hashable], types: Sequence[Hashable] | None
+) -> _Blocks:
+    """The blocks of tokens whose place, a path or a cluster, is not -1."""
+    rows, names = category_codes_of(categories, len(places))
+    words = np.arange(len(places)) if types is None else _words(types, len(places))
+    tokens = np.flatnonzero((rows >= 0) & (places >= 0))
+    row_ids, rows = np.unique(rows[tokens], return_inverse=True)
+    number = max(len(row_ids), 1)
+    block_ids, block = np.unique(words[tokens] * number + rows, return_inverse=True)
+    found = tuple(names[row] for row in row_ids)
+    return _Blocks(tokens, rows, found, block, block_ids % number)
 
 
 def _words(types: Sequence[Hashable], num_tokens: int) -> IntArray:
@@ -173,6 +358,19 @@ def _words(types: Sequence[Hashable], num_tokens: int) -> IntArray:
 
 def _table(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArray:
     return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _not_modal(table: IntArray) -> Floats:
+    """1 - the share of each row's largest count; NaN for a row without any."""
+    sizes = table.sum(axis=1)
+    shares: Floats = np.full(len(table), np.nan)
+    np.divide(table.max(axis=1), sizes, out=shares, where=sizes > 0)
+    return 1 - shares
+
+
+def _conditional_entropy(table: IntArray) -> float:
+    """H(column | row), nats: the entropy of the cells less that of the rows."""
+    return max(0.0, entropy(table.ravel()) - entropy(table.sum(axis=1)))
 
 
 def _phi_squared(table: IntArray) -> float:

@@ -15,7 +15,10 @@ from concept_fragmentation.analysis import (
     Analysis,
     InvalidDataError,
     analysis_from_labels,
+    bits,
     category_association,
+    category_entropy,
+    category_fragmentation,
     layer_window,
     word_types,
 )
@@ -66,7 +69,11 @@ def test_cramers_v_is_that_of_scipy_over_a_table_counted_one_by_one(seed: int, n
     assert found.num_tokens == len(pairs)
     if min(table.shape) > 1:
         assert found.cramers_v == pytest.approx(scipy.stats.contingency.association(table))
-        assert 0 <= found.cramers_v_corrected <= found.cramers_v + 1e-9
+        if len(pairs) in table.shape:
+            # As many categories or paths as tokens: nothing is left to correct by.
+            assert not found.cramers_v_corrected > found.cramers_v + 1e-9
+        else:
+            assert 0 <= found.cramers_v_corrected <= found.cramers_v + 1e-9
         expected = scipy.stats.chi2_contingency(table, correction=False).statistic
         assert found.chi_squared == pytest.approx(expected, abs=1e-9)
 
@@ -162,3 +169,63 @@ def test_tokens_without_a_word_are_words_of_their_own() -> None:
     found = association([0, 1] * 10, ["a", "b"] * 10, [None] * 20, permutations=9)
     assert found.num_blocks == 20
     assert word_types([" Cat", "cat", "CAT ", "dog"]) == ["cat", "cat", "cat", "dog"]
+
+
+# By category
+
+
+def test_the_fragmentation_of_a_category_is_the_share_off_its_modal_path() -> None:
+    window = layer_window(of([[0, 0]] * 6 + [[0, 1]] * 2 + [[1, 1]] * 2), 0, 1)
+    categories = ["n"] * 7 + ["v"] * 2 + [None]
+    found = category_fragmentation(window, categories, None)
+    assert [(one.category, one.num_tokens) for one in found] == [("n", 7), ("v", 2)]
+    assert found[0].test.observed == pytest.approx(1 / 7)
+    assert found[0].modal_path == (0, 0)
+    assert found[1].test.observed == pytest.approx(1 / 2)
+    assert category_fragmentation(window, [None] * 10, None) == []
+
+
+def test_a_category_with_a_path_of_its_own_scatters_less_than_dealt_ones() -> None:
+    words = np.arange(300)
+    window = layer_window(of((words % 3)[:, None]), 0, 0)
+    found = category_fragmentation(window, (words % 3).tolist(), words.tolist())
+    for one in found:
+        assert one.test.observed == 0
+        assert one.test.null_mean == pytest.approx(2 / 3, abs=0.08)
+        assert one.test.p_adjusted == pytest.approx(3 * 2 / 201)
+
+
+def test_few_tokens_scatter_little_and_their_null_as_little() -> None:
+    rng = np.random.default_rng(0)
+    window = layer_window(of(rng.integers(0, 50, (400, 1))), 0, 0)
+    categories = ["few"] * 3 + ["many"] * 397
+    many, few = category_fragmentation(window, categories, None)
+    assert few.test.observed <= 2 / 3 + 1e-9 < many.test.observed
+    assert few.test.null_mean <= 2 / 3 + 1e-9
+    assert few.test.p_adjusted > 0.05
+
+
+def test_entropy_given_the_category_is_that_of_its_tokens() -> None:
+    labels = np.array([0, 0, 1, 1, 1, -1])
+    found = category_entropy(labels, ["x", "x", "x", "y", None, "y"], None)
+    third = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
+    assert found.by_category == pytest.approx({"x": third, "y": 0})
+    assert found.test.observed == pytest.approx(3 / 4 * third)
+    assert found.total == pytest.approx(math.log(2))
+    assert bits(found.total) == pytest.approx(1)
+    nothing = category_entropy(labels, [None] * 6, None)
+    assert math.isnan(nothing.test.observed)
+    assert (nothing.by_category, nothing.total) == ({}, 0)
+
+
+def test_entropy_of_random_categories_is_below_that_of_the_layer_as_its_null_is() -> None:
+    rng = np.random.default_rng(0)
+    labels, categories = rng.integers(0, 10, 100), rng.integers(0, 10, 100).tolist()
+    found = category_entropy(labels, categories, None)
+    # Ten tokens do not spread over ten clusters evenly.
+    assert found.total - found.test.observed > 0.3
+    assert found.test.null_mean == pytest.approx(found.test.observed, abs=0.1)
+    assert found.test.p_value > 0.05
+    told = category_entropy(labels, labels.tolist(), None)
+    assert told.test.observed == 0
+    assert told.test.p_lower == 1 / 201
