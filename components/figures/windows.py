@@ -174,7 +174,7 @@ def window_fragmentation(
     frame = [] if window is None else [_frame(*window, theme)]
     return new_figure(
         "Path fragmentation of every window",
-        "0: all tokens on one path; 1: spread evenly over all within reach",
+        "0: one path for all; 1: spread evenly over all within reach",
         theme,
         [cells, *cell_numbers(grid.fragmentation, theme)],
         shapes=frame,
