@@ -30,6 +30,10 @@ _LEAF: Final = _Held(1, 0)
 _NUMBERS: Final = re.compile(rb"(?:K.|M..|J....|G.{8}|[N\x88\x89]){1,1000}", re.DOTALL)
 _NUMBER: Final = re.compile(rb"K.|M..|J....|G.{8}|[N\x88\x89]", re.DOTALL)
 _NUMBER_CODES: Final = frozenset(b"KMJGN\x88\x89")
+# Numbers of more than 64 bits may have one hash, however many: a dict of them takes forever.
+_MOST_LONG_NUMBERS: Final = 10_000
+_BYTES_OF_64_BITS: Final = 8
+_DIGITS_OF_64_BITS: Final = 20
 # Arguments of a call are held one or two levels deeper than what comes of it.
 _MOST_DEPTH: Final = MAX_DEPTH + 10
 
@@ -58,6 +62,7 @@ class _Scan:
         self._below: list[list[_Held]] = []
         self._memo: list[_Held | None] = []
         self._remembered = 0
+        self._long_numbers = 0
         self._leaves: dict[int, _Held] = {}
         self._handles = self._table()
 
@@ -136,6 +141,15 @@ class _Scan:
 
             return handle
 
+        def number(handle: Handle, most: int) -> Handle:
+            def counted(at: int) -> int:
+                end = handle(at)
+                if self._stack[-1].weight > 1 + most:
+                    self._count_long_number()
+                return end
+
+            return counted
+
         table[ord("\x80")] = skip(1)  # PROTO
         table[ord("\x95")] = skip(8)  # FRAME
         for code, width in zip("KMJGN\x88\x89", (1, 2, 4, 8, 0, 0, 0), strict=True):
@@ -148,6 +162,10 @@ class _Scan:
             "UXTBC\x8c\x8d\x8e\x96\x8a\x8b", (1, 4, 4, 4, 1, 1, 8, 8, 8, 1, 4), strict=True
         ):
             table[ord(code)] = sized(width)
+        for code in "\x8a\x8b":  # LONG1, LONG4
+            table[ord(code)] = number(table[ord(code)], _BYTES_OF_64_BITS)
+        for code in "IL":
+            table[ord(code)] = number(table[ord(code)], _DIGITS_OF_64_BITS + len("L\n"))
         table[ord("q")], table[ord("r")] = memo(1, self._put), memo(4, self._put)
         table[ord("h")], table[ord("j")] = memo(1, self._get), memo(4, self._get)
         table[ord("p")], table[ord("g")] = memo_line(self._put), memo_line(self._get)
@@ -183,6 +201,13 @@ class _Scan:
         }.items():
             table[ord(code)] = skip(0, act)
         return table
+
+    def _count_long_number(self) -> None:
+        self._long_numbers += 1
+        if self._long_numbers > _MOST_LONG_NUMBERS:
+            raise OverBudgetError(
+                [f"the pickle holds more than {_MOST_LONG_NUMBERS:,} numbers of more than 64 bits"]
+            )
 
     def _end_of_line(self, at: int) -> int:
         end = self._data.find(b"\n", at)

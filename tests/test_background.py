@@ -207,3 +207,16 @@ def is_at_work(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_where_nobody_signs_in_each_address_has_its_runs(tmp_path: Path) -> None:
+    app = create_app(Settings(tmp_path / "store", proxies=1))
+    background = app._background_manager
+
+    def whose(address: str) -> str:
+        with app.server.test_request_context(environ_base={"REMOTE_ADDR": address}):
+            found: str = background._person()
+            return found
+
+    assert whose("192.0.2.1") == whose("::ffff:192.0.2.1") != whose("192.0.2.2")
+    assert whose("2001:db8::1") == whose("2001:db8::ffff:1") != whose("2001:db8:0:1::1")

@@ -12,7 +12,7 @@ import flask
 import pytest
 
 from concept_fragmentation.app import Settings, create_app
-from concept_fragmentation.callbacks import downloads, report
+from concept_fragmentation.callbacks import downloads, report, transfer
 from concept_fragmentation.callbacks.gate import AT_ONCE, MOST_WAITING, Gate
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids, thumbnail
@@ -54,6 +54,32 @@ def ask(server: flask.Flask, addresses: list[str]) -> list[Any]:
     """Return the answers to requests that are made at once."""
     with ThreadPoolExecutor(len(addresses)) as threads:
         return list(threads.map(lambda each: server.test_client().get(each), addresses))
+
+
+def test_imports_and_exports_take_turns_and_the_page_says_when_there_is_no_place(
+    store: GPT2AnalysisPersistence, saved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(store)
+    view = View(analysis_id=saved)
+    written = Counted("x.json")
+    monkeypatch.setattr(store, "export_analysis", written)
+    monkeypatch.setattr(store, "import_bytes", Counted(saved))
+    refused = []
+
+    def act(number: int) -> None:
+        try:
+            if number % 2:
+                transfer.import_file(workspace, "x.json", "data:x;base64,e30=")
+            else:
+                transfer.export(workspace, view, "json")
+        except BusyError as error:
+            refused.append(str(error))
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(act, range(24)))
+    assert written.most <= AT_ONCE
+    assert 0 < len(refused) < 24
+    assert set(refused) == {"The server computes for others now; try again in a little while."}
 
 
 def test_of_forty_reports_at_once_two_are_made_and_others_are_told_to_come_back(

@@ -166,6 +166,28 @@ def _colliding_keys(count: int) -> bytes:
     )
 
 
+def _colliding_pairs(count: int) -> bytes:
+    """Pairs of small numbers that all have one hash: Python's hash of a tuple turned around."""
+    word = 1 << 64
+    first, second, start = 11400714785074694791, 14029467366897019727, 2870177450012600261
+    back = pow(second, -1, word)
+    pairs = []
+    number = 0
+    while len(pairs) < count:
+        number += 1
+        mixed = (start + number * second) % word
+        mixed = ((mixed << 31 | mixed >> 33) % word) * first
+        other = (-mixed * back) % word
+        if other < (1 << 61) - 1:
+            pairs.append((number, other))
+    assert len(set(map(hash, pairs))) == 1
+    items = b"".join(
+        b"J" + a.to_bytes(4, "little") + b"\x8a\x08" + b.to_bytes(8, "little") + b"\x86N"
+        for a, b in pairs
+    )
+    return pickle.dumps({"layers": {}}, 4)[:-1] + b"0}(" + items + b"u."
+
+
 KINDS: dict[str, Callable[[], tuple[str, bytes]]] = {
     "deep tuple as a key": lambda: (
         "x.pkl",
@@ -208,6 +230,7 @@ KINDS: dict[str, Callable[[], tuple[str, bytes]]] = {
     "memo numbers without a pickle": lambda: ("x.pkl", b"r" * (20 * MEBIBYTE) + b"."),
     "a memo beyond the pickle": lambda: ("x.pkl", START + b"]r\xff\xff\xff\x7f."),
     "keys of one hash": lambda: ("x.pkl", _colliding_keys(150_000)),
+    "pairs of one hash": lambda: ("x.pkl", _colliding_pairs(40_000)),
     "a dtype of many fields": lambda: (
         "x.pkl",
         START + b"cnumpy\ndtype\nX\x40\x42\x0f\0" + b"f8," * 333_333 + b"f\x85R.",
