@@ -215,19 +215,25 @@ def test_many_browsers_keep_their_connections(by_command: Served) -> None:
         get(by_command.port, "/")
 
 
-def test_what_was_loaded_is_not_searched_for_garbage_again(tmp_path: Path) -> None:
-    count = (
-        "import gc; from concept_fragmentation.app import create_server; create_server(); "
-        "print(gc.get_freeze_count(), len(gc.get_objects()))"
+HEAVY = "{'scipy.stats', 'scipy.special', 'sklearn', 'torch', 'plotly', 'dash'}"
+LOADED = f"print(sorted({HEAVY} & set(sys.modules)))"
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what a server has loaded of what is heavy, and how many objects it keeps."""
+    script = (
+        f"import gc, sys; from concept_fragmentation.app import create_server; {LOADED}; "
+        "create_server(); print(gc.get_freeze_count(), len(gc.get_objects()))"
     )
-    counted = subprocess.run(
-        [sys.executable, "-c", count],
-        env=os.environ | {"CONCEPT_FRAGMENTATION_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    kept, searched = map(int, counted.stdout.split())
+    environment = os.environ | {"CONCEPT_FRAGMENTATION_DIR": str(tmp_path_factory.mktemp("store"))}
+    return subprocess.check_output(
+        [sys.executable, "-c", script], env=environment, text=True
+    ).splitlines()
+
+
+def test_what_was_loaded_is_not_searched_for_garbage_again(loaded: list[str]) -> None:
+    kept, searched = map(int, loaded[1].split())
     assert kept > 100 * searched
 
 
@@ -296,15 +302,12 @@ def test_the_command_says_its_version_and_its_commands() -> None:
     assert "Serve the dashboard." in shown
 
 
-def test_a_command_starts_without_what_only_some_need_and_a_server_loads_it_at_once() -> None:
-    heavy = "{'scipy.stats', 'scipy.special', 'sklearn', 'torch', 'plotly', 'dash'}"
-    loaded = f"import sys; print(sorted({heavy} & set(sys.modules)))"
-    for module, expected in (
-        ("concept_fragmentation.cli", "[]"),
-        ("concept_fragmentation.app", "['dash', 'plotly', 'scipy.special', 'scipy.stats']"),
-    ):
-        asked = [sys.executable, "-c", f"import {module}; {loaded}"]
-        assert subprocess.check_output(asked, text=True).strip() == expected
+def test_a_command_starts_without_what_only_some_need_and_a_server_loads_it_at_once(
+    loaded: list[str],
+) -> None:
+    asked = [sys.executable, "-c", f"import sys; import concept_fragmentation.cli; {LOADED}"]
+    assert subprocess.check_output(asked, text=True).strip() == "[]"
+    assert loaded[0] == "['dash', 'plotly', 'scipy.special', 'scipy.stats']"
 
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
@@ -331,12 +334,9 @@ def test_half_sent_requests_do_not_stop_gunicorn(
 
 
 @pytest.mark.slow
-def test_a_thousand_half_sent_requests_do_not_stop_the_server(
-    start: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_thousand_half_sent_requests_do_not_stop_the_server(by_command: Served) -> None:
     _let_open(1500)
-    port = free_port()
-    start(COMMAND, "serve", "--port", str(port), "--dir", tmp_path / "store")
+    port = by_command.port
     get(port, "/")
     with ExitStack() as kept:
         for _ in range(1000):
