@@ -116,8 +116,8 @@ def path_measures(
 
     Returns:
         {"significance": {figure: {"observed", "null_mean", "null_low", "null_high" (the middle
-        95 % of the null), "null_sd", "effect_size", "p_value", "p_adjusted"}, "null",
-        "num_permutations", "num_tests", "seed", "note"} (`window_significance`),
+        95 % of the null), "null_sd", "p_value", "p_adjusted"}, "null", "num_permutations",
+        "num_tests", "seed", "note"} (`window_significance`),
         "category_association": {name: {"chi_squared", "degrees_of_freedom", "p_value",
         "p_adjusted", "cramers_v", "cramers_v_null", "cramers_v_corrected", "num_tokens",
         "num_blocks"}} (`category_association`, by the words of the tokens)}. "p_adjusted" is

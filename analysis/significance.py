@@ -255,7 +255,6 @@ def _plain(test: PermutationTest) -> dict[str, float]:
         "null_low": low,
         "null_high": high,
         "null_sd": test.null_sd,
-        "effect_size": test.effect_size,
         "p_value": test.p_value,
         "p_adjusted": test.p_adjusted,
     }

@@ -99,7 +99,7 @@ def test_the_report_says_what_is_known_and_what_was_chosen(library: Workspace) -
     assert "attention flow from 5%" in text
     assert "analysis id before" in text
     assert "options, seed 0" in text
-    assert "Most tokens on one path" in text
+    assert "The most frequent path is that of" in text
     purity = demo_analysis()["analysis_data"]["cluster_metrics"]["block_1"]["purity"]
     assert f"{purity:.3f}" in text
     # Nobody chose what to compare with.

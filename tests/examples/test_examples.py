@@ -139,6 +139,6 @@ def check_close(made: Any, shipped: Any, path: str) -> None:
             check_close(made[i], value, f"{path}[{i}]")
     elif isinstance(shipped, float) or isinstance(made, float):
         # Hidden states are rounded to three digits.
-        assert made == pytest.approx(shipped, abs=2e-3, nan_ok=True), path
+        assert made == pytest.approx(shipped, abs=2e-3), path
     else:
         assert made == shipped, path
