@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -26,6 +28,8 @@ _MOST: Final = 1024 * MIB
 _MOST_ANALYSES: Final = 8
 # The log says at most so often that something was dropped.
 _QUIET_SECONDS: Final = 600.0
+# What was freed goes back to the system at most so often; it takes some 20 ms.
+_TRIM_SECONDS: Final = 20.0
 # Where Linux says how much memory a container may have.
 _LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -43,7 +47,7 @@ class Memory:
         self._entries = _Entries()
         self._kept = Kept(self._entries)
         self._dropped = 0
-        self._said = -_QUIET_SECONDS
+        self._said = self._trimmed = -_QUIET_SECONDS
 
     def get(self, key: Hashable, make: Callable[[], T], *, is_analysis: bool = False) -> T:
         """Return the value of a key, made by `make` if it is not kept; an error keeps nothing.
@@ -83,6 +87,7 @@ class Memory:
             for entry in grown:
                 entry.measure()
             kept, dropped = self._entries.shrink(self.budget)
+        self._trim()
         self._dropped += dropped
         if self._dropped and time.monotonic() - self._said > _QUIET_SECONDS:
             self._said = time.monotonic()
@@ -96,6 +101,23 @@ class Memory:
             )
             self._dropped = 0
         return int(kept)
+
+    def _trim(self) -> None:
+        """Give back to the system what was freed.
+
+        glibc keeps a part of the heap for each thread, and what is free within: of 586 MiB of a
+        server with twelve threads and many clicks behind it, 114 MiB.
+        """
+        if time.monotonic() - self._trimmed > _TRIM_SECONDS:
+            self._trimmed = time.monotonic()
+            if _malloc_trim is not None:
+                _malloc_trim(0)
+
+
+# Other C libraries than glibc have none.
+_malloc_trim: Final = (
+    getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+)
 
 
 class _Entries(OrderedDict[Hashable, Measured[Any]]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,26 @@ def test_the_log_says_now_and_then_what_left(caplog: pytest.LogCaptureFixture) -
         memory.get(number, array(60))
     (said,) = caplog.messages
     assert said.startswith("Memory: 1 analyses and results left it, 0 of 0 MiB are kept;")
+
+
+def test_what_was_freed_goes_back_to_the_system_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trimmed: list[int] = []
+    now = [1000.0]
+    monkeypatch.setattr(memory_module, "_malloc_trim", trimmed.append)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    memory = Memory(MIB)
+    for number in range(60):
+        now[0] += 1
+        memory.get(number, array(1))
+    assert len(trimmed) == 3
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="there is no glibc")
+def test_glibc_can_do_that() -> None:
+    assert memory_module._malloc_trim is not None
+    assert memory_module._malloc_trim(0) in {0, 1}
 
 
 def test_the_usual_budget_follows_from_the_memory_that_there_is(
