@@ -1,6 +1,7 @@
 """Arrays of other libraries as NumPy arrays, and lists of whole numbers.
 
-No library is imported for it: an array is known by what it offers. Tensors of torch are taken from
+No library is imported for it, pandas included, which takes half of the time in which a command
+starts: an array is known by what it offers. Tensors of torch are taken from
 any device and out of the graph of their gradients; types that NumPy lacks, such as bfloat16, become
 float32, which holds each of their values.
 """
@@ -8,12 +9,12 @@ float32, which holds each of their values.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from concept_fragmentation.analysis.errors import InvalidDataError
 
@@ -105,9 +106,18 @@ def as_whole_number(value: Any) -> int | None:
         return None
 
 
+def is_of_pandas(value: Any, *kinds: str) -> bool:
+    """Whether a value is of one of these classes of pandas; none is where it was not imported."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(
+        value, tuple(operator.attrgetter(kind)(pandas) for kind in kinds)
+    )
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value stands for none: None, NaN, NaT or pandas' NA."""
-    if value is None or value is pd.NA or value is pd.NaT:
+    pandas = sys.modules.get("pandas")
+    if value is None or (pandas is not None and (value is pandas.NA or value is pandas.NaT)):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
@@ -144,7 +154,7 @@ def _column(values: Any, path: str) -> npt.NDArray[Any]:
             array = np.empty(len(values), dtype=object)
             array[:] = [item.item() if isinstance(item, np.generic) else item for item in values]
             return array
-    if isinstance(getattr(values, "dtype", None), pd.api.extensions.ExtensionDtype):
+    if is_of_pandas(getattr(values, "dtype", None), "api.extensions.ExtensionDtype"):
         # As floats, large whole numbers beside a missing one would be rounded.
         return np.asarray(values.to_numpy(dtype=object, na_value=None))
     return to_array(values, path)
@@ -183,7 +193,7 @@ def _converted(values: Any, path: str) -> npt.NDArray[Any]:
         return _of_list(values, path)
     if callable(getattr(values, "detach", None)):
         return _of_tensor(values)
-    if isinstance(values, pd.DataFrame | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+    if is_of_pandas(values, "DataFrame", "Series", "Index", "api.extensions.ExtensionArray"):
         return _of_pandas(values)
     # CuPy refuses to copy from its device unless it is asked to.
     if hasattr(values, "__cuda_array_interface__") and callable(getattr(values, "get", None)):
@@ -205,6 +215,8 @@ def _of_tensor(tensor: Any) -> npt.NDArray[Any]:
 
 
 def _of_pandas(values: Any) -> npt.NDArray[Any]:
+    import pandas as pd  # noqa: PLC0415
+
     if isinstance(values, pd.DataFrame):
         columns = [_of_pandas(values.iloc[:, i]) for i in range(values.shape[1])]
         return np.stack(columns, axis=1) if columns else np.empty(values.shape)

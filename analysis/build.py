@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from concept_fragmentation.analysis.arrays import shown, to_array, to_whole_numbers
+from concept_fragmentation.analysis.arrays import is_of_pandas, shown, to_array, to_whole_numbers
 from concept_fragmentation.analysis.errors import InvalidAnalysisError, InvalidDataError
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
@@ -17,7 +16,10 @@ from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import token_path_records
 from concept_fragmentation.analysis.validation import sequence_lengths
 
-Labels = npt.ArrayLike | Mapping[str, npt.ArrayLike] | pd.DataFrame
+if TYPE_CHECKING:
+    import pandas as pd
+
+Labels: TypeAlias = "npt.ArrayLike | Mapping[str, npt.ArrayLike] | pd.DataFrame"
 
 
 def compute_token_paths(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -138,7 +140,8 @@ def analysis_from_labels(
 def _texts(tokens: Any, problems: list[str]) -> list[Any]:
     """Return the tokens as a list of str."""
     if (
-        isinstance(tokens, str | bytes | Mapping | Set | pd.DataFrame)
+        isinstance(tokens, str | bytes | Mapping | Set)
+        or is_of_pandas(tokens, "DataFrame")
         or not isinstance(tokens, Iterable)
         or getattr(tokens, "ndim", 1) != 1
     ):
@@ -160,7 +163,7 @@ def _by_layer(
 ) -> tuple[list[str], dict[str, list[int]]]:
     """Return the layers' names in order, and the labels of each as a plain list."""
     given = None if layers is None else _names(layers, problems)
-    if isinstance(labels, Mapping | pd.DataFrame):
+    if isinstance(labels, Mapping) or is_of_pandas(labels, "DataFrame"):
         items = [(str(name), column) for name, column in labels.items()]
     # Tables of polars and the like have columns by name, too.
     elif hasattr(labels, "columns") and not isinstance(labels, np.ndarray):

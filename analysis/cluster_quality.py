@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import scipy
 
 from concept_fragmentation.analysis.centred import check_states
@@ -157,6 +156,8 @@ def category_codes_of(
     Raises:
         InvalidDataError: not one category a token; `what` names them.
     """
+    import pandas as pd  # noqa: PLC0415
+
     if len(categories) != num_tokens:
         raise InvalidDataError([f"{what}: {len(categories)} for {num_tokens} tokens"])
     values = np.empty(num_tokens, dtype=object)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from concept_fragmentation.analysis.choices import Layer, window_ends, window_positions
 from concept_fragmentation.analysis.counting import NO_CLUSTER, compact, entropy
@@ -14,6 +13,9 @@ from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_anal
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.window_grid import layer_steps
 from concept_fragmentation.analysis.windows import tokens_in_cluster
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TableOf: TypeAlias = Literal["layer", "token"]
 
@@ -62,6 +64,8 @@ def layer_table(analysis: AnalysisLike) -> pd.DataFrame:
           labels, see `LayerSteps`; NaN for the last.
         - every other number of `cluster_metrics`; nested ones with dots between their names.
     """
+    import pandas as pd  # noqa: PLC0415
+
     analysis = as_analysis(analysis)
     rows = {layer: dict(_layer_row(analysis, layer)) for layer in analysis.layers}
     steps = layer_steps(analysis) if len(analysis.labelled_layers) > 1 else None
@@ -117,6 +121,8 @@ def token_table(analysis: AnalysisLike, window: tuple[Layer, Layer] | None = Non
     Raises:
         UnknownChoiceError: there is no such window.
     """
+    import pandas as pd  # noqa: PLC0415
+
     analysis = as_analysis(analysis)
     metrics = _path_metrics(analysis, window)
     columns: dict[str, Any] = {
@@ -152,6 +158,8 @@ def cluster_members(analysis: AnalysisLike, layer: Layer, cluster: int) -> pd.Da
 
 def column_of_values(values: Sequence[Any]) -> pd.Series:
     """Return values as a column: numbers as floats with NaN for None, anything else as it is."""
+    import pandas as pd  # noqa: PLC0415
+
     kinds = {type(value) for value in values} - {type(None)}
     plain = all(issubclass(kind, int | float | np.integer | np.floating) for kind in kinds)
     if not plain or bool in kinds:

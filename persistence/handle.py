@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from concept_fragmentation.analysis import (
     Analysis,
@@ -30,6 +29,9 @@ from concept_fragmentation.persistence.errors import NotFoundError
 from concept_fragmentation.persistence.figure_methods import FigureMethods
 from concept_fragmentation.persistence.flatten import scalars
 from concept_fragmentation.persistence.tensors import NATIVE_DTYPES, TensorReader
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = npt.NDArray[Any]
 StandIn = Callable[[Mapping[str, Any]], LazyArray | None]
@@ -136,6 +138,8 @@ class AnalysisHandle(FigureMethods):
         Raises:
             InvalidDataError: the analysis has neither token paths nor cluster labels.
         """
+        import pandas as pd  # noqa: PLC0415
+
         records = self._value("token_paths") or compute_token_paths(
             {
                 key: self._value(key)
@@ -191,6 +195,8 @@ class AnalysisHandle(FigureMethods):
         and what is computed of labels besides. Nested entries are named with dots (`entropy.mean`),
         short lists by position (`entropy.0` for head 0). Attention weights are never read for it.
         """
+        import pandas as pd  # noqa: PLC0415
+
         rows: dict[str, dict[str, Any]] = {layer: {} for layer in self.layers}
         for part in ("cluster_metrics", "attention_data"):
             for layer in self.layers:

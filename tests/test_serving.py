@@ -215,7 +215,7 @@ def test_many_browsers_keep_their_connections(by_command: Served) -> None:
         get(by_command.port, "/")
 
 
-HEAVY = "{'scipy.stats', 'scipy.special', 'sklearn', 'torch', 'plotly', 'dash'}"
+HEAVY = "{'scipy.stats', 'scipy.special', 'sklearn', 'torch', 'pandas', 'plotly', 'dash'}"
 LOADED = f"print(sorted({HEAVY} & set(sys.modules)))"
 
 
@@ -305,9 +305,10 @@ def test_the_command_says_its_version_and_its_commands() -> None:
 def test_a_command_starts_without_what_only_some_need_and_a_server_loads_it_at_once(
     loaded: list[str],
 ) -> None:
-    asked = [sys.executable, "-c", f"import sys; import concept_fragmentation.cli; {LOADED}"]
+    commands = "from concept_fragmentation import cli, persistence"
+    asked = [sys.executable, "-c", f"import sys; {commands}; {LOADED}"]
     assert subprocess.check_output(asked, text=True).strip() == "[]"
-    assert loaded[0] == "['dash', 'plotly', 'scipy.special', 'scipy.stats']"
+    assert loaded[0] == "['dash', 'pandas', 'plotly', 'scipy.special', 'scipy.stats']"
 
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
