@@ -118,7 +118,11 @@ from concept_fragmentation.analysis.tables import (
     layer_table,
     token_table,
 )
-from concept_fragmentation.analysis.text_files import read_text_file, table_columns
+from concept_fragmentation.analysis.text_files import (
+    read_table_categories,
+    read_text_file,
+    table_columns,
+)
 from concept_fragmentation.analysis.typical import TypicalTokens, typical_tokens
 from concept_fragmentation.analysis.validation import check_analysis, find_problems
 from concept_fragmentation.analysis.window_grid import (
@@ -229,6 +233,7 @@ __all__ = [
     "purity",
     "query_path_correlations",
     "rarefy",
+    "read_table_categories",
     "read_text_file",
     "returning_paths",
     "saving_arguments",

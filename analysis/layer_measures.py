@@ -12,6 +12,7 @@ from concept_fragmentation.analysis.agreement import ami_matrix, cluster_stabili
 from concept_fragmentation.analysis.association import (
     CategoryAssociation,
     category_association,
+    category_fragmentation,
     word_types,
 )
 from concept_fragmentation.analysis.cluster_quality import purity, silhouette
@@ -23,7 +24,7 @@ from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.permutation import holm
 from concept_fragmentation.analysis.significance import FIGURES, window_significance
 from concept_fragmentation.analysis.similarity import cka_matrix
-from concept_fragmentation.analysis.windows import layer_window
+from concept_fragmentation.analysis.windows import LayerWindow, layer_window
 
 # How many clusterings stability compares, and of which share of the tokens each is made.
 STABILITY_RUNS: Final = 3
@@ -34,6 +35,9 @@ STABILITY_TOKENS: Final = 10_000
 PERMUTATIONS: Final = 1_000
 PERMUTED_TOKENS: Final = 10_000
 FEW_PERMUTATIONS: Final = 400
+
+# Of so many categories it is kept how far each scatters, the largest first.
+MOST_CATEGORIES: Final = 20
 
 _LEAST_FOR_CKA: Final = 4
 
@@ -120,7 +124,9 @@ def path_measures(
         "num_tests", "seed", "note"} (`window_significance`),
         "category_association": {name: {"chi_squared", "degrees_of_freedom", "p_value",
         "p_adjusted", "cramers_v", "cramers_v_null", "cramers_v_corrected", "num_tokens",
-        "num_blocks"}} (`category_association`, by the words of the tokens)}. "p_adjusted" is
+        "num_blocks", "by_category": [{"category", "num_tokens", "fragmentation", "null_mean",
+        "null_low", "null_high"}] of the `MOST_CATEGORIES` largest (`category_fragmentation`)}}
+        (`category_association`, by the words of the tokens)}. "p_adjusted" is
         corrected for all "num_tests" that are made here, of figures and of categories (`holm`).
     """
     first, last = analysis.labelled_layers[0], analysis.labelled_layers[-1]
@@ -149,7 +155,10 @@ def path_measures(
     found: dict[str, Any] = {"significance": significance}
     if associations:
         of_categories = tests[len(FIGURES) :]
-        found["category_association"] = dict(zip(associations, of_categories, strict=True))
+        found["category_association"] = {
+            name: of_category | {"by_category": _by_category(window, categories[name], types, seed)}
+            for name, of_category in zip(associations, of_categories, strict=True)
+        }
     return found
 
 
@@ -170,6 +179,25 @@ def _stability(prepared: npt.NDArray[Any], labels: IntArray, clusterer: Clustere
             return float("nan")
         runs.append(of_run)
     return cluster_stability(runs)
+
+
+def _by_category(
+    window: LayerWindow, values: Sequence[Hashable], types: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    found = []
+    for of in category_fragmentation(window, values, types, seed=seed)[:MOST_CATEGORIES]:
+        low, high = of.test.null_interval
+        found.append(
+            {
+                "category": str(of.category),
+                "num_tokens": of.num_tokens,
+                "fragmentation": of.test.observed,
+                "null_mean": of.test.null_mean,
+                "null_low": low,
+                "null_high": high,
+            }
+        )
+    return found
 
 
 def _plain(value: CategoryAssociation) -> dict[str, float]:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -90,6 +91,34 @@ def read_text_file(
     if not found:
         raise InvalidDataError([f"{name}: there is no text in it"])
     return found
+
+
+def read_table_categories(
+    name: str, content: bytes, columns: Sequence[str], *, column: str | None = None
+) -> dict[str, list[str | None]]:
+    """Return what columns of a table say of each text or word that `read_text_file` returns.
+
+    >>> content = b"word,kind\\ncat,noun\\n,verb\\nruns,\\n"
+    >>> read_table_categories("words.csv", content, ["kind"], column="word")
+    {'kind': ['noun', None]}
+
+    Args:
+        name: the file's name, as in `read_text_file`.
+        content: as in `read_text_file`.
+        columns: those of the categories. Cells of nothing but spaces are no category.
+        column: the one of the texts, whose empty cells are left out.
+
+    Raises:
+        InvalidDataError: it is no table, or has no such columns.
+    """
+    separators = _TABLES.get(PurePath(name).suffix.lower())
+    if separators is None:
+        raise InvalidDataError([f"{name}: no table (.csv, .tsv), without columns of categories"])
+    header, *rows = _table(name, _decoded(name, content), separators)
+    chosen = _index(name, header, column)
+    kept = [row for row in rows if row[chosen].strip()]
+    places = {category: _index(name, header, category) for category in columns}
+    return {category: [row[i].strip() or None for row in kept] for category, i in places.items()}
 
 
 def _index(name: str, header: list[str], column: str | None) -> int:

@@ -10,7 +10,11 @@ from concept_fragmentation.callbacks.views import Order, needed, order_for, orde
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import empty_state
-from concept_fragmentation.components.standouts import significance_of_all_layers, standouts
+from concept_fragmentation.components.standouts import (
+    categories_of_all_layers,
+    significance_of_all_layers,
+    standouts,
+)
 from concept_fragmentation.components.summary import (
     Stat,
     analysis_facts,
@@ -89,5 +93,9 @@ def facts_of_window(workspace: Workspace, view: View) -> list[str]:
     return workspace.computed(
         view,
         ("facts", window.first, window.last),
-        lambda: standouts(shown.analysis, window) + significance_of_all_layers(shown.analysis),
+        lambda: [
+            *standouts(shown.analysis, window),
+            *significance_of_all_layers(shown.analysis),
+            *categories_of_all_layers(shown.analysis),
+        ],
     )

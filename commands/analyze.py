@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from concept_fragmentation.analysis import (
     analyze,
     analyze_again,
     check_options,
+    read_table_categories,
     read_text_file,
     saving_arguments,
     skipped_words,
@@ -77,6 +79,14 @@ class _Layers(click.ParamType[list[str | int]]):
 @click.option("--text", help="The text itself, instead of a FILE.")
 @click.option("--column", help="Of a CSV or TSV file: the column that holds the texts.")
 @click.option(
+    "--category",
+    "category",
+    multiple=True,
+    metavar="COLUMN",
+    help="Of a CSV or TSV file: a column that says something of each text or word, such as its "
+    "part of speech; can be given several times.",
+)
+@click.option(
     "--words",
     type=click.Choice(["skip", "average"]),
     help="FILE has one word a line (or cell), each read alone; words of several tokens are skipped "
@@ -135,6 +145,7 @@ def analyze_command(
     file: Path | None,
     text: str | None,
     column: str | None,
+    category: tuple[str, ...],
     name: str | None,
     saved_id: str | None,
     like: str | None,
@@ -168,14 +179,7 @@ def analyze_command(
             with _Bar() as bar:
                 made = analyze_again(loaded["analysis_data"], progress=bar.report)
         else:
-            model = options.pop("model")
-            options["n_clusters"] = options.pop("k")
-            read = (text if file is None else _read(file, column, options["words"])) or ""
-            check_options(read, **options)
-            if options["words"] == "skip" and not isinstance(read, str):
-                _say_skipped(read, model, options["revision"])
-            with _Bar() as bar:
-                made = analyze(read, model, progress=bar.report, **options)
+            made = _analyze(file, text, column, category, options)
         saved = None
         if name is not None or saved_id is not None:
             with open_store(directory, make=True) as store:
@@ -191,6 +195,26 @@ def analyze_command(
         click.echo(f"Saved as {saved}")
 
 
+def _analyze(
+    file: Path | None,
+    text: str | None,
+    column: str | None,
+    category: tuple[str, ...],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the analysis of a file or of a text, made with a progress bar."""
+    if file is None and category:
+        raise click.UsageError("--category needs a FILE that is a table.")
+    model = options.pop("model")
+    options["n_clusters"] = options.pop("k")
+    read, options["categories"] = _read(file, text, column, category, options["words"])
+    check_options(read, **options)
+    if options["words"] == "skip" and not isinstance(read, str):
+        _say_skipped(read, model, options["revision"])
+    with _Bar() as bar:
+        return analyze(read, model, progress=bar.report, **options)
+
+
 def summary(made: Mapping[str, Any]) -> str:
     """Return a summary of an analysis in lines of text."""
     lines = [
@@ -204,6 +228,7 @@ def summary(made: Mapping[str, Any]) -> str:
             for layer, of in made["cluster_metrics"].items()
         ),
     ]
+    lines += _categories(made.get("category_association", {}))
     lines += ["", *path_lines(Analysis.from_dict(made))]
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
@@ -229,6 +254,27 @@ def _tested(significance: Mapping[str, Any]) -> list[str]:
     return [*lines, f"p corrected for {significance['num_tests']} tests"]
 
 
+def _categories(associations: Mapping[str, Any]) -> list[str]:
+    """Return how far categories and paths belong together, beside categories that are dealt."""
+    lines = []
+    for name, found in associations.items():
+        known = not isnan(found["p_adjusted"])
+        lines += [
+            "",
+            f"{shown(name)}: Cramér's V {found['cramers_v']:.3f}, of dealt categories "
+            f"{found['cramers_v_null']:.3f}, p = {found['p_adjusted']:.3g}"
+            if known
+            else f"{shown(name)}: too few tokens share a path to test whether it goes with them",
+            *(
+                f"  {shown(of['category']):<12}{of['num_tokens']:>8} tokens   off the modal path "
+                f"{of['fragmentation']:.3f}, dealt {of['null_mean']:.3f} "
+                f"[{of['null_low']:.3f}, {of['null_high']:.3f}]"
+                for of in found["by_category"]
+            ),
+        ]
+    return lines
+
+
 def _say_skipped(words: list[str], model: str, revision: str | None) -> None:
     """Say before the run which words it will leave out."""
     if skipped := skipped_words(words, model, revision=revision):
@@ -241,19 +287,32 @@ def _say_skipped(words: list[str], model: str, revision: str | None) -> None:
         )
 
 
-def _read(file: Path, column: str | None, words: str | None) -> str | list[str]:
+def _read(
+    file: Path | None,
+    text: str | None,
+    column: str | None,
+    category: tuple[str, ...],
+    words: str | None,
+) -> tuple[str | list[str], dict[str, list[str | None]]]:
+    """Return the text, or the texts or words, and what columns of their table say of them."""
+    if file is None:
+        return text or "", {}
+    named = _content(file, is_table=column is not None or bool(category))
+    read = read_text_file(*named, column=column, by_line=words is not None)
+    return read, read_table_categories(*named, category, column=column) if category else {}
+
+
+def _content(file: Path, *, is_table: bool) -> tuple[str, bytes]:
+    """Return the name that tells what kind of file it is, and what is in it."""
     if file == _STANDARD_INPUT:
         content = _standard_input()
         # A table of one column has no separator to tell by.
         table = ".tsv" if b"\t" in content.partition(b"\n")[0] else ".csv"
-        name = f"standard input{table if column is not None else ''}"
-    else:
-        name = file.name
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise click.ClickException(f"Cannot read {file}: {error.strerror}.") from error
-    return read_text_file(name, content, column=column, by_line=words is not None)
+        return f"standard input{table if is_table else ''}", content
+    try:
+        return file.name, file.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {file}: {error.strerror}.") from error
 
 
 def _standard_input() -> bytes:

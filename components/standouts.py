@@ -59,6 +59,49 @@ def significance_of_all_layers(analysis: Analysis) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def categories_of_all_layers(analysis: Analysis) -> list[str]:
+    """Say what an analysis keeps of how far categories and paths through all layers go together.
+
+    Earlier versions took tokens for independent; of theirs that is said, for it makes any category
+    of words look significant.
+    """
+    said = []
+    for name, kept in analysis.category_association.items():
+        if not isinstance(kept, Mapping):
+            continue
+        v, null = _number(kept, "cramers_v"), _number(kept, "cramers_v_null")
+        p_value = _number(kept, "p_adjusted")
+        what = f"Categories “{title(str(name), 40)}” and paths: Cramér's V {decimals(v)}"
+        if np.isfinite([v, null, p_value]).all():
+            said.append(
+                f"{what} where categories that are dealt anew to the words have {decimals(null)} "
+                f"(p = {p_value:.2g}, corrected for all tests)."
+            )
+        elif np.isfinite(v):
+            said.append(f"{what}; it was tested as if no word came twice, so look at no p-value.")
+        said += _scattered(kept.get("by_category"))
+    return said
+
+
+def _scattered(kept: object) -> list[str]:
+    """Say which category keeps most to one path, and which least, beside dealt categories."""
+    if not isinstance(kept, list) or not all(isinstance(of, Mapping) for of in kept):
+        return []
+    known = [of for of in kept if np.isfinite([_number(of, k) for k in _SCATTER]).all()]
+    if len(known) < 2:
+        return []
+    ordered = sorted(known, key=lambda of: _number(of, "fragmentation"))
+    said = []
+    for of in (ordered[0], ordered[-1]):
+        f, mean, low, high = (_number(of, key) for key in _SCATTER)
+        said.append(
+            f"{percent(f, 0)} of “{title(str(of.get('category')), 40)}” (dealt anew "
+            f"{percent(mean, 0)}, in 95 % of cases {percent(low, 0)} to {percent(high, 0)})"
+        )
+    return [f"Off the path that most of its category take: least {said[0]}, most {said[1]}."]
+
+
+_SCATTER: Final = ("fragmentation", "null_mean", "null_low", "null_high")
 _NULLS: Final = {
     "markov": "paths of the same steps that remember one layer only",
     "shuffled": "layers that are shuffled, each by itself,",

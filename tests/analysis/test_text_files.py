@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from concept_fragmentation.analysis import InvalidDataError, read_text_file, table_columns
+from concept_fragmentation.analysis import (
+    InvalidDataError,
+    read_table_categories,
+    read_text_file,
+    table_columns,
+)
 
 TABLE = b'text,kind\n"one, two",a\n,b\nNA,c\n'
 
@@ -137,3 +142,14 @@ def test_a_file_that_is_not_as_it_should_be_is_named(
 ) -> None:
     with pytest.raises(InvalidDataError, match=rf"{name}: .*{sentence}"):
         read_text_file(name, content)
+
+
+def test_categories_are_those_of_the_rows_that_have_a_text() -> None:
+    content = b"kind,word,tag\nnoun,cat,\nverb, ,x\n  ,runs,y\n"
+    found = read_table_categories("w.csv", content, ["kind", "tag"], column="word")
+    assert found == {"kind": ["noun", None], "tag": [None, "y"]}
+    assert len(read_text_file("w.csv", content, column="word")) == 2
+    with pytest.raises(InvalidDataError, match="no column 'mood'; there are kind, word, tag"):
+        read_table_categories("w.csv", content, ["mood"], column="word")
+    with pytest.raises(InvalidDataError, match="without columns of categories"):
+        read_table_categories("w.txt", b"cat", ["kind"])

@@ -54,6 +54,26 @@ def test_words_come_from_a_column_of_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_categories_come_from_columns_of_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "words.csv"
+    rows = ["dog,animal", "cat,animal", "river,place", ",place", "lake,place", "man,"]
+    table.write_text("\n".join(["word,kind", *rows]))
+    options = ("--column", "word", "--words", "average", "--model", "tiny", "--k", 2)
+    ran = run(table, "--category", "kind", *options, "--id", "kinds", "--dir", tmp_path / "store")
+    assert ran.exit_code == 0, ran.output
+    assert "kind: too few tokens share a path to test" in ran.stdout
+    assert re.search(r"  animal +2 tokens   off the modal path 0\.\d+, dealt 0\.\d+ \[", ran.stdout)
+    store = GPT2AnalysisPersistence(tmp_path / "store")
+    kept = store.load_analysis_results("kinds")["analysis_data"]
+    assert kept["token_metadata"]["kind"] == ["animal", "animal", "place", "place", None]
+    by_category = kept["category_association"]["kind"]["by_category"]
+    assert [(of["category"], of["num_tokens"]) for of in by_category] == [
+        ("animal", 2),
+        ("place", 2),
+    ]
+
+
+@pytest.mark.slow
 def test_layers_are_chosen_by_name_and_index() -> None:
     ran = run("--text", TEXT, "--model", "tiny", "--k", "auto", "--layers", "embedding, 2,-1")
     assert ran.exit_code == 0, ran.output
@@ -81,6 +101,7 @@ def test_layers_are_chosen_by_name_and_index() -> None:
     ("arguments", "sentence"),
     [
         ([], "Give a FILE or --text, one of them."),
+        (["--text", "a", "--category", "kind"], "--category needs a FILE that is a table."),
         (["--like", "x", "--k", "3"], "leave out --k."),
         (["--text", TEXT, "--k", "few"], "'few' is neither a whole number nor 'auto'."),
         (["--text", TEXT, "--model", "tiny", "--k", "99"], "99 clusters of 20 tokens"),

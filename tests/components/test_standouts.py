@@ -14,7 +14,11 @@ from concept_fragmentation.analysis import (
     window_significance,
 )
 from concept_fragmentation.analysis.significance import NO_MEMORY
-from concept_fragmentation.components.standouts import significance_of_all_layers, standouts
+from concept_fragmentation.components.standouts import (
+    categories_of_all_layers,
+    significance_of_all_layers,
+    standouts,
+)
 
 Build = Callable[..., tuple[Analysis, LayerWindow]]
 
@@ -119,3 +123,32 @@ def test_tests_of_earlier_versions_are_shown_under_the_name_of_their_null() -> N
         "(p = 0.002, 1,000 permutations).",
     ]
     assert said_of({"num_permutations": 9, "null": "unheard of", "fragmentation": kept}) == []
+
+
+def categories_of(kept: dict[str, Any]) -> list[str]:
+    data = analysis_from_labels(["a"], [[0]]) | {"category_association": kept}
+    return categories_of_all_layers(Analysis.from_dict(data))
+
+
+def test_how_far_categories_and_paths_go_together_is_said_beside_dealt_ones() -> None:
+    numbers = {"null_mean": 0.7, "null_low": 0.5, "null_high": 0.9}
+    by_category = [
+        {"category": "verb", "fragmentation": 0.6} | numbers,
+        {"category": "noun", "fragmentation": 0.25} | numbers,
+        {"category": "odd", "fragmentation": None} | numbers,
+    ]
+    kept = {"cramers_v": 0.4, "cramers_v_null": 0.3, "p_adjusted": 0.008}
+    assert categories_of({"kind": kept | {"by_category": by_category}}) == [
+        "Categories “kind” and paths: Cramér's V 0.40 where categories that are dealt anew to the "
+        "words have 0.30 (p = 0.008, corrected for all tests).",
+        "Off the path that most of its category take: least 25% of “noun” (dealt anew 70%, in 95 % "
+        "of cases 50% to 90%), most 60% of “verb” (dealt anew 70%, in 95 % of cases 50% to 90%).",
+    ]
+
+
+def test_of_categories_that_earlier_versions_tested_no_p_value_is_said() -> None:
+    (said,) = categories_of({"kind": {"cramers_v": 0.4, "p_value": 0.001}})
+    assert "0.001" not in said
+    assert "tested as if no word came twice" in said
+    for odd in ({"kind": None}, {"kind": {}}, {"kind": {"by_category": [3]}}, {}):
+        assert categories_of(odd) == []
