@@ -26,6 +26,8 @@ _LEAST: Final = 128 * MIB
 _MOST: Final = 1024 * MIB
 # Each open analysis may hold open a file for every layer.
 _MOST_ANALYSES: Final = 8
+# All are looked at whenever one is added.
+_MOST_ENTRIES: Final = 1000
 # The log says at most so often that something was dropped.
 _QUIET_SECONDS: Final = 600.0
 # What was freed goes back to the system at most so often; it takes some 20 ms.
@@ -136,7 +138,7 @@ class _Entries(OrderedDict[Hashable, Measured[Any]]):
         for key in analyses[:-_MOST_ANALYSES]:
             del self[key]
         kept = sum(entry.size for entry in self.values())
-        while kept > budget:
+        while kept > budget or len(self) > _MOST_ENTRIES:
             _, entry = self.popitem(last=False)
             kept -= entry.size
         return kept, before - len(self)

@@ -27,6 +27,8 @@ from concept_fragmentation.persistence import GPT2AnalysisPersistence
 from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.users import Users
 
+pytestmark = pytest.mark.slow
+
 # An absolute path of a folder that machines have, and what lies in it.
 PATH = re.compile(r"(?<![\w.~/-])/(?:tmp|home|root|usr|work|var|etc|opt|private)/[\w.-]+")
 QUERY = View(analysis_id="mine").to_query()

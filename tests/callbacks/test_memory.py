@@ -44,6 +44,7 @@ def nothing() -> None:
     pytest.fail("It is not kept.")
 
 
+@pytest.mark.slow
 def test_sizes_are_those_that_python_took(store: GPT2AnalysisPersistence) -> None:
     store.save_analysis_results(deep(), "gpt2", "", "deep")
     workspace = Workspace(store)
@@ -111,6 +112,7 @@ def test_an_analysis_that_computes_more_of_itself_is_measured_again(
     assert metrics.cluster_changes.nbytes < workspace.memory.kept_bytes - before
 
 
+@pytest.mark.slow
 def test_one_budget_is_for_analyses_windows_tables_and_figures(
     store: GPT2AnalysisPersistence,
 ) -> None:
@@ -140,6 +142,15 @@ def test_few_analyses_stay_open_however_small(
         shown.append(workspace.shown(View(analysis_id=f"one-{number}")).analysis)
     assert workspace.shown(View(analysis_id="one-11")).analysis is shown[11]
     assert workspace.shown(View(analysis_id="one-0")).analysis is not shown[0]
+
+
+def test_no_number_of_small_things_slows_it_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "_MOST_ENTRIES", 50)
+    memory = Memory(100 * MIB)
+    for number in range(60):
+        memory.get(number, lambda: "small")
+    assert memory.get(59, nothing) == "small"
+    assert memory.get(0, lambda: "made again") == "made again"
 
 
 def test_the_log_says_now_and_then_what_left(caplog: pytest.LogCaptureFixture) -> None:
