@@ -16,6 +16,7 @@ from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
     TokenPathMetrics,
+    bits,
     token_path_metrics,
     transition,
 )
@@ -307,6 +308,11 @@ def _frame(place: int, base: int, size: int, theme: str) -> dict[str, Any]:
     }
 
 
+def _with_bits(names: Sequence[list[str]], nats: npt.NDArray[np.float64]) -> list[list[str]]:
+    """The names of each layer, and its entropy in bits."""
+    return [[*of, f"{bits(value):.3f}"] for of, value in zip(names, nats.tolist(), strict=True)]
+
+
 def cluster_entropy(
     analysis: Analysis,  # noqa: ARG001 - every figure of a window is called alike
     window: LayerWindow,
@@ -317,7 +323,7 @@ def cluster_entropy(
         return empty_figure(NO_CLUSTERS, theme)
     numbers = [len(ids) for ids in window.cluster_ids]
     most = np.log(np.maximum(numbers, 1))
-    customdata = [
+    names = [
         [plotly_name(name), plural(number, "cluster")]
         for name, number in zip(window.layers, numbers, strict=True)
     ]
@@ -328,10 +334,10 @@ def cluster_entropy(
         "y": most,
         "mode": "lines",
         "line": {"color": ink(theme).soft, "width": 1.5, "dash": "dash"},
-        "customdata": customdata,
+        "customdata": _with_bits(names, most),
         "hovertemplate": (
-            "%{customdata[0]}: %{y:.3f} nats if its %{customdata[1]} were of one size"
-            "<extra></extra>"
+            "%{customdata[0]}: %{y:.3f} nats (%{customdata[2]} bits) if its %{customdata[1]} were "
+            "of one size<extra></extra>"
         ),
     }
     entropy = {
@@ -341,8 +347,11 @@ def cluster_entropy(
         "mode": "lines+markers",
         "line": {"color": ink(theme).series, "width": 2.5},
         "marker": {"size": 7},
-        "customdata": customdata,
-        "hovertemplate": ("%{customdata[0]}: %{y:.3f} nats over %{customdata[1]}<extra></extra>"),
+        "customdata": _with_bits(names, window.cluster_entropy),
+        "hovertemplate": (
+            "%{customdata[0]}: %{y:.3f} nats (%{customdata[2]} bits) over %{customdata[1]}"
+            "<extra></extra>"
+        ),
     }
     evenly_said = {
         "text": "if all were of one size" if len(set(numbers)) > 1 else f"ln {numbers[0]}",

@@ -197,6 +197,8 @@ def test_entropy_stays_below_that_of_equal_clusters(build: Build) -> None:
     analysis, window = build(LABELS)
     evenly, entropy = cluster_entropy(analysis, window).data
     assert np.allclose(entropy.y, window.cluster_entropy)
+    in_bits = [float(row[2]) for row in entropy.customdata]
+    assert np.allclose(in_bits, np.array(entropy.y) / np.log(2), atol=5e-4)
     assert np.allclose(evenly.y, np.log([3, 2, 2]))
     assert (np.asarray(entropy.y) <= np.asarray(evenly.y) + 1e-12).all()
 
