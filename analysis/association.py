@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from concept_fragmentation.analysis.cluster_quality import category_codes_of
+from concept_fragmentation.analysis.cluster_quality import category_codes_of, word_codes
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact, entropy
 from concept_fragmentation.analysis.permutation import (
     ROUNDING,
@@ -339,21 +339,13 @@ def _blocks(
 ) -> _Blocks:
     """The blocks of tokens whose place, a path or a cluster, is not -1."""
     rows, names = category_codes_of(categories, len(places))
-    words = np.arange(len(places)) if types is None else _words(types, len(places))
+    words = np.arange(len(places)) if types is None else word_codes(types, len(places))
     tokens = np.flatnonzero((rows >= 0) & (places >= 0))
     row_ids, rows = np.unique(rows[tokens], return_inverse=True)
     number = max(len(row_ids), 1)
     block_ids, block = np.unique(words[tokens] * number + rows, return_inverse=True)
     found = tuple(names[row] for row in row_ids)
     return _Blocks(tokens, rows, found, block, block_ids % number)
-
-
-def _words(types: Sequence[Hashable], num_tokens: int) -> IntArray:
-    """Codes of words from 0 on; a token without a word is a word of its own."""
-    codes, _ = category_codes_of(types, num_tokens, "types")
-    alone = np.flatnonzero(codes < 0)
-    codes[alone] = codes.max(initial=-1) + 1 + np.arange(len(alone))
-    return codes
 
 
 def _table(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArray:

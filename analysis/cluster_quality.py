@@ -166,6 +166,18 @@ def category_codes_of(
     return codes.astype(np.int64), list(names)
 
 
+def word_codes(types: Sequence[Hashable], num_tokens: int) -> IntArray:
+    """Codes int64 (T,) of the words of tokens, from 0 on; one without a word is a word of its own.
+
+    Raises:
+        InvalidDataError: not one word a token.
+    """
+    codes, _ = category_codes_of(types, num_tokens, "types")
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(len(alone))
+    return codes
+
+
 def _distances_to_clusters(
     states: npt.NDArray[Any], scored: IntArray, tokens: IntArray, codes: IntArray, clusters: int
 ) -> Floats:

@@ -121,7 +121,7 @@ def path_measures(
     Returns:
         {"significance": {figure: {"observed", "null_mean", "null_low", "null_high" (the middle
         95 % of the null), "null_sd", "p_value", "p_adjusted"}, "null", "num_permutations",
-        "num_tests", "seed", "note"} (`window_significance`),
+        "num_tests", "num_words", "seed", "note"} (`window_significance`, each word once),
         "category_association": {name: {"chi_squared", "degrees_of_freedom", "p_value",
         "p_adjusted", "cramers_v", "cramers_v_null", "cramers_v_corrected", "num_tokens",
         "num_blocks", "by_category": [{"category", "num_tokens", "fragmentation", "null_mean",
@@ -131,16 +131,17 @@ def path_measures(
     """
     first, last = analysis.labelled_layers[0], analysis.labelled_layers[-1]
     permutations = PERMUTATIONS if analysis.num_tokens <= PERMUTED_TOKENS else FEW_PERMUTATIONS
+    types = word_types(analysis.tokens)
     tested = window_significance(
         analysis,
         first,
         last,
+        types=types,
         permutations=permutations,
         seed=seed,
         progress=lambda done, total: report(done / total),
     )
     window = layer_window(analysis, first, last)
-    types = word_types(analysis.tokens)
     associations = {
         name: category_association(window, values, types, permutations=permutations, seed=seed)
         for name, values in categories.items()

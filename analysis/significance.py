@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from concept_fragmentation.analysis.agreement import adjusted_rand_index
 from concept_fragmentation.analysis.choices import Layer
+from concept_fragmentation.analysis.cluster_quality import word_codes
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact
 from concept_fragmentation.analysis.errors import UnknownChoiceError
 from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
@@ -22,7 +23,12 @@ from concept_fragmentation.analysis.permutation import (
     report_about_hundredths,
 )
 from concept_fragmentation.analysis.shown import table_of_fields
-from concept_fragmentation.analysis.windows import layer_window, log_reachable_paths
+from concept_fragmentation.analysis.windows import (
+    layer_window,
+    log_reachable_paths,
+    path_concentration,
+    path_fragmentation,
+)
 
 Null = Literal["markov", "shuffled"]
 FIGURES: Final = ("fragmentation", "concentration", "agreement")
@@ -47,6 +53,7 @@ class WindowSignificance:
         null: "markov" or "shuffled".
         num_permutations: M.
         seed: with which the test is the same again.
+        num_words: how many words were counted once each; None where tokens were counted.
         note: why there is nothing to test, "" where there is.
     """
 
@@ -56,6 +63,7 @@ class WindowSignificance:
     null: Null
     num_permutations: int
     seed: int
+    num_words: int | None = None
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,6 +73,7 @@ class WindowSignificance:
             "null": self.null,
             "num_permutations": self.num_permutations,
             "num_tests": sum(not np.isnan(getattr(self, name).p_value) for name in FIGURES),
+            "num_words": self.num_words,
             "seed": self.seed,
             "note": self.note,
         }
@@ -98,6 +107,7 @@ def window_significance(
     first: Layer,
     last: Layer,
     *,
+    types: Sequence[Hashable] | None = None,
     null: Null = "markov",
     permutations: int = 1000,
     seed: int = 0,
@@ -124,13 +134,16 @@ def window_significance(
     no effect: look at `difference` and `difference_interval`. In long windows nearly every drawn
     token has a path of its own: fragmentation then hardly varies, and z is huge whatever the
     difference is. Tokens are taken for independent; in running text the occurrences of a word are
-    not, and share paths because of that.
+    not: they share paths because they are one word, which looks like memory. With `types` each word
+    is counted once, where it is first.
 
     Args:
         analysis: with labels: an `Analysis`, an open analysis, or an analysis dict.
         first: the first layer, by its name or by its position in `layers`: from 0, or negative from
             the end.
         last: the last layer, included, likewise.
+        types: (T,) the word of each token, as `word_types` gives it of running text; None where
+            every token is independent of the others, as in a list of different words.
         null: "markov", of windows of three layers or more; the tests of shorter ones are NaN, and
             `note` says why. Or "shuffled".
         permutations: M; the least p-value is 2 / (1 + M), before it is corrected.
@@ -139,22 +152,31 @@ def window_significance(
 
     Raises:
         UnknownChoiceError: there is no such window, or no such null.
-        InvalidDataError: fewer than one permutation is asked for.
+        InvalidDataError: fewer than one permutation is asked for, or not one word a token is given.
     """
     check_permutations(permutations)
     if null not in get_args(Null):
         raise UnknownChoiceError(f"null: there is no {null!r}, but 'markov' and 'shuffled'")
     analysis = as_analysis(analysis)
     window = layer_window(analysis, first, last)
-    labels = analysis.labels[window.path_of_token >= 0, window.first : window.last + 1]
+    counted = np.flatnonzero(window.path_of_token >= 0)
+    if types is not None:
+        words = word_codes(types, analysis.num_tokens)[counted]
+        counted = counted[np.sort(np.unique(words, return_index=True)[1])]
+    labels = analysis.labels[counted, window.first : window.last + 1]
     columns = [compact(labels[:, i])[1] for i in range(labels.shape[1])]
-    agreement = adjusted_rand_index(labels[:, 0], labels[:, -1])
-    observed = (window.fragmentation, window.concentration, agreement)
+    counts = np.bincount(window.path_of_token[counted])
+    counts = counts[counts > 0]
+    reachable = log_reachable_paths(len(labels), window.cluster_ids)
+    observed = (
+        path_fragmentation(counts, reachable),
+        path_concentration(counts),
+        adjusted_rand_index(labels[:, 0], labels[:, -1]),
+    )
     testable = len(labels) > 1 and (null == "shuffled" or len(columns) > 2)
     drawn: Floats = np.full((3, permutations), np.nan)
     if testable:
         generator = np.random.default_rng(seed)
-        reachable = log_reachable_paths(len(labels), window.cluster_ids)
         size = max(_DRAWN // len(labels), 1)
         for start in range(0, permutations, size):
             stop = min(start + size, permutations)
@@ -173,6 +195,7 @@ def window_significance(
         null=null,
         num_permutations=permutations,
         seed=seed,
+        num_words=None if types is None else len(labels),
         note=NO_MEMORY if null == "markov" and len(columns) < 3 else "",
     )
 

@@ -251,7 +251,8 @@ def _tested(significance: Mapping[str, Any]) -> list[str]:
             f"{name:<14}{observed:>9.3f}{mean:>17.3f}   {apart} [{low}, {high}], "
             f"p = {test['p_adjusted']:.3g}"
         )
-    return [*lines, f"p corrected for {significance['num_tests']} tests"]
+    once = f"each of {plural(significance['num_words'], 'word')} counted once"
+    return [*lines, f"p corrected for {significance['num_tests']} tests; {once}"]
 
 
 def _categories(associations: Mapping[str, Any]) -> list[str]:

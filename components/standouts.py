@@ -51,8 +51,10 @@ def significance_of_all_layers(analysis: Analysis) -> list[str]:
     null = _NULLS.get(str(kept.get("null", "shuffled")))
     if null is None:
         return []
+    words = kept.get("num_words")
+    once = f", each of {words:,} words counted once," if isinstance(words, int) else ""
     said = [
-        _tested(said_of, null, test, number, kept.get("num_tests"))
+        _tested(said_of + once, null, test, number, kept.get("num_tests"))
         for name, said_of in _TESTED.items()
         if isinstance(test := kept.get(name), Mapping)
     ]

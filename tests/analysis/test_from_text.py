@@ -26,6 +26,8 @@ from concept_fragmentation.analysis import (
     layer_window,
     purity,
     saving_arguments,
+    window_significance,
+    word_types,
 )
 from concept_fragmentation.analysis.extra import install_command
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
@@ -67,9 +69,10 @@ def test_the_metrics_are_those_of_the_states_and_labels(made: dict[str, Any]) ->
         assert -1 <= found["stability"] <= 1
     information = made["layer_similarity"]["adjusted_mutual_information"]
     assert information[1][3] == pytest.approx(adjusted_mutual_info_score(labels[1], labels[3]))
-    assert made["significance"]["fragmentation"]["observed"] == pytest.approx(
-        layer_window(Analysis.from_dict(made), 0, 4).fragmentation
-    )
+    words = word_types(made["token_metadata"]["tokens"])
+    once = window_significance(made, 0, 4, types=words, permutations=1)
+    assert made["significance"]["fragmentation"]["observed"] == once.fragmentation.observed
+    assert made["significance"]["num_words"] == len(set(words))
     states = np.stack([made["hidden_states"][layer][7] for layer in made["layers"]])
     length = np.linalg.norm(np.diff(states, axis=0), axis=1).sum()
     assert made["token_paths"]["7"]["path_length"] == pytest.approx(length, rel=1e-5)

@@ -156,6 +156,38 @@ def test_paths_that_remember_one_layer_are_rejected_as_often_as_promised() -> No
     assert any_of_three <= 0.07
 
 
+@pytest.mark.slow
+def test_words_that_come_again_are_no_memory_where_each_is_counted_once() -> None:
+    rng = np.random.default_rng(7)
+    by_token, by_word = [], []
+    for run in range(200):
+        words = np.minimum(rng.zipf(1.6, 300), 150)
+        # A word takes one path nearly always, and no path remembers more than one layer.
+        of_words, others = markov_paths(rng, 151, 3, 4), markov_paths(rng, 300, 3, 4)
+        paths = np.where((rng.random(300) < 0.8)[:, None], of_words[words], others)
+        once = window_significance(
+            of(paths), 0, -1, types=words.tolist(), permutations=199, seed=run
+        )
+        assert once.num_words == len(set(words.tolist()))
+        by_word.append(once.fragmentation.p_value <= 0.05)
+        if run < 20:
+            every = window_significance(of(paths), 0, -1, permutations=199, seed=run)
+            by_token.append(every.fragmentation.p_value <= 0.05)
+    assert np.mean(by_word) <= 0.09
+    assert np.mean(by_token) > 0.9
+
+
+def test_the_first_occurrence_of_each_word_is_counted() -> None:
+    array = np.array([[0, 0, 0], [1, 1, 1], [-1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    words = ["a", "b", "c", "b", "c"]
+    found = window_significance(of(array), 0, 2, types=words, permutations=5)
+    alone = window_significance(of(array[[0, 1, 4]]), 0, 2, permutations=5)
+    assert (found.num_words, alone.num_words) == (3, None)
+    assert found.fragmentation.observed == alone.fragmentation.observed
+    with pytest.raises(InvalidDataError, match="types: 2 for 5 tokens"):
+        window_significance(of(array), 0, 2, types=["a", "b"], permutations=5)
+
+
 def test_memory_beyond_one_step_is_found_where_it_was_planted() -> None:
     # Where a token goes from the only middle cluster is where it came from.
     first = np.arange(60) % 2
