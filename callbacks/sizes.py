@@ -116,12 +116,13 @@ class _Walk:
         return size + self._of_many(array.size, array.flat) if array.dtype.hasobject else size
 
     def _of_many(self, number: int, items: Iterable[Any]) -> int:
+        # A list of our own: another thread may change a mapping while it is looked at.
+        listed = list(items)
         if number > _SAMPLE:
             # At random: what is listed often takes turns, such as nodes and bands.
             chosen = sorted(random.Random(number).sample(range(number), _SAMPLE))  # noqa: S311
-            listed = list(items)
-            items = [listed[i] for i in chosen if i < len(listed)]
-        return round(sum(map(self.size_of, items)) * max(number / _SAMPLE, 1))
+            listed = [listed[i] for i in chosen if i < len(listed)]
+        return round(sum(map(self.size_of, listed)) * max(number / _SAMPLE, 1))
 
 
 @cache

@@ -192,3 +192,17 @@ def test_the_usual_budget_follows_from_the_memory_that_there_is(
     for said, budget in ((f"{4 * 2**30}\n", 256), ("max\n", 512), (f"{2**20}", 128)):
         limit.write_text(said)
         assert usual_budget() == budget * MIB
+
+
+def test_what_another_thread_changes_meanwhile_is_measured_nevertheless() -> None:
+    changing: dict[int, Any] = {}
+
+    class Slow:
+        def __sizeof__(self) -> int:
+            # What another thread does while this is measured.
+            changing[len(changing)] = 0
+            return 1000
+
+    changing.update({number: Slow() for number in range(3)})
+    assert 3000 < size_of(changing) < 5000
+    assert len(changing) == 6
