@@ -268,7 +268,7 @@ def state_map(
     known = states if name in analysis.labelled_layers and analysis.num_tokens else None
     plane = umap_plane if projection == "umap" else principal_plane
     states = _need(known, lambda: concepts.missing_states(analysis, name))
-    mapped = plane(states, fitted=~analysis.padding)
+    mapped = plane(states, fitted=analysis.ordinary)
     return concepts.state_map(
         analysis,
         analysis.labelled_layers.index(name),

@@ -10,6 +10,7 @@ An analysis is a plain dict, so that any notebook can make one:
     hidden_states    {layer: float (T, d)}
     attention_data   {layer: {"entropy", "head_agreement", "num_heads", "attention_probs", ...}}
     cluster_metrics  {layer: {"purity", "silhouette", "num_clusters", ...}}
+    set_aside        {"starts", "special_tokens", "large_norms": [int]}, tokens that are set aside
 
 Only `model_type`, `layers` and `token_metadata.tokens` are always needed; unknown keys are kept.
 `Analysis.from_dict` gives its columns, from which everything else is computed. Whatever computes
@@ -72,6 +73,7 @@ from concept_fragmentation.analysis.errors import (
     InvalidDataError,
     MissingExtraError,
     ModelUnavailableError,
+    ReadAloneWarning,
     UnknownChoiceError,
 )
 from concept_fragmentation.analysis.extraction import layer_names
@@ -88,6 +90,7 @@ from concept_fragmentation.analysis.geometry import (
 from concept_fragmentation.analysis.language_models import TINY
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.massive import SetAside, find_massive
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
 from concept_fragmentation.analysis.options import check_options
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
@@ -181,6 +184,8 @@ __all__ = [
     "Projection",
     "Purity",
     "Rarefied",
+    "ReadAloneWarning",
+    "SetAside",
     "Silhouette",
     "SubspaceAngles",
     "TableOf",
@@ -221,6 +226,7 @@ __all__ = [
     "compare_analyses",
     "compare_fragmentation",
     "compute_token_paths",
+    "find_massive",
     "find_problems",
     "holm",
     "layer_names",

@@ -12,6 +12,7 @@ from concept_fragmentation.analysis.arrays import is_of_pandas, shown, to_array,
 from concept_fragmentation.analysis.errors import InvalidAnalysisError, InvalidDataError
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.massive import find_massive, sequence_starts
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.paths import token_path_records
 from concept_fragmentation.analysis.validation import sequence_lengths
@@ -68,6 +69,7 @@ def analysis_from_labels(
     hidden_states: Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike] | None = None,
     attention_data: Mapping[str, Mapping[str, Any]] | None = None,
     cluster_metrics: Mapping[str, Mapping[str, Any]] | None = None,
+    keep_massive: bool = False,
 ) -> dict[str, Any]:
     """Return an analysis of tokens and cluster labels that were had elsewhere.
 
@@ -97,6 +99,9 @@ def analysis_from_labels(
             used for the path lengths and `mobility_score`. All numbers are finite.
         attention_data: {layer: {"entropy", "head_agreement", "num_heads", "attention_probs"}}.
         cluster_metrics: {layer: {"purity", "silhouette", ...}}.
+        keep_massive: compare positions with massive activations like all others. By default, with
+            hidden states, they are set aside (`find_massive`): their labels stay, but path lengths,
+            maps, similarities of layers and tests leave them out.
 
     Returns:
         An analysis dict with `token_paths` computed, in plain Python types but for the hidden
@@ -134,7 +139,16 @@ def analysis_from_labels(
         )
     if problems:
         raise InvalidAnalysisError(problems)
+    if hidden_states is not None and not keep_massive:
+        data["set_aside"] = _massive(Analysis.from_dict(data))
     return with_token_paths(data)
+
+
+def _massive(analysis: Analysis) -> dict[str, Any]:
+    """Return the `set_aside` of an analysis with hidden states."""
+    starts = sequence_starts(analysis.sequence_ids, analysis.padding) | (analysis.positions == 0)
+    states = list(analysis.hidden_states.values())
+    return find_massive(states, starts=starts, padding=analysis.padding).record()
 
 
 def _texts(tokens: Any, problems: list[str]) -> list[Any]:

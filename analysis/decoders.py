@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -55,10 +55,15 @@ class Decoder:
     Attributes:
         module: the `transformers.PreTrainedModel` that is run, without a head where possible.
         shown: how messages call it.
+        final: the module behind the last block, a normalisation mostly, whose input is read as the
+            last hidden state; None: the last hidden state is as transformers gives it.
+        first: the first block, where transformers leaves out what enters it; None elsewhere.
     """
 
     module: Any
     shown: str
+    final: Any = None
+    first: Any = None
 
     @cached_property
     def config(self) -> Any:
@@ -94,8 +99,8 @@ class Decoder:
         """Run it on token ids (B, S) with a mask of padding at the end.
 
         Returns:
-            Hidden states (B, S, d) of the embedding and of each block, and what it gives as
-            attentions.
+            Hidden states (B, S, d) of the embedding and of each block, the last one before
+            `final`, and what it gives as attentions.
 
         Raises:
             ModelUnavailableError: it can't be run, or gives no hidden states.
@@ -116,7 +121,11 @@ class Decoder:
             raise ModelUnavailableError(f"The model {self.shown} reads no text; {_OTHER}.")
         try:
             # Tensors made in inference mode could not be trained with by the caller later.
-            with torch.no_grad():
+            with (
+                torch.no_grad(),
+                _inputs_of(self.final) as before_final,
+                _inputs_of(self.first) as embedding,
+            ):
                 output = self.module(**given)
         except torch.OutOfMemoryError as error:
             raise ModelUnavailableError(
@@ -135,8 +144,33 @@ class Decoder:
             raise ModelUnavailableError(
                 f"The model {self.shown} does not give its hidden states layer by layer; {_OTHER}."
             )
+        if before_final:
+            hidden = (*embedding, *hidden[: len(hidden) - 1 - len(embedding)], before_final[-1])
         found = getattr(output, "attentions", None)
         return hidden, found if isinstance(found, Sequence) else None
+
+    def before_final(self) -> Decoder:
+        """Return the decoder that gives the last hidden state as the last block leaves it.
+
+        Transformers gives those of the other blocks so, and that of the last behind the final
+        normalisation. Of some families (Mamba, RWKV) it gives both, and not what enters the first
+        block. What comes behind the last block is found by running it on a few tokens; where
+        nothing does, or it can't be told, the decoder stays as it is.
+
+        Raises:
+            ModelUnavailableError: as `read`.
+        """
+        torch = need("torch")
+        ids = self.tried_ids()
+        timeline = _Timeline()
+        with timeline.watching(self.module), drawing_apart(0):
+            hidden, _ = self.read(ids, torch.ones_like(ids), attentions=False)
+        final, is_listed = timeline.behind(hidden[-2], hidden[-1])
+        if not is_listed:
+            return replace(self, final=final)
+        lists = (part for part in self.module.modules() if isinstance(part, torch.nn.ModuleList))
+        first = next((blocks[0] for blocks in lists if len(blocks) == len(hidden) - 1), None)
+        return self if first is None else replace(self, final=final, first=first)
 
     def try_out(self, *, attentions: bool) -> LayerShapes:
         """Run it on a few tokens, and say what it gives of each layer.
@@ -385,12 +419,51 @@ def first_line(error: BaseException) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
+@contextmanager
+def _inputs_of(module: Any) -> Iterator[list[Any]]:
+    """Collect the first argument of each call of a module; of None, nothing."""
+    found: list[Any] = []
+    if module is None:
+        yield found
+        return
+    handle = module.register_forward_pre_hook(
+        lambda _module, args, kwargs: found.append(_tensors((args, kwargs))[0]), with_kwargs=True
+    )
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+def _tensors(value: Any) -> list[Any]:
+    """Return the tensors in what goes into a module or comes out of one, however nested."""
+    if isinstance(value, need("torch").Tensor):
+        return [value]
+    items = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | tuple | list):
+        return [tensor for item in items for tensor in _tensors(item)]
+    return []
+
+
+@dataclass(eq=False)
+class _Call:
+    """One call of a module: the tensors that went in and came out, and how many calls began."""
+
+    module: Any
+    given: list[Any]
+    began: int
+    gave: list[Any]
+    ended: int
+
+
 class _Timeline:
-    """When each tensor was first seen going into a module or coming out of one."""
+    """The calls of modules, and when each tensor was first seen going in or coming out."""
 
     def __init__(self) -> None:
         # The tensors are held, so that no other one gets the identity of one that is gone.
         self._seen: dict[int, tuple[int, Any]] = {}
+        self._calls: list[_Call] = []
+        self._open: list[_Call] = []
 
     def first(self, tensor: Any) -> int | None:
         """When a tensor was first seen; None if it never was."""
@@ -401,11 +474,16 @@ class _Timeline:
     def watching(self, model: Any) -> Iterator[None]:
         """Watch every module of a model."""
 
-        def before(_module: Any, args: Any, kwargs: Any) -> None:
-            self._note((args, kwargs))
+        def before(module: Any, args: Any, kwargs: Any) -> None:
+            call = _Call(module, _tensors((args, kwargs)), len(self._calls), [], 0)
+            self._note(call.given)
+            self._calls.append(call)
+            self._open.append(call)
 
         def after(_module: Any, _args: Any, output: Any) -> None:
-            self._note(output)
+            call = self._open.pop()
+            call.gave, call.ended = _tensors(output), len(self._calls)
+            self._note(call.gave)
 
         handles = []
         try:
@@ -417,15 +495,54 @@ class _Timeline:
             for handle in handles:
                 handle.remove()
 
-    def _note(self, value: Any) -> None:
-        if isinstance(value, need("torch").Tensor):
-            self._seen.setdefault(id(value), (len(self._seen), value))
-        elif isinstance(value, Mapping):
-            for item in value.values():
-                self._note(item)
-        elif isinstance(value, tuple | list):
-            for item in value:
-                self._note(item)
+    def behind(self, entered: Any, left: Any) -> tuple[Any, bool]:
+        """Return the module behind the last block, by the last two hidden states.
+
+        Args:
+            entered: the last but one: what the last block was given, or what it gave.
+            left: the last.
+
+        Returns:
+            The first module that is called once the last block is done, if what it gives, passed on
+            by the modules behind it, is the last hidden state, and whether what it was given is the
+            last hidden state but one. None if the block gives the last hidden state itself, or if
+            it can't be told.
+        """
+        block = next(
+            (
+                call
+                for call in self._calls
+                # Dropout that drops nothing hands on what it is given.
+                if any(_same(entered, one) for one in call.given)
+                and not any(_same(entered, one) for one in call.gave)
+            ),
+            None,
+        )
+        if block is None:
+            return None, False
+        if any(_same(left, one) for one in block.gave):
+            # No block is without matrices.
+            is_norm = all(weight.ndim < 2 for weight in block.module.parameters())
+            return (block.module, True) if is_norm else (None, False)
+        at = block.ended
+        last = first = self._calls[at] if at < len(self._calls) else None
+        while last is not None and not any(_same(left, one) for one in last.gave):
+            at = last.ended
+            after = self._calls[at] if at < len(self._calls) else None
+            passed_on = after is not None and any(
+                _same(here, there) for here in last.gave for there in after.given
+            )
+            last = after if passed_on else None
+        return (None if last is None or first is None else first.module), False
+
+    def _note(self, tensors: Sequence[Any]) -> None:
+        for tensor in tensors:
+            self._seen.setdefault(id(tensor), (len(self._seen), tensor))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two tensors are the same numbers in memory, in the same or another shape."""
+    return bool(one.numel() == other.numel() and one.data_ptr() == other.data_ptr())
 
 
 def _text_config(config: Any, shown: str) -> Any:

@@ -70,5 +70,9 @@ class MissingExtraError(ConceptFragmentationError, ImportError):
     """What running a language model, or UMAP, needs is not installed."""
 
 
+class ReadAloneWarning(UserWarning):
+    """Words of a list are read at the first position, where a model holds little of a token."""
+
+
 class ModelUnavailableError(ConceptFragmentationError, LookupError):
     """A language model can't be had, or is none that can be analysed."""

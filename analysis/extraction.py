@@ -54,8 +54,8 @@ def layer_names(num_blocks: int) -> tuple[str, ...]:
     """The layers in the order of transformers' `hidden_states`.
 
     `embedding` is what enters the first block (GPT-2: token plus position embedding); `block_i` is
-    the output of the i-th block, counted from 1, so that it is `hidden_states[i]`. The last one has
-    passed the model's final normalisation, as transformers gives it.
+    the output of the i-th block, counted from 1, so that it is `hidden_states[i]`. The last one is
+    taken before the model's final normalisation, as the others are; transformers gives it behind.
 
     >>> layer_names(2)
     ('embedding', 'block_1', 'block_2')
@@ -238,6 +238,17 @@ class Extraction:
             done += len(batch)
             report(done / len(self._windows))
 
+    @property
+    def starts(self) -> npt.NDArray[np.bool_]:
+        """bool (T,): the tokens that are read first, with nothing before them; words never are.
+
+        They begin a sequence, or a window that does not overlap with the one before.
+        """
+        found = np.zeros(self._sequences.num_rows, dtype=bool)
+        if self._sequences.words is None:
+            found[[window.row for window in self._windows if window.counted == window.start]] = True
+        return found
+
     def attention_data(self) -> dict[str, dict[str, Any]]:
         """The `attention_data` of what was run; see `AttentionStatistics.by_layer`."""
         found = self._statistics.by_layer()
@@ -289,7 +300,8 @@ class Extraction:
             if self._sequences.words is None:
                 state.write(window.row, rows)
             else:
-                state.write(window.sequence, rows.mean(axis=0, keepdims=True))
+                word = rows[self._sequences.prefix_length :]
+                state.write(window.sequence, word.mean(axis=0, keepdims=True))
 
     def _attend(self, batch: Sequence[Window], attentions: Sequence[Any]) -> None:
         order = self._model.layers.order

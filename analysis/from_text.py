@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -10,16 +11,21 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from concept_fragmentation.analysis.alignment import align_labels
 from concept_fragmentation.analysis.arrays import shown
 from concept_fragmentation.analysis.clustering import (
     DEFAULT_CLUSTERS,
     Clusterer,
-    Clustering,
     NumClusters,
 )
-from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
+from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
+from concept_fragmentation.analysis.errors import (
+    InvalidDataError,
+    ModelUnavailableError,
+    ReadAloneWarning,
+)
 from concept_fragmentation.analysis.extra import need
 from concept_fragmentation.analysis.extraction import (
     Attention,
@@ -34,7 +40,13 @@ from concept_fragmentation.analysis.hidden_states import (
     hidden_state_store,
     states_size,
 )
-from concept_fragmentation.analysis.inputs import PlainText, Text, Words, plain_text
+from concept_fragmentation.analysis.inputs import (
+    DEFAULT_PREFIX,
+    PlainText,
+    Text,
+    Words,
+    plain_text,
+)
 from concept_fragmentation.analysis.language_models import (
     LanguageModel,
     ModelSource,
@@ -48,6 +60,7 @@ from concept_fragmentation.analysis.layer_measures import (
     similarity_measures,
 )
 from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.massive import KINDS, SetAside, find_massive
 from concept_fragmentation.analysis.model import Analysis
 from concept_fragmentation.analysis.options import Options, checked_arguments
 from concept_fragmentation.analysis.paths import (
@@ -73,6 +86,9 @@ STAGES: Final = ("load", "extract", "cluster", "measure")
 Stage = Literal["load", "extract", "cluster", "measure"]
 Progress = Callable[[str, float], object]
 
+# Options that earlier versions did not have, with the values that do what they did.
+_EARLIER: Final = {"keep_massive": True, "final_norm": True, "prefix": ""}
+
 
 def analyze(
     text: Text,
@@ -87,6 +103,7 @@ def analyze(
     device: str = "auto",
     progress: Progress | None = None,
     words: Words | None = None,
+    prefix: str = DEFAULT_PREFIX,
     categories: Mapping[str, Sequence[Hashable]] | None = None,
     standardise: bool = False,
     pca: int | float | None = None,
@@ -94,6 +111,8 @@ def analyze(
     window: int | None = None,
     overlap: int | None = None,
     keep_hidden_states: bool = True,
+    keep_massive: bool = False,
+    final_norm: bool = False,
     revision: str | None = None,
 ) -> dict[str, Any]:
     """Run a language model over a text, cluster what it holds of each token, and measure it.
@@ -122,10 +141,12 @@ def analyze(
         progress: called with a stage (`STAGES`) and the share of it that is done, at least once for
             each window of text and each layer. What it raises ends the work, and nothing of it is
             left: that is how to cancel.
-        words: None; "skip" or "average": `text` is a list of words, each read alone with a space
-            before it; those of several tokens are skipped and listed in
-            `words`, or are the mean of their tokens. There is no attention to speak of then, and
-            none is given.
+        words: None; "skip" or "average": `text` is a list of words, each read behind the prefix
+            with a space before it; those of several tokens are skipped and listed in `words`, or
+            are the mean of their tokens. There is no attention to speak of then, and none is given.
+        prefix: what each word of a list is read behind. "": nothing, so that every word is read at
+            the first position, where models hold much the same of every token; a
+            `ReadAloneWarning` says so.
         categories: {name: one category for each token, or for each text or word given}, part of
             speech say; for purity and for the association of categories with paths. They become
             columns of `token_metadata`.
@@ -139,6 +160,11 @@ def analyze(
         overlap: how many tokens of a window at least were read before and only give context; by
             default half of the window. Every token counts once: where it has most context.
         keep_hidden_states: keep them in the analysis, where they take up to 512 MiB together.
+        keep_massive: cluster and compare positions with massive activations like all others; by
+            default they are set aside (`find_massive`): in no cluster, and no part of what is
+            computed of hidden states and paths.
+        final_norm: take the last block's states behind the model's final normalisation, as
+            transformers gives them; by default before it, as those of the other blocks are.
         revision: a commit, branch or tag of a model on the hub.
 
     Returns:
@@ -146,9 +172,10 @@ def analyze(
         `cluster_labels`, `hidden_states` float32 (T, d) by layer, `attention_data`,
         `cluster_metrics`, and besides:
         `layer_similarity` {"layers", "cka", "cka_debiased", "adjusted_mutual_information"},
-        `significance`,
-        `category_association` (see `layer_measures`), `words` {"skipped", "averaged"} where words
-        were given, and `provenance`: model, input, options, libraries, platform, time.
+        `significance`, `category_association` (see `layer_measures`), `set_aside` {"starts",
+        "special_tokens", "large_norms"}: the indices of the tokens that are set aside, unless they
+        are kept, `words` {"skipped", "averaged", "prefix"} where words were given, and
+        `provenance`: model, input, options, libraries, platform, time.
 
     Raises:
         MissingExtraError: torch, transformers or scikit-learn is not installed.
@@ -164,6 +191,9 @@ def analyze(
         batch_size=batch_size,
         device=device,
         words=words,
+        prefix=prefix,
+        keep_massive=keep_massive,
+        final_norm=final_norm,
         standardise=standardise,
         pca=pca,
         align=align,
@@ -242,7 +272,7 @@ def analyze_again(
         raise InvalidDataError(
             ["provenance.options.clusterer: an estimator was handed over; call analyze with it"]
         )
-    options = Options(**{**kept, "revision": made_by["revision"] or kept["revision"]})
+    options = Options(**{**_EARLIER, **kept, "revision": made_by["revision"] or kept["revision"]})
     return _Run(options, progress).analyze(
         given["text"], made_by["name"], given["categories"], analysis
     )
@@ -259,7 +289,9 @@ class _Extracted:
     model: dict[str, Any]
     token_metadata: dict[str, Any]
     categories: dict[str, list[Any]]
-    words: dict[str, list[str]] | None
+    words: dict[str, Any] | None
+    starts: npt.NDArray[np.bool_]
+    special_tokens: npt.NDArray[np.bool_]
     attention_data: dict[str, dict[str, Any]]
 
 
@@ -297,6 +329,8 @@ class _Run:
             "options": self._kept_options(),
             **describe_surroundings(self._started, self._seconds),
         }
+        if "set_aside" in data:
+            data["provenance"]["set_aside"] = {name: len(data["set_aside"][name]) for name in KINDS}
         return data
 
     def _extract(
@@ -315,12 +349,13 @@ class _Run:
             revision=options.revision,
             device=options.device,
             attentions=options.attention != "none" and options.words is None,
+            final_norm=options.final_norm,
             seed=options.seed,
         ) as language_model:
             described = describe_model(language_model)
             if before is not None:
                 _check_same(language_model.name, before["provenance"]["model"], described)
-            sequences = read_input(text, options.words, language_model)
+            sequences = read_input(text, options.words, options.prefix, language_model)
             check_ids(sequences, language_model)
             if before is not None:
                 _check_same_tokens(language_model.name, before, sequences)
@@ -334,7 +369,16 @@ class _Run:
             layers = tuple(names[i] for i in extraction.layers)
             dimensions = [language_model.layers.widths[i] for i in extraction.layers]
             clusterer = options.clustering(names)
-            clusterer.check(layers, sequences.num_rows, min(dimensions))
+            starts, special_tokens = extraction.starts, sequences.special_tokens
+            known = None if options.keep_massive else starts | special_tokens
+            _check_enough(clusterer, layers, sequences.num_rows, known, min(dimensions))
+            if sequences.words is not None and not sequences.prefix_length:
+                warnings.warn(
+                    "words: each is read at the first position, where models hold much the same of "
+                    "every token; give a prefix, such as 'The word is'",
+                    ReadAloneWarning,
+                    stacklevel=4,
+                )
             states = scratch.enter_context(hidden_state_store(sequences.num_rows, dimensions))
             self._begin("extract")
             extraction.run(states, self._report)
@@ -348,7 +392,13 @@ class _Run:
                 categories=columns,
                 words=None
                 if sequences.words is None
-                else {"skipped": list(sequences.left_out), "averaged": sequences.averaged},
+                else {
+                    "skipped": list(sequences.left_out),
+                    "averaged": sequences.averaged,
+                    "prefix": options.prefix,
+                },
+                starts=starts,
+                special_tokens=special_tokens,
                 attention_data=extraction.attention_data(),
             )
 
@@ -359,7 +409,9 @@ class _Run:
             options.window, options.overlap, language_model.context_length
         )
         if options.words is not None and (longest := max(map(len, sequences.ids))) > window:
-            raise InvalidDataError([f"text: a word of {longest} tokens; the window has {window}"])
+            raise InvalidDataError(
+                [f"text: a word of {longest} tokens with its prefix; the window has {window}"]
+            )
         return Extraction(
             language_model,
             sequences,
@@ -374,8 +426,14 @@ class _Run:
         """Cluster and measure what was extracted."""
         options, layers, categories = self._options, extracted.layers, extracted.categories
         self._begin("cluster")
-        clusterings, metrics = self._cluster(extracted)
-        raw = np.stack([clustering.labels for clustering in clusterings], axis=1)
+        massive: SetAside | None = None
+        ordinary = np.ones(len(extracted.starts), dtype=bool)
+        if not options.keep_massive:
+            massive = find_massive(
+                extracted.states, starts=extracted.starts, special_tokens=extracted.special_tokens
+            )
+            ordinary = ~massive.mask(len(ordinary))
+        raw, metrics = self._cluster(extracted, ordinary)
         labels = align_labels(raw).labels if options.align else raw
         self._begin("measure")
         data: dict[str, Any] = {
@@ -388,6 +446,8 @@ class _Run:
                 for i, (layer, found) in enumerate(zip(layers, metrics, strict=True))
             },
         }
+        if massive is not None:
+            data["set_aside"] = massive.record()
         if extracted.words is not None:
             data["words"] = extracted.words
         if extracted.attention_data:
@@ -399,7 +459,7 @@ class _Run:
             analysis.positions,
             analysis.labels,
             analysis.aligned.labels,
-            token_path_metrics(analysis.aligned.labels, states),
+            token_path_metrics(analysis.aligned.labels, states, set_aside=~ordinary),
         )
         if steps := unlike_steps(states):
             # Lengths of paths and mobility are those of the other steps.
@@ -407,27 +467,34 @@ class _Run:
         self._report(0.2)
         data["layer_similarity"] = {
             "layers": list(layers),
-            **similarity_measures(extracted.states, labels, options.seed),
+            **similarity_measures(extracted.states, labels, ordinary, options.seed),
         }
         self._report(0.6)
         return data | path_measures(
             analysis, categories, options.seed, lambda share: self._report(0.6 + 0.4 * share)
         )
 
-    def _cluster(self, extracted: _Extracted) -> tuple[list[Clustering], list[dict[str, Any]]]:
+    def _cluster(
+        self, extracted: _Extracted, ordinary: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, list[dict[str, Any]]]:
+        """Return the labels int64 (T, L), -1 of tokens set aside, and the metrics of each layer."""
         clusterer = extracted.clusterer
-        clusterings, metrics = [], []
+        widths = [state.shape[1] for state in extracted.states]
+        _check_enough(clusterer, extracted.layers, len(ordinary), ~ordinary, min(widths))
+        labels = np.full((len(ordinary), len(widths)), NO_CLUSTER)
+        metrics = []
         num_layers = len(extracted.layers)
         for i, (layer, states) in enumerate(zip(extracted.layers, extracted.states, strict=True)):
 
             def report(share: float, done: int = i) -> None:
                 self._report((done + share) / num_layers)
 
-            prepared = clusterer.prepare(states[:])
-            clusterings.append(clusterer.cluster(layer, prepared, report))
-            metrics.append(cluster_measures(prepared, clusterings[-1], clusterer))
+            prepared = clusterer.prepare(states[ordinary])
+            clustering = clusterer.cluster(layer, prepared, report)
+            labels[ordinary, i] = clustering.labels
+            metrics.append(cluster_measures(prepared, clustering, clusterer))
             report(1.0)
-        return clusterings, metrics
+        return labels, metrics
 
     def _kept_options(self) -> dict[str, Any]:
         """The options in plain types; an estimator is named, not kept."""
@@ -455,6 +522,25 @@ class _Run:
         if self._stage_began:
             self._report(1.0)
             self._seconds[self._stage] = time.monotonic() - self._stage_began
+
+
+def _check_enough(
+    clusterer: Clusterer,
+    layers: Sequence[str],
+    num_tokens: int,
+    set_aside: npt.NDArray[np.bool_] | None,
+    dimensions: int,
+) -> None:
+    """Refuse what can't be done with the tokens that are not set aside."""
+    aside = 0 if set_aside is None else int(set_aside.sum())
+    tokens = "1 token is" if aside == 1 else f"{aside:,} tokens are"
+    note = f"{tokens} set aside (massive activations); give a longer text, or keep_massive=True"
+    if aside and aside == num_tokens:
+        raise InvalidDataError(["text: there is no other token in it", note])
+    try:
+        clusterer.check(layers, num_tokens - aside, dimensions)
+    except InvalidDataError as error:
+        raise InvalidDataError([*error.problems, *([note] if aside else [])]) from error
 
 
 def _check_same(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.counting import IntArray
+from concept_fragmentation.analysis.counting import Floats, IntArray
 
 # Products of sums of squares, as similarities have them, of many larger rows would be infinite in
 # the type that is computed with.
@@ -88,6 +88,23 @@ def hidden_state_store(num_tokens: int, dimensions: Sequence[int]) -> Iterator[l
 def states_size(num_tokens: int, dimensions: Sequence[int]) -> int:
     """Return how many bytes the hidden states of some layers take together."""
     return num_tokens * sum(dimensions) * LayerStates.dtype.itemsize
+
+
+def state_norms(states: Any) -> Floats:
+    """Return float64 (T,): the Euclidean norms of states (T, d) of any float type."""
+    squares: Floats = np.empty(len(states))
+    for start in range(0, len(states), _CHUNK):
+        part = states[start : start + _CHUNK]
+        # Half precision holds no sum of squares.
+        np.einsum(
+            "td,td->t",
+            part,
+            part,
+            dtype=np.float64,
+            casting="same_kind",
+            out=squares[start : start + _CHUNK],
+        )
+    return np.sqrt(squares)
 
 
 def state_problem(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.model import TOKEN_COLUMNS
 
 Words = Literal["skip", "average"]
+# What stands before each word of a list, so that none is read at the first position.
+DEFAULT_PREFIX: Final = "The word is"
 Text = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 PlainText = str | list[str | list[int]]
 

@@ -158,7 +158,13 @@ def tokenizer_checksum(tokenizer: Any) -> str:
 
 @contextmanager
 def open_model(
-    source: ModelSource, *, revision: str | None, device: str, attentions: bool, seed: int = 0
+    source: ModelSource,
+    *,
+    revision: str | None,
+    device: str,
+    attentions: bool,
+    final_norm: bool = False,
+    seed: int = 0,
 ) -> Iterator[LanguageModel]:
     """Load a model, or borrow one that is in memory and give it back as it was.
 
@@ -170,6 +176,8 @@ def open_model(
         device: as torch names it, or "auto": CUDA if there is one, else the CPU. A model in memory
             stays where it is.
         attentions: whether attentions are wanted; they need the plain ("eager") implementation.
+        final_norm: whether the last hidden state is taken behind the final normalisation, as
+            transformers gives it, or before it, as those of the other blocks are.
         seed: of what the model itself draws at random.
 
     Raises:
@@ -182,12 +190,12 @@ def open_model(
         need("torch")
         _device(device)
         model, tokenizer = _checked_pair(source)
-        opened = _borrowed(model, tokenizer, attentions=attentions)
+        opened = _borrowed(model, tokenizer, attentions=attentions, final_norm=final_norm)
     else:
         # A model that can't be had is told before the seconds that it takes to import torch.
         checkpoint = _checkpoint(source, revision)
         need("torch")
-        opened = _loaded(checkpoint, _device(device), attentions=attentions)
+        opened = _loaded(checkpoint, _device(device), attentions=attentions, final_norm=final_norm)
     with opened as found, drawing_apart(seed):
         yield found
 
@@ -270,7 +278,9 @@ def _checked_pair(source: tuple[Any, ...]) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _borrowed(model: Any, tokenizer: Any, *, attentions: bool) -> Iterator[LanguageModel]:
+def _borrowed(
+    model: Any, tokenizer: Any, *, attentions: bool, final_norm: bool
+) -> Iterator[LanguageModel]:
     name = str(model.name_or_path or type(model).__name__)
     decoder = text_decoder(model, repr(name if model.name_or_path else type(model).__name__))
     folder = Path(name)
@@ -280,6 +290,7 @@ def _borrowed(model: Any, tokenizer: Any, *, attentions: bool) -> Iterator[Langu
             decoder,
             tokenizer,
             attentions=attentions,
+            final_norm=final_norm,
             name=name,
             model_type=folder_label(folder.resolve(), decoder.config)
             if folder.is_absolute() or folder.is_dir()
@@ -291,7 +302,9 @@ def _borrowed(model: Any, tokenizer: Any, *, attentions: bool) -> Iterator[Langu
 
 
 @contextmanager
-def _loaded(checkpoint: Checkpoint, device: Any, *, attentions: bool) -> Iterator[LanguageModel]:
+def _loaded(
+    checkpoint: Checkpoint, device: Any, *, attentions: bool, final_norm: bool
+) -> Iterator[LanguageModel]:
     torch, transformers = need("torch"), need("transformers")
     name = checkpoint.name
     with loading(checkpoint), quiet():
@@ -319,6 +332,7 @@ def _loaded(checkpoint: Checkpoint, device: Any, *, attentions: bool) -> Iterato
         decoder,
         tokenizer,
         attentions=attentions,
+        final_norm=final_norm,
         name=str(path) if is_folder else name,
         model_type=folder_label(path, config) if is_folder else label,
         revision=checkpoint.revision,
@@ -328,12 +342,14 @@ def _loaded(checkpoint: Checkpoint, device: Any, *, attentions: bool) -> Iterato
 
 
 def _opened(
-    decoder: Decoder, tokenizer: Any, *, attentions: bool, **described: Any
+    decoder: Decoder, tokenizer: Any, *, attentions: bool, final_norm: bool, **described: Any
 ) -> LanguageModel:
     # The weights as they came: RWKV changes some when it first runs.
     checksum = weights_checksum(decoder.module)
     if attentions:
         use_plain_attention(decoder)
+    if not final_norm:
+        decoder = decoder.before_final()
     return LanguageModel(
         decoder=decoder,
         tokenizer=tokenizer,

@@ -88,18 +88,27 @@ def purity_measures(
 
 
 def similarity_measures(
-    states: Sequence[LayerStates], labels: IntArray, seed: int
+    states: Sequence[LayerStates],
+    labels: IntArray,
+    ordinary: npt.NDArray[np.bool_],
+    seed: int,
 ) -> dict[str, Any]:
     """How alike each two layers are, as nested lists (L, L).
+
+    Args:
+        states: L hidden states (T, d).
+        labels: int64 (T, L).
+        ordinary: bool (T,), the tokens whose hidden states are compared.
+        seed: of the sample, where there are many.
 
     Returns:
         {"cka": of hidden states, debiased (`cka_matrix`), and "cka_debiased": True; only of four
         tokens and more, "adjusted_mutual_information": of labels (`ami_matrix`)}.
     """
     found: dict[str, Any] = {"adjusted_mutual_information": ami_matrix(labels).tolist()}
-    if len(labels) >= _LEAST_FOR_CKA:
+    if ordinary.sum() >= _LEAST_FOR_CKA:
         arrays: Any = states
-        found["cka"] = cka_matrix(arrays, debiased=True, seed=seed).tolist()
+        found["cka"] = cka_matrix(arrays, mask=ordinary, debiased=True, seed=seed).tolist()
         found["cka_debiased"] = True
     return found
 
@@ -141,7 +150,7 @@ def path_measures(
         seed=seed,
         progress=lambda done, total: report(done / total),
     )
-    window = layer_window(analysis, first, last)
+    window = layer_window(analysis.without_set_aside(), first, last)
     associations = {
         name: category_association(window, values, types, permutations=permutations, seed=seed)
         for name, values in categories.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
@@ -17,6 +17,7 @@ from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.massive import SetAside, recorded
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.shown import brief, table_of_fields
 from concept_fragmentation.analysis.token_bytes import PART, shown_bytes
@@ -57,6 +58,8 @@ class Analysis:
         layer_similarity: as it was given: how alike each two of its "layers" are, by name.
         significance: as it was given: tests of the paths through all layers, by figure.
         category_association: as it was given: how far categories and paths belong together.
+        massive: the positions with massive activations that are set aside; none of an analysis that
+            names none in `set_aside`.
     """
 
     model_type: str
@@ -76,6 +79,7 @@ class Analysis:
     layer_similarity: Mapping[str, Any] = field(default_factory=dict)
     significance: Mapping[str, Any] = field(default_factory=dict)
     category_association: Mapping[str, Any] = field(default_factory=dict)
+    massive: SetAside = field(default_factory=lambda: recorded(None))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
@@ -131,6 +135,7 @@ class Analysis:
             layer_similarity=_mapping(data.get("layer_similarity")),
             significance=_mapping(data.get("significance")),
             category_association=_mapping(data.get("category_association")),
+            massive=recorded(data.get("set_aside")),
         )
 
     def __repr__(self) -> str:
@@ -163,6 +168,24 @@ class Analysis:
     def num_tokens(self) -> int:
         """T."""
         return len(self.tokens)
+
+    @cached_property
+    def set_aside(self) -> npt.NDArray[np.bool_]:
+        """bool (T,): the positions with massive activations that are set aside."""
+        return self.massive.mask(self.num_tokens)
+
+    @cached_property
+    def ordinary(self) -> npt.NDArray[np.bool_]:
+        """bool (T,): the tokens that hidden states are compared of: no padding, not set aside."""
+        return ~(self.padding | self.set_aside)
+
+    def without_set_aside(self) -> Analysis:
+        """Return the analysis with no cluster for tokens that are set aside, as tests take it.
+
+        Labels that a person supplied may have clusters for them; those stay in the analysis itself.
+        """
+        labels = np.where(self.set_aside[:, np.newaxis], NO_CLUSTER, self.labels)
+        return self if np.array_equal(labels, self.labels) else replace(self, labels=labels)
 
     @property
     def num_layers(self) -> int:
@@ -218,12 +241,18 @@ class Analysis:
     @cached_property
     def token_metrics(self) -> TokenPathMetrics:
         """What each token's path through all labelled layers says; see `token_path_metrics`."""
-        states = [self.hidden_states.get(layer) for layer in self.labelled_layers]
+        return self.path_metrics(0, len(self.labelled_layers) - 1)
+
+    def path_metrics(self, first: int, last: int) -> TokenPathMetrics:
+        """Return what each token's path through some labelled layers says, both ends included."""
+        layers = slice(first, last + 1)
+        states = [self.hidden_states.get(layer) for layer in self.labelled_layers[layers]]
         known = [state for state in states if state is not None]
         return token_path_metrics(
-            self.aligned.labels,
+            self.aligned.labels[:, layers],
             known if known and len(known) == len(states) else None,
             self.padding,
+            self.set_aside,
         )
 
 

@@ -20,6 +20,7 @@ from concept_fragmentation.analysis.clustering import (
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.extraction import EMBEDDING, Attention
 from concept_fragmentation.analysis.inputs import (
+    DEFAULT_PREFIX,
     PlainText,
     Words,
     plain_categories,
@@ -28,7 +29,13 @@ from concept_fragmentation.analysis.inputs import (
 
 _ATTENTIONS: Final = ("metrics", "full", "none")
 _BLOCK: Final = re.compile(r"block_[1-9][0-9]*")
-_SWITCHES: Final = ("standardise", "align", "keep_hidden_states")
+_SWITCHES: Final = (
+    "standardise",
+    "align",
+    "keep_hidden_states",
+    "keep_massive",
+    "final_norm",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ class Options:
     batch_size: int | None = None
     device: str = "auto"
     words: Words | None = None
+    prefix: str = DEFAULT_PREFIX
+    keep_massive: bool = False
+    final_norm: bool = False
     standardise: bool = False
     pca: int | float | None = None
     align: bool = True
@@ -124,6 +134,8 @@ class Options:
         if window is not None and overlap is not None and 1 <= window <= overlap:
             yield f"overlap: {overlap} of windows of {window} tokens"
         yield from _pca_problems(self.pca)
+        if not isinstance(self.prefix, str):
+            yield f"prefix: a text that stands before each word is needed, not {shown(self.prefix)}"
         if not isinstance(self.revision, str | None):
             yield f"revision: a commit, branch or tag is needed, not {shown(self.revision)}"
 

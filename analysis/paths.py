@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.hidden_states import state_norms
 from concept_fragmentation.analysis.shown import Shown
 
 # Tokens whose hidden states are looked at together.
@@ -25,10 +26,11 @@ class TokenPathMetrics(Shown):
     Attributes:
         cluster_changes: int64 (T,).
         path_length: float64 (T,), in the unit of the hidden states; None without hidden states, NaN
-            for padding and where a hidden state is not finite.
+            for padding, tokens that are set aside, and where a hidden state is not finite.
         path_length_scaled: float64 (T,), in typical norms of a layer; None or NaN likewise.
         path_length_angular: float64 (T,), radians; None or NaN likewise.
-        mobility_score: float64 (T,), in [0, 1]; NaN where a hidden state is not finite.
+        mobility_score: float64 (T,), in [0, 1]; NaN where a hidden state is not finite, and with
+            hidden states of tokens that are set aside.
         path_entropy: float64 (T,), nats.
         cluster_ids_used: which ids were compared across layers.
     """
@@ -46,6 +48,7 @@ def token_path_metrics(
     aligned: IntArray,
     hidden_states: Sequence[npt.NDArray[Any]] | None = None,
     padding: npt.NDArray[np.bool_] | None = None,
+    set_aside: npt.NDArray[np.bool_] | None = None,
 ) -> TokenPathMetrics:
     """Metrics of each token's path through L layers.
 
@@ -83,6 +86,8 @@ def token_path_metrics(
             time. Tokens without a cluster have hidden states like any other.
         padding: bool (T,), tokens that are padding; by default none. They have no length, and do
             not count for m(l); nor do tokens whose hidden states are not finite in some layer.
+        set_aside: bool (T,), positions with massive activations (`find_massive`); by default none.
+            They have no length and no mobility, and do not count for m(l).
 
     Returns:
         TokenPathMetrics.
@@ -103,6 +108,8 @@ def token_path_metrics(
         steps = len(hidden_states) - 1 - len(unlike_steps(hidden_states))
     if hidden_states is not None and (steps or len(hidden_states) == 1):
         known = np.ones(len(aligned), dtype=bool) if padding is None else ~padding
+        if set_aside is not None:
+            known &= ~set_aside
         length, scaled, angular = _path_lengths(hidden_states, known)
         turned = np.nan_to_num(angular) / np.pi
         mobility = (mobility + turned / max(steps, 1)) / 2
@@ -126,7 +133,7 @@ def _path_lengths(
     states: Sequence[npt.NDArray[Any]], known: npt.NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats]:
     """Euclidean, scaled and angular lengths (T,), NaN for tokens that are not known."""
-    norms = [_norms(state) for state in states]
+    norms = [state_norms(state) for state in states]
     known = np.logical_and.reduce([known, *map(np.isfinite, norms)])
     scales = [float(np.median(norm[known])) if known.any() else 0.0 for norm in norms]
     lengths = np.full((3, len(known)), np.nan)
@@ -153,21 +160,6 @@ def _path_lengths(
             before = after
     euclidean, scaled, angular = lengths
     return euclidean, scaled, angular
-
-
-def _norms(states: npt.NDArray[Any]) -> Floats:
-    squares: Floats = np.empty(len(states))
-    for start in range(0, len(states), _CHUNK):
-        part = states[start : start + _CHUNK]
-        np.einsum(
-            "td,td->t",
-            part,
-            part,
-            dtype=np.float64,
-            casting="same_kind",
-            out=squares[start : start + _CHUNK],
-        )
-    return np.sqrt(squares)
 
 
 def _check_states(states: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> None:
@@ -230,7 +222,7 @@ def token_path_records(
         aligned.tolist(),
         _known(metrics.path_length, len(places)),
         metrics.cluster_changes.tolist(),
-        metrics.mobility_score.tolist(),
+        _known(metrics.mobility_score, len(places)),
         metrics.path_entropy.tolist(),
         strict=True,
     )

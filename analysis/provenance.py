@@ -64,6 +64,9 @@ def describe_model(language_model: LanguageModel) -> dict[str, Any]:
         "tokenizer": type(language_model.tokenizer).__name__,
         "tokenizer_blake3": tokenizer_checksum(language_model.tokenizer),
         "device": str(module.device),
+        # Nothing of a model that has none, or where the last block can't be told from what is
+        # behind it.
+        "read_before": _name_of(module, language_model.decoder.final),
     }
     if layers.heads and len(layers.heads) < layers.num_blocks:
         names = layer_names(layers.num_blocks)
@@ -71,6 +74,10 @@ def describe_model(language_model: LanguageModel) -> dict[str, Any]:
             names[i] for i in range(1, len(names)) if i not in layers.heads
         ]
     return described
+
+
+def _name_of(module: Any, part: Any) -> str | None:
+    return next((name for name, found in module.named_modules() if found is part), None)
 
 
 # What an analysis that is made again must have in common with the first, in words.

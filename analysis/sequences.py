@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from concept_fragmentation.analysis.counting import IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
@@ -21,7 +22,7 @@ class Sequences:
     """What the model reads, and which of it becomes a token of the analysis.
 
     Attributes:
-        ids: for each of B sequences the ids of its tokens.
+        ids: for each of B sequences the ids of its tokens, with those of the prefix of a word.
         words: the words where each sequence is one, which becomes one token of the analysis, the
             mean of its tokens; None where every token of a sequence is one.
         sources: int64 (B,), which of the given texts or words each sequence is.
@@ -29,6 +30,8 @@ class Sequences:
         texts: for each sequence the texts of its tokens; empty where sequences are words.
         bytes: likewise the bytes of tokens that are a part of a character, see `token_bytes`.
         left_out: the words of several tokens that were skipped.
+        prefix_length: how many tokens at the beginning of each sequence are the prefix of a word.
+        special_ids: ids of tokens that stand for no text.
     """
 
     ids: tuple[tuple[int, ...], ...]
@@ -38,6 +41,8 @@ class Sequences:
     texts: tuple[tuple[str, ...], ...] = ()
     bytes: tuple[tuple[str | None, ...], ...] = ()
     left_out: tuple[str, ...] = ()
+    prefix_length: int = 0
+    special_ids: frozenset[int] = frozenset()
 
     @property
     def num_rows(self) -> int:
@@ -48,7 +53,14 @@ class Sequences:
     def averaged(self) -> list[str]:
         """The words that are the mean of several tokens."""
         pairs = zip(self.words or (), self.ids, strict=False)
-        return [word for word, ids in pairs if len(ids) > 1]
+        return [word for word, ids in pairs if len(ids) > self.prefix_length + 1]
+
+    @property
+    def special_tokens(self) -> npt.NDArray[np.bool_]:
+        """bool (T,): the tokens that stand for no text; words never do."""
+        if self.words is not None:
+            return np.zeros(self.num_rows, dtype=bool)
+        return np.array([one in self.special_ids for ids in self.ids for one in ids], dtype=bool)
 
     def metadata(self) -> dict[str, Any]:
         """The `token_metadata` of the analysis.
@@ -62,7 +74,7 @@ class Sequences:
                 "positions": list(range(len(self.words))),
             }
             if not self.averaged:
-                found["token_ids"] = [ids[0] for ids in self.ids]
+                found["token_ids"] = [ids[self.prefix_length] for ids in self.ids]
             return found
         flat = [token_id for ids in self.ids for token_id in ids]
         found = {
@@ -95,16 +107,20 @@ class Sequences:
         raise InvalidDataError([f"{what}: {len(values)} values for {kind}"])
 
 
-def read_input(text: PlainText, words: Words | None, language_model: LanguageModel) -> Sequences:
+def read_input(
+    text: PlainText, words: Words | None, prefix: str, language_model: LanguageModel
+) -> Sequences:
     """Tokenise what is given.
 
     Args:
         text: one text, several texts, the token ids of one sequence, or those of several; see
             `plain_text`. Texts get the special tokens that the tokenizer puts around a text
             (GPT-2's puts none).
-        words: None, or each item of `text` is a word that is read alone, with one space before it,
-            as it would stand within a sentence, and without special tokens; one of several tokens
-            is skipped, or becomes the average of its tokens.
+        words: None, or each item of `text` is a word that is read behind the prefix, with one space
+            before it, as it would stand within a sentence; one of several tokens is skipped, or
+            becomes the average of its tokens.
+        prefix: what stands before each word, with the special tokens that the tokenizer puts before
+            a text; "": nothing does, not even those.
         language_model: with its tokenizer.
 
     Raises:
@@ -112,7 +128,7 @@ def read_input(text: PlainText, words: Words | None, language_model: LanguageMod
     """
     items: list[Any] = [text] if isinstance(text, str) else list(text)
     if words is not None:
-        return _words(items, words, language_model)
+        return _words(items, words, prefix, language_model)
     tokenizer = language_model.tokenizer
     ids: list[tuple[int, ...]] = []
     texts: list[tuple[str, ...]] = []
@@ -134,6 +150,7 @@ def read_input(text: PlainText, words: Words | None, language_model: LanguageMod
         num_given=len(items),
         texts=tuple(texts[i] for i in kept),
         bytes=tuple(tuple(token_bytes(tokenizer, ids[i], texts[i])) for i in kept),
+        special_ids=frozenset(tokenizer.all_special_ids),
     )
 
 
@@ -160,28 +177,42 @@ def check_ids(sequences: Sequences, language_model: LanguageModel) -> None:
 
 
 def tokenised_words(words: Sequence[str], tokenizer: Any) -> list[tuple[int, ...]]:
-    """Return the token ids of each word, read alone with one space before it."""
+    """Return the token ids of each word, with one space before it."""
     return [
         tuple(tokenizer(f" {word.strip()}", add_special_tokens=False, verbose=False)["input_ids"])
         for word in words
     ]
 
 
-def _words(items: Sequence[str], words: Words, language_model: LanguageModel) -> Sequences:
+def _words(
+    items: Sequence[str], words: Words, prefix: str, language_model: LanguageModel
+) -> Sequences:
     given = [word.strip() for word in items]
     ids = tokenised_words(given, language_model.tokenizer)
+    before = _prefix_ids(prefix, language_model.tokenizer)
     kept = [i for i, found in enumerate(ids) if len(found) == 1 or (found and words == "average")]
     if not kept:
         raise InvalidDataError(
             ["text: no word of the list is a single token; average the tokens of each word instead"]
         )
     return Sequences(
-        ids=tuple(ids[i] for i in kept),
+        ids=tuple((*before, *ids[i]) for i in kept),
         words=tuple(f" {given[i]}" for i in kept),
         sources=np.array(kept),
         num_given=len(given),
         left_out=tuple(given[i] for i in sorted(set(range(len(given))) - set(kept))),
+        prefix_length=len(before),
     )
+
+
+def _prefix_ids(prefix: str, tokenizer: Any) -> tuple[int, ...]:
+    if not prefix.strip():
+        return ()
+    ids = list(tokenizer(prefix.rstrip(), verbose=False)["input_ids"])
+    # Some tokenizers end every text.
+    while ids and ids[-1] in tokenizer.all_special_ids:
+        ids.pop()
+    return tuple(ids)
 
 
 def _tokenised(text: str, tokenizer: Any) -> tuple[tuple[int, ...], Spans | None]:

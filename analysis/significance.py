@@ -115,7 +115,8 @@ def window_significance(
 ) -> WindowSignificance:
     """Test whether the paths of a window show more than a null has.
 
-    The tokens that have a cluster in every layer of the window are counted. Two nulls:
+    The tokens that have a cluster in every layer of the window are counted, but for positions with
+    massive activations that the analysis sets aside. Two nulls:
 
     - "markov": the paths remember one layer only. In every layer but the ends the tokens of each
       cluster are matched anew, at random, with what follows; so the number of tokens in every
@@ -157,7 +158,7 @@ def window_significance(
     check_permutations(permutations)
     if null not in get_args(Null):
         raise UnknownChoiceError(f"null: there is no {null!r}, but 'markov' and 'shuffled'")
-    analysis = as_analysis(analysis)
+    analysis = as_analysis(analysis).without_set_aside()
     window = layer_window(analysis, first, last)
     counted = np.flatnonzero(window.path_of_token >= 0)
     if types is not None:

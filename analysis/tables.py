@@ -10,7 +10,7 @@ import numpy as np
 from concept_fragmentation.analysis.choices import Layer, window_ends, window_positions
 from concept_fragmentation.analysis.counting import NO_CLUSTER, compact, entropy
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
-from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
+from concept_fragmentation.analysis.paths import TokenPathMetrics
 from concept_fragmentation.analysis.window_grid import layer_steps
 from concept_fragmentation.analysis.windows import tokens_in_cluster
 
@@ -220,14 +220,7 @@ def _path_metrics(analysis: Analysis, window: tuple[Layer, Layer] | None) -> Tok
     if window is None:
         return analysis.token_metrics
     first, last = window_positions(analysis.layers, analysis.labelled_layers, *window_ends(window))
-    layers = analysis.labelled_layers[first : last + 1]
-    states = [analysis.hidden_states.get(name) for name in layers]
-    known = [state for state in states if state is not None]
-    return token_path_metrics(
-        analysis.aligned.labels[:, first : last + 1],
-        known if len(known) == len(states) else None,
-        analysis.padding,
-    )
+    return analysis.path_metrics(first, last)
 
 
 def mean_number(value: object) -> float:

@@ -17,6 +17,7 @@ from concept_fragmentation.analysis.errors import InvalidAnalysisError
 from concept_fragmentation.analysis.hidden_states import state_problem
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
+from concept_fragmentation.analysis.massive import KINDS
 
 # A hostile file can have millions of problems; nobody reads more than these.
 _MOST_PROBLEMS: Final = 100
@@ -29,6 +30,7 @@ _MOST: Final = 2**63 - 1
 _WHOLE_NUMBERS: Final = {
     None: list[Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]],
     -1: list[Annotated[int, msgspec.Meta(ge=-1, le=_MOST)]],
+    0: list[Annotated[int, msgspec.Meta(ge=0, le=_MOST)]],
 }
 
 
@@ -112,6 +114,7 @@ def _problems(data: object) -> Iterator[str]:
     yield from _path_problems(data.get("token_paths"), names, num_tokens)
     yield from _attention_problems(data.get("attention_data"), names, num_tokens, lengths)
     yield from _cluster_metric_problems(data.get("cluster_metrics"), names)
+    yield from _set_aside_problems(data.get("set_aside"), num_tokens)
     yield from _hidden_state_problems(
         data.get("hidden_states"), names, num_tokens, _padding(metadata, num_tokens)
     )
@@ -396,6 +399,24 @@ def _cluster_metric_problems(metrics: object, layers: list[str] | None) -> Itera
     for layer, values in metrics.items():
         if not isinstance(values, Mapping):
             yield f"cluster_metrics.{_key(layer)}: a dict is needed, not {_shown(values)}"
+
+
+def _set_aside_problems(record: object, num_tokens: int) -> Iterator[str]:
+    if record is None:
+        return
+    if not isinstance(record, Mapping):
+        yield f"set_aside: a dict is needed, not {_shown(record)}"
+        return
+    for name in KINDS:
+        tokens = record.get(name, ())
+        if not is_list(tokens):
+            yield f"set_aside.{name}: a list of indices of tokens is needed, not {_shown(tokens)}"
+            continue
+        path = f"set_aside.{name}"
+        problems = list(_whole_number_problems(path, tokens, 0))
+        yield from problems
+        if not problems and len(tokens) and max(tokens) >= num_tokens:
+            yield f"{path}: the index {max(tokens)} of {num_tokens} tokens"
 
 
 def _padding(metadata: Mapping[Any, Any], num_tokens: int) -> np.ndarray[Any, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
@@ -14,12 +15,14 @@ from dash.exceptions import PreventUpdate
 
 from concept_fragmentation.analysis import (
     STAGES,
+    ReadAloneWarning,
     analyze,
     saving_arguments,
     skipped_words,
 )
 from concept_fragmentation.analysis.checkpoints import A_FOLDER
 from concept_fragmentation.analysis.errors import ModelUnavailableError
+from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.callbacks import runs, text_files
 from concept_fragmentation.callbacks.browser import in_browser
 from concept_fragmentation.callbacks.checks import read
@@ -33,6 +36,7 @@ from concept_fragmentation.components.analyze_panel import (
     ATTENTIONS,
     FOLDER,
     MAX_CLUSTERS,
+    MAX_PREFIX_CHARACTERS,
     MAX_SEED,
     MAX_TEXT_CHARACTERS,
     MODELS,
@@ -46,6 +50,7 @@ from concept_fragmentation.components.finished import (
     with_finished,
     without_finished,
 )
+from concept_fragmentation.components.massive import READ_ALONE
 from concept_fragmentation.components.origin import settings_in_short
 from concept_fragmentation.components.runs import Progress
 from concept_fragmentation.components.view import View
@@ -71,6 +76,7 @@ _KEPT: Final = (
     (ids.ANALYZE_SOURCE, "children"),
     (ids.ANALYZE_READING, "value"),
     (ids.ANALYZE_SEVERAL, "value"),
+    (ids.ANALYZE_PREFIX, "value"),
     (ids.ANALYZE_MODEL, "value"),
     (ids.ANALYZE_OTHER_MODEL, "value"),
     (ids.ANALYZE_CLUSTERS, "value"),
@@ -78,6 +84,7 @@ _KEPT: Final = (
     (ids.ANALYZE_LAYERS, "value"),
     (ids.ANALYZE_ATTENTION, "value"),
     (ids.ANALYZE_SEED, "value"),
+    (ids.ANALYZE_KEEP_MASSIVE, "value"),
 )
 
 
@@ -95,6 +102,8 @@ class Form:
     attention: str | None
     seed: float | None
     several: str | None = None
+    prefix: str | None = None
+    keep_massive: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,8 @@ class Request:
                 "attention": form.attention if form.attention in ATTENTIONS else "metrics",
                 "seed": _whole("Seed", form.seed, 0, MAX_SEED),
                 "words": _several(form.several) if reading == "words" else None,
+                "prefix": _prefix(form.prefix),
+                "keep_massive": bool(form.keep_massive),
             },
         )
 
@@ -191,6 +202,8 @@ def _register_run(app: Dash, workspace: Workspace) -> None:
                 "attention": State(ids.ANALYZE_ATTENTION, "value"),
                 "seed": State(ids.ANALYZE_SEED, "value"),
                 "several": State(ids.ANALYZE_SEVERAL, "value"),
+                "prefix": State(ids.ANALYZE_PREFIX, "value"),
+                "keep_massive": State(ids.ANALYZE_KEEP_MASSIVE, "value"),
             },
         },
         background=True,
@@ -299,7 +312,9 @@ def outcome(
 
     def analyzed() -> dict[str, str]:
         request = Request.from_form(read(form, Form, "form"), opened)
-        with turns.taken(told_ahead(set_progress)):
+        # What is to be said of words that are read alone stands in the note.
+        with turns.taken(told_ahead(set_progress)), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReadAloneWarning)
             made = analyze(
                 request.text,
                 request.model,
@@ -322,6 +337,8 @@ def words_note(words: Mapping[str, Any] | None) -> str:
     skipped = list((words or {}).get("skipped") or ())
     averaged = list((words or {}).get("averaged") or ())
     parts = []
+    if (words or {}).get("prefix") == "":
+        parts.append(READ_ALONE)
     if skipped:
         parts.append(f"Skipped, of several tokens: {_some(skipped)}.")
     if averaged:
@@ -388,6 +405,15 @@ def _model(form: Form, models: ModelFolders) -> str:
 
 def _several(chosen: str | None) -> str:
     return chosen if chosen in SEVERAL else "average"
+
+
+def _prefix(given: str | None) -> str:
+    text = DEFAULT_PREFIX if given is None else given.strip()
+    if len(text) > MAX_PREFIX_CHARACTERS:
+        raise ChoiceMissingError(
+            f"Before each word: up to {MAX_PREFIX_CHARACTERS:,} characters, then analyze again."
+        )
+    return text
 
 
 def _layers(text: str | None) -> list[str | int] | None:

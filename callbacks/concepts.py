@@ -204,7 +204,7 @@ def plane_of(
     states = analysis.hidden_states.get(names[layer]) if names else None
     if states is None or not len(states):
         return None
-    fitted = ~analysis.padding
+    fitted = analysis.ordinary
     if view.projection == "pca":
         return workspace.computed(
             view, ("plane", layer), lambda: principal_plane(states, fitted=fitted)

@@ -32,6 +32,7 @@ from concept_fragmentation.callbacks.workspace import Workspace, selected
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures import data
 from concept_fragmentation.components.figures.sankey import SankeyView, token_sankey
+from concept_fragmentation.components.massive import set_aside_sentence
 from concept_fragmentation.components.parts import card, downloads, empty_state
 from concept_fragmentation.components.path_members import path_members
 from concept_fragmentation.components.summary import archetypal_table, token_list
@@ -101,8 +102,11 @@ def note(workspace: Workspace, view: View, theme: str) -> str:
             f"Hidden: {plural(sankey.num_hidden_links, 'band')}{which}, "
             f"{plural(sankey.num_hidden_tokens, 'token')} in all."
         )
-    if window.num_left_out:
-        said.append(f"Left out: {plural(window.num_left_out, 'token')} without a cluster.")
+    analysis = workspace.shown(view).analysis
+    if sentence := set_aside_sentence(analysis):
+        said.append(sentence)
+    if others := int(((window.path_of_token < 0) & ~analysis.set_aside).sum()):
+        said.append(f"Left out: {plural(others, 'token')} without a cluster.")
     return " ".join(said) or "Every band is shown."
 
 

@@ -68,12 +68,13 @@ def stats_of_window(workspace: Workspace, view: View) -> list[Stat]:
     if window is None or metrics is None:
         return []
     top = archetypal_paths(analysis, window, top=1, examples=0)
+    known = analysis.ordinary
     return summary_stats(
         analysis,
         window,
         top[0] if top else None,
-        metrics.cluster_changes.mean() if analysis.num_tokens else float("nan"),
-        metrics.mobility_score.mean() if analysis.num_tokens else float("nan"),
+        metrics.cluster_changes[known].mean() if known.any() else float("nan"),
+        metrics.mobility_score[known].mean() if known.any() else float("nan"),
     )
 
 

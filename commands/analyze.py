@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
@@ -15,6 +16,7 @@ from concept_fragmentation.analysis import (
     STAGES,
     TINY,
     Analysis,
+    ReadAloneWarning,
     analyze,
     analyze_again,
     check_options,
@@ -23,6 +25,7 @@ from concept_fragmentation.analysis import (
     saving_arguments,
     skipped_words,
 )
+from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.analysis.significance import FIGURES
 from concept_fragmentation.commands.options import (
     check_can_save,
@@ -33,6 +36,11 @@ from concept_fragmentation.commands.options import (
     open_store,
 )
 from concept_fragmentation.commands.output import path_lines, shown
+from concept_fragmentation.components.massive import (
+    READ_ALONE,
+    set_aside_kinds,
+    set_aside_text,
+)
 from concept_fragmentation.components.words import plural, signed_zero
 from concept_fragmentation.persistence import ConceptFragmentationError
 from concept_fragmentation.persistence.identifiers import check_identifier
@@ -89,8 +97,13 @@ class _Layers(click.ParamType[list[str | int]]):
 @click.option(
     "--words",
     type=click.Choice(["skip", "average"]),
-    help="FILE has one word a line (or cell), each read alone; words of several tokens are skipped "
-    "or averaged.",
+    help="FILE has one word a line (or cell); words of several tokens are skipped or averaged.",
+)
+@click.option(
+    "--prefix",
+    default=DEFAULT_PREFIX,
+    show_default=True,
+    help="Of --words: what each is read behind.",
 )
 @click.option(
     "--model",
@@ -114,6 +127,11 @@ class _Layers(click.ParamType[list[str | int]]):
     help="What to keep of it: figures of each head, the weights too, or nothing.",
 )
 @click.option("--standardise", is_flag=True, help="Scale each dimension before clustering.")
+@click.option(
+    "--keep-massive",
+    is_flag=True,
+    help="Cluster positions with massive activations too, such as the first of a text.",
+)
 @click.option("--pca", type=_POSITIVE, help="Reduce to as many components before clustering.")
 @click.option(
     "--seed",
@@ -211,16 +229,21 @@ def _analyze(
     check_options(read, **options)
     if options["words"] == "skip" and not isinstance(read, str):
         _say_skipped(read, model, options["revision"])
-    with _Bar() as bar:
+    with _Bar() as bar, warnings.catch_warnings():
+        # The summary says so.
+        warnings.simplefilter("ignore", ReadAloneWarning)
         return analyze(read, model, progress=bar.report, **options)
 
 
 def summary(made: Mapping[str, Any]) -> str:
     """Return a summary of an analysis in lines of text."""
+    analysis = Analysis.from_dict(made)
+    aside = f"{set_aside_text(analysis)} ({set_aside_kinds(analysis)})"
     lines = [
         f"{made['model_type']}: {len(made['token_metadata']['tokens'])} tokens, "
         f"{len(made['layers'])} layers, {made['provenance']['duration_seconds']:.1f} s",
         *_tested(made["significance"]),
+        *([aside] if analysis.set_aside.any() else []),
         "",
         f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'reproducibility':>17}",
         *(
@@ -229,7 +252,9 @@ def summary(made: Mapping[str, Any]) -> str:
         ),
     ]
     lines += _categories(made.get("category_association", {}))
-    lines += ["", *path_lines(Analysis.from_dict(made))]
+    lines += ["", *path_lines(analysis)]
+    if made.get("words", {}).get("prefix") == "":
+        lines += ["", READ_ALONE]
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from concept_fragmentation.commands.output import (
     shown,
     size,
 )
+from concept_fragmentation.components.massive import set_aside_text
 from concept_fragmentation.persistence import CorruptedFileError, GPT2AnalysisPersistence
 
 _LISTED: Final = 50
@@ -113,7 +114,8 @@ def show_command(
     )
     try:
         with store.open_analysis(analysis_id, version) as opened:
-            paths = path_lines(opened.analysis)
+            aside = set_aside_text(opened.analysis)
+            paths = [*path_lines(opened.analysis), *([aside] if aside else [])]
     except CorruptedFileError as error:
         # What the catalog knows is shown of a damaged analysis too.
         paths = [options.in_shell_words(str(error))]

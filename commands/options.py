@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "restore trash_id=": "restore it with --trash-id ",
     "overwrite=True": "--force",
     "n_clusters:": "--k:",
+    "keep_massive=True": "--keep-massive",
 }
 _CALLS: Final = re.compile("|".join(map(re.escape, _COMMANDS)))
 

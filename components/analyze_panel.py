@@ -10,6 +10,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from concept_fragmentation.analysis import TINY
+from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.parts import (
     aria,
@@ -25,6 +26,7 @@ from concept_fragmentation.components.parts import (
 # Longer texts are for Python and the command line, which don't send them through a browser.
 MAX_TEXT_CHARACTERS: Final = 2_000_000
 MAX_CLUSTERS: Final = 1000
+MAX_PREFIX_CHARACTERS: Final = 200
 MAX_SEED: Final = 2**31 - 1
 OTHER_MODEL: Final = "other"
 # How the value of a model that lies in a folder of the server begins; its name follows.
@@ -165,9 +167,15 @@ def _text(max_upload: int) -> html.Div:
                 segmented(ids.ANALYZE_READING, READINGS, "text"),
             ),
             html.Div(
-                labelled(
-                    "Words of several tokens",
-                    segmented(ids.ANALYZE_SEVERAL, SEVERAL, "average"),
+                html.Div(
+                    [
+                        labelled(
+                            "Words of several tokens",
+                            segmented(ids.ANALYZE_SEVERAL, SEVERAL, "average"),
+                        ),
+                        _prefix(),
+                    ],
+                    className="cf-form-row",
                 ),
                 id=ids.ANALYZE_SEVERAL_FIELD,
                 hidden=True,
@@ -203,6 +211,7 @@ def _settings(offer: Offer) -> html.Div:
             ),
             html.Div([_clusters(), _seed()], className="cf-form-row"),
             _layers(),
+            _keep_massive(),
             labelled(
                 "Attention",
                 dcc.Dropdown(
@@ -268,6 +277,30 @@ def _clusters() -> html.Div:
             ],
             className="cf-inline-field",
         ),
+    )
+
+
+def _prefix() -> html.Div:
+    return field(
+        "Before each word",
+        ids.ANALYZE_PREFIX,
+        dbc.Input(
+            id=ids.ANALYZE_PREFIX,
+            type="text",
+            value=DEFAULT_PREFIX,
+            placeholder="Nothing: every word at the first position",
+            maxlength=MAX_PREFIX_CHARACTERS,
+            size="sm",
+            autocomplete="off",
+        ),
+    )
+
+
+def _keep_massive() -> dbc.Checkbox:
+    return dbc.Checkbox(
+        id=ids.ANALYZE_KEEP_MASSIVE,
+        label="Keep massive activations, such as those of the first token",
+        value=False,
     )
 
 

@@ -27,6 +27,8 @@ _MADE_BY: Final = {
     "align": "Clusters aligned",
     "attention": "Attention",
     "words": "Words of several tokens",
+    "keep_massive": "Massive activations kept",
+    "final_norm": "Last block behind the final normalisation",
     "window": "Window (tokens)",
     "overlap": "Overlap (tokens)",
     "batch_size": "Windows at once",
@@ -39,6 +41,7 @@ _OF_MODEL: Final = {
     "num_parameters": "Parameters",
     "num_blocks": "Blocks",
     "context_length": "Context (tokens)",
+    "read_before": "Last block read before",
     "dtype": "Type of the weights",
     "attention_implementation": "Attention implementation",
     "tokenizer": "Tokenizer",
@@ -169,7 +172,12 @@ def _settings(metadata: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
         layers = options["layers"]
         yield "Layers asked for", "all" if layers is None else _said(layers)
     yield from _named(options, _MADE_BY)
+    if aside := _mapping(provenance.get("set_aside")):
+        number = sum(count for count in aside.values() if isinstance(count, int))
+        yield "Set aside", f"{plural(number, 'token')}: massive activations"
     words = _mapping(data.get("words"))
+    if "prefix" in words:
+        yield "Read behind", str(words["prefix"]) or "nothing: each word at the first position"
     for name, key in (("Words skipped", "skipped"), ("Words averaged", "averaged")):
         if found := words.get(key):
             yield name, f"{len(found):,}: {_said(found)}"

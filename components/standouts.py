@@ -134,7 +134,9 @@ def _path(analysis: Analysis, window: LayerWindow) -> str:
 
 def _mobility(analysis: Analysis, window: LayerWindow) -> list[str]:
     metrics = window_metrics(analysis, window)
-    counted = np.flatnonzero(window.path_of_token >= 0)
+    counted = np.flatnonzero((window.path_of_token >= 0) & np.isfinite(metrics.mobility_score))
+    if not len(counted):
+        return []
     scores = metrics.mobility_score[counted]
     changes = metrics.cluster_changes[counted]
     steps = len(window.layers) - 1

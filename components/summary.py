@@ -101,9 +101,8 @@ def summary_stats(
     sizes = [len(cluster_ids) for cluster_ids in window.cluster_ids]
     spread = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
     steps = len(window.layers) - 1
-    left_out = f"{window.num_left_out:,} left out" if window.num_left_out else "all counted"
     return [
-        Stat("Tokens", f"{analysis.num_tokens:,}", left_out),
+        Stat("Tokens", f"{analysis.num_tokens:,}", _left_out(analysis, window)),
         Stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
         Stat("Clusters", f"{sum(sizes):,}", f"{spread} in a layer"),
         Stat(
@@ -119,6 +118,17 @@ def summary_stats(
         Stat("Mean cluster changes", decimals(mean_changes), f"of {plural(steps, 'step')}"),
         Stat("Mean mobility", decimals(mean_mobility), "0 stays, 1 always moves"),
     ]
+
+
+def _left_out(analysis: Analysis, window: LayerWindow) -> str:
+    """Say what is set aside, and how many other tokens have no path."""
+    others = int(((window.path_of_token < 0) & ~analysis.set_aside).sum())
+    aside = int(analysis.set_aside.sum())
+    said = [
+        f"{aside:,} set aside (massive)" if aside else "",
+        f"{others:,} left out" if others else "",
+    ]
+    return "; ".join(filter(None, said)) or "all counted"
 
 
 def archetypal_table(

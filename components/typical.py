@@ -54,9 +54,11 @@ def cluster_tokens(analysis: Analysis, layer_index: int, cluster: int) -> Cluste
         return ClusterTokens(np.empty(0, dtype=np.int64), np.empty(0), "company")
     indices, company = cluster_company(analysis, layer, cluster)
     states = analysis.hidden_states.get(layer)
-    if states is None:
+    # A mean that a massive activation takes part in is far from all tokens.
+    members = (column == cluster) & ~analysis.set_aside
+    if states is None or not members.any():
         return ClusterTokens(indices, company, "company")
-    labels = np.where(column == cluster, cluster, -1)
+    labels = np.where(members, cluster, -1)
     found = typical_tokens(states, labels, top=len(indices))[cluster]
     return ClusterTokens(found.indices, found.distances, "distance")
 

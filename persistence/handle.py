@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 StandIn = Callable[[Mapping[str, Any]], LazyArray | None]
 
 # What tokens and labels are made from.
-_LIGHT: Final = ("model_type", "layers", "token_metadata", "cluster_labels")
+_LIGHT: Final = ("model_type", "layers", "token_metadata", "cluster_labels", "set_aside")
 
 
 class AnalysisHandle(FigureMethods):

@@ -133,8 +133,8 @@ def test_layers_are_names_or_positions_in_every_figure(opened: AnalysisHandle) -
         assert same(opened.attention_rollout(layer), opened.attention_rollout("block_2"))
         assert same(opened.state_map(layer), opened.state_map("block_2"))
         assert same(opened.transitions(layer, -1), opened.transitions(2, 4))
-        selected = opened.cluster_sizes(selected=[(layer, 0)])
-        assert same(selected, opened.cluster_sizes(selected=[(2, 0)]))
+        selected = opened.cluster_sizes(selected=[(layer, 1)])
+        assert same(selected, opened.cluster_sizes(selected=[(2, 1)]))
         assert not same(selected, opened.cluster_sizes())
 
 

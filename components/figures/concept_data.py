@@ -49,14 +49,18 @@ def cluster_tokens_frame(analysis: Analysis, found: ClusterTokens) -> pd.DataFra
 def state_map_frame(
     analysis: Analysis, layer_index: int, projection: Projection | Embedding
 ) -> pd.DataFrame:
-    """Return one row a token: where it lies in the map of a labelled layer, and its cluster."""
+    """Return one row a token: where it lies in the map of a labelled layer, and its cluster.
+
+    A token that is set aside lies nowhere.
+    """
     axes = _AXES[type(projection)]
+    points = np.where(analysis.set_aside[:, np.newaxis], np.nan, projection.coordinates)
     return pd.DataFrame(
         {
             "token": list(analysis.shown_tokens),
             "position": analysis.positions,
-            axes[0]: projection.coordinates[:, 0],
-            axes[1]: projection.coordinates[:, 1],
+            axes[0]: points[:, 0],
+            axes[1]: points[:, 1],
             "cluster": analysis.labels[:, layer_index],
             "aligned": analysis.aligned.labels[:, layer_index],
         }

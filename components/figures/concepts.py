@@ -75,10 +75,10 @@ def similarity_of(analysis: Analysis, measure: Measure) -> tuple[tuple[str, ...]
     names = tuple(layer for layer in analysis.layers if layer in analysis.hidden_states)
     states = [analysis.hidden_states[layer] for layer in names]
     work = sum(len(a) * a.shape[1] * b.shape[1] for a in states for b in states) / 2
-    few = int((~analysis.padding).sum()) < 4
+    few = int(analysis.ordinary.sum()) < 4
     if len(names) < 2 or few or work > _MOST_WORK:
         return None
-    return names, cka_matrix(states, mask=~analysis.padding, debiased=True)
+    return names, cka_matrix(states, mask=analysis.ordinary, debiased=True)
 
 
 def known_debiased(analysis: Analysis) -> bool:
@@ -162,7 +162,8 @@ def state_map(
     """Draw where the tokens of a labelled layer lie, coloured by aligned cluster.
 
     `customdata` is the index of each token. Of more than `MOST_POINTS` tokens
-    every so many-th is drawn; highlighted ones are ringed and named. The axes reach as far as the
+    every so many-th is drawn; highlighted ones are ringed and named. Those that are set aside are
+    not drawn, but counted. The axes reach as far as the
     tokens do, but for few that lie far from all others, as the first of a text often does: those
     are named below, and zooming out shows them.
 
@@ -176,7 +177,7 @@ def state_map(
         theme: "light" or "dark".
     """
     points = projection.coordinates
-    tokens = np.flatnonzero(np.isfinite(points).all(axis=1))
+    tokens = np.flatnonzero(np.isfinite(points).all(axis=1) & ~analysis.set_aside)
     step = -(-len(tokens) // MOST_POINTS) or 1
     outside, reach = _far(points[tokens])
     # Those that are named are drawn too.
@@ -234,9 +235,11 @@ def state_map(
     if said := _said_outside(analysis, far):
         lines = [said, *lines]
     outlined = f"; outlined: {_said_of_clusters(analysis, selected)}" if marked.any() else ""
+    left_out = int(analysis.set_aside.sum())
+    aside = f", {left_out:,} set aside" if left_out else ""
     return new_figure(
         f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
-        f"{which}{plural(len(tokens), 'token')}; colour: aligned cluster{outlined}{caution}",
+        f"{which}{plural(len(tokens), 'token')}{aside}; colour: aligned cluster{outlined}{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         keyed="token",

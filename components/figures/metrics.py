@@ -17,7 +17,6 @@ from concept_fragmentation.analysis import (
     LayerWindow,
     TokenPathMetrics,
     bits,
-    token_path_metrics,
     transition,
 )
 from concept_fragmentation.components.figures.cells import cell_numbers
@@ -55,14 +54,7 @@ def window_metrics(analysis: Analysis, window: LayerWindow) -> TokenPathMetrics:
     """
     found: TokenPathMetrics | None = vars(window).get(_KEPT_AS)
     if found is None:
-        layers = slice(window.first, window.last + 1)
-        states = [analysis.hidden_states.get(name) for name in window.layers]
-        known = [state for state in states if state is not None]
-        found = token_path_metrics(
-            analysis.aligned.labels[:, layers],
-            known if len(known) == len(states) else None,
-            analysis.padding,
-        )
+        found = analysis.path_metrics(window.first, window.last)
         vars(window)[_KEPT_AS] = found
     return found
 

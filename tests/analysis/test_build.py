@@ -159,7 +159,8 @@ def test_hidden_states_that_cannot_be_computed_with_are_named(states: Any, sente
 
 def test_large_numbers_that_can_be_squared_are_taken() -> None:
     for largest, kind in ((6e4, np.float16), (1e14, np.float32), (1e25, np.float64)):
-        made = analysis_from_labels(TOKENS, LABELS, hidden_states=holding(largest, kind=kind))
+        states = holding(largest, kind=kind)
+        made = analysis_from_labels(TOKENS, LABELS, hidden_states=states, keep_massive=True)
         lengths = [record["path_length_scaled"] for record in made["token_paths"].values()]
         assert np.isfinite(lengths).all()
         states = list(made["hidden_states"].values())

@@ -31,6 +31,7 @@ from transformers import (
     MambaConfig,
     MiniMaxConfig,
     Mistral3Config,
+    OpenAIGPTConfig,
     OPTConfig,
     PreTrainedModel,
     Qwen2_5_VLConfig,
@@ -49,6 +50,7 @@ from concept_fragmentation.analysis import (
     analyze,
     find_problems,
 )
+from concept_fragmentation.analysis.decoders import text_decoder
 from concept_fragmentation.analysis.language_models import open_model
 
 pytestmark = pytest.mark.slow
@@ -161,6 +163,18 @@ def made(config: Any, kind: Any = AutoModelForCausalLM, **options: Any) -> PreTr
     return model
 
 
+def normed(model: PreTrainedModel, found: dict[str, Any]) -> Any:
+    """Return the last block's states behind the module that they were read before."""
+    part = text_decoder(model, "it").module.get_submodule(
+        found["provenance"]["model"]["read_before"]
+    )
+    last = found["hidden_states"][found["layers"][-1]]
+    with torch.no_grad():
+        behind = part(torch.tensor(last)).numpy()
+    assert not np.allclose(behind, last, atol=0.01)
+    return behind
+
+
 def ids_of(length: int, seed: int = 0) -> list[int]:
     drawn: list[int] = np.random.default_rng(seed).integers(1, VOCABULARY, length).tolist()
     return drawn
@@ -190,6 +204,9 @@ def test_the_attention_of_a_hybrid_stands_under_the_block_that_has_it(
         np.testing.assert_allclose(
             found["attention_data"][block]["attention_probs"], weights[0], atol=1e-5
         )
+    with torch.no_grad():
+        last = model.base_model(torch.tensor([ids]), use_cache=False).last_hidden_state
+    np.testing.assert_allclose(normed(model, found), last[0], atol=1e-5)
     if len(attending) < 3:
         without = [f"block_{i}" for i in (1, 2, 3) if i not in attending]
         assert found["provenance"]["model"]["blocks_without_attention"] == without
@@ -230,7 +247,12 @@ def test_state_spaces_give_hidden_states_and_say_that_they_have_no_attention(
         expected = model.base_model(
             torch.tensor([ids]), output_hidden_states=True, use_cache=False
         ).hidden_states
-    for layer, states in zip(found["layers"], expected, strict=True):
+        # Of most of them transformers gives what comes out of each block and of the norm.
+        if name != "RecurrentGemma":
+            embedded = model.get_input_embeddings()(torch.tensor([ids]))
+            np.testing.assert_allclose(normed(model, found)[:9], expected[3][0], atol=1e-5)
+            expected = (embedded, *expected[:3])
+    for layer, states in zip(found["layers"][:3], expected[:3], strict=True):
         np.testing.assert_allclose(found["hidden_states"][layer][:9], states[0], atol=1e-5)
         np.testing.assert_allclose(found["hidden_states"][layer][9:], states[0, :4], atol=1e-5)
 
@@ -244,6 +266,25 @@ def test_the_text_part_of_a_model_that_also_sees_is_a_decoder(name: str, tokeniz
     whole = model.language_model if name == "Llama 4" else model
     with torch.no_grad():
         expected = whole(torch.tensor([ids]), output_hidden_states=True).hidden_states
+    for layer, states in zip(found["layers"][:3], expected[:3], strict=True):
+        np.testing.assert_allclose(found["hidden_states"][layer], states[0], atol=1e-5)
+    np.testing.assert_allclose(normed(model, found), expected[3][0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["GPT", "BERT"])
+def test_a_decoder_without_a_final_norm_is_read_as_transformers_gives_it(
+    kind: str, tokenizer: Any
+) -> None:
+    if kind == "GPT":
+        model = made(OpenAIGPTConfig(vocab_size=60, n_embd=16, n_layer=3, n_head=2, n_positions=32))
+    else:
+        config = BertConfig(**BASE, num_attention_heads=2, intermediate_size=32, is_decoder=True)
+        model = BertLMHeadModel(config).eval()
+    ids = ids_of(9)
+    found = analyze(ids, (model, tokenizer), n_clusters=2)
+    assert found["provenance"]["model"]["read_before"] is None
+    with torch.no_grad():
+        expected = model.base_model(torch.tensor([ids]), output_hidden_states=True).hidden_states
     for layer, states in zip(found["layers"], expected, strict=True):
         np.testing.assert_allclose(found["hidden_states"][layer], states[0], atol=1e-5)
 
@@ -257,6 +298,9 @@ def test_layers_of_different_widths_are_analyzed_and_steps_between_them_have_no_
     )  # fmt: skip
     model, ids = made(config), ids_of(12)
     found = analyze(ids, (model, tokenizer), n_clusters=2)
+    assert [found["hidden_states"][layer].shape[1] for layer in found["layers"]] == [32] * 4
+    assert "steps_without_length" not in found
+    found = analyze(ids, (model, tokenizer), n_clusters=2, final_norm=True)
     assert find_problems(found) == []
     states = [found["hidden_states"][layer] for layer in found["layers"]]
     assert [state.shape[1] for state in states] == [32, 32, 32, 16]
@@ -265,7 +309,7 @@ def test_layers_of_different_widths_are_analyzed_and_steps_between_them_have_no_
     assert found["token_paths"]["5"]["path_length"] == pytest.approx(length, rel=1e-5)
     assert np.isfinite(found["layer_similarity"]["cka"]).all()
     with pytest.raises(InvalidDataError, match="pca"):
-        analyze(ids_of(31), (model, tokenizer), n_clusters=2, pca=17)
+        analyze(ids_of(31), (model, tokenizer), n_clusters=2, pca=17, final_norm=True)
 
 
 def test_several_streams_a_token_are_refused(tokenizer: Any) -> None:
@@ -382,9 +426,7 @@ def test_weights_that_are_not_in_memory_are_named(tokenizer: Any) -> None:
         analyze(ids_of(8), (model, tokenizer), n_clusters=2)
 
 
-@pytest.mark.parametrize(
-    ("part", "layer"), [("wte", "embedding"), ("h.1.mlp.c_fc", "block_2"), ("ln_f", "block_2")]
-)
+@pytest.mark.parametrize(("part", "layer"), [("wte", "embedding"), ("h.1.mlp.c_fc", "block_2")])
 def test_weights_that_are_no_numbers_are_not_taken_for_attention_to_later_tokens(
     part: str, layer: str, tokenizer: Any
 ) -> None:

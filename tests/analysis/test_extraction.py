@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,8 @@ CONFIGS = {
     ),
 }  # fmt: skip
 
+NORMS = {"gpt2": "ln_f", "llama": "norm", "gpt_neox": "final_layer_norm"}
+
 Analyze = Callable[..., dict[str, Any]]
 
 
@@ -80,16 +83,43 @@ def directly(model: PreTrainedModel, ids: list[int]) -> Any:
         )
 
 
+def before_the_norm(model: PreTrainedModel, ids: list[int]) -> list[torch.Tensor]:
+    """Return the hidden states of transformers, the last one as it enters the normalisation."""
+    norm = model.get_submodule(NORMS[model.config.model_type])
+    given: list[torch.Tensor] = []
+    handle = norm.register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    found = directly(model, ids).hidden_states
+    handle.remove()
+    return [*found[:-1], *given]
+
+
 def test_hidden_states_are_those_of_transformers_layer_by_layer(
     run: Analyze, decoder: PreTrainedModel
 ) -> None:
     ids = ids_of(12)
     found = run(ids)
-    expected = directly(decoder, ids).hidden_states
+    assert found["provenance"]["model"]["read_before"] == NORMS[decoder.config.model_type]
     assert found["layers"] == ["embedding", "block_1", "block_2", "block_3"]
-    for layer, states in zip(found["layers"], expected, strict=True):
+    for layer, states in zip(found["layers"], before_the_norm(decoder, ids), strict=True):
         assert found["hidden_states"][layer].dtype == np.float32
         np.testing.assert_allclose(found["hidden_states"][layer], states[0], atol=1e-5)
+
+
+def test_the_last_block_is_what_a_further_block_would_be_given(
+    run: Analyze, decoder: PreTrainedModel
+) -> None:
+    ids = ids_of(12)
+    config = copy.deepcopy(decoder.config)
+    config.num_hidden_layers += 1
+    deeper = AutoModel.from_config(config).eval()
+    deeper.load_state_dict(decoder.state_dict(), strict=False)
+    found = run(ids)["hidden_states"]["block_3"]
+    np.testing.assert_allclose(found, directly(deeper, ids).hidden_states[3][0], atol=1e-5)
+    behind = run(ids, final_norm=True)
+    assert behind["provenance"]["model"]["read_before"] is None
+    expected = directly(decoder, ids).last_hidden_state[0]
+    np.testing.assert_allclose(behind["hidden_states"]["block_3"], expected, atol=1e-5)
+    assert not np.allclose(found, expected, atol=0.1)
 
 
 def test_full_attention_is_that_of_transformers(run: Analyze, decoder: PreTrainedModel) -> None:
@@ -115,7 +145,8 @@ def test_padding_of_shorter_sequences_changes_nothing(
         here = slice(first, first + len(ids))
         assert together["token_metadata"]["sequence_ids"][here] == [number] * len(ids)
         assert together["token_metadata"]["positions"][here] == list(range(len(ids)))
-        for layer, states in zip(together["layers"], alone.hidden_states, strict=True):
+        expected = before_the_norm(decoder, ids)
+        for layer, states in zip(together["layers"], expected, strict=True):
             np.testing.assert_allclose(together["hidden_states"][layer][here], states[0], atol=1e-5)
         weights = together["attention_data"]["block_2"]["attention_probs"]
         np.testing.assert_allclose(weights[:, here, here], alone.attentions[1][0], atol=1e-5)
@@ -132,12 +163,12 @@ def test_a_long_text_is_read_in_windows_and_each_token_counted_where_it_has_most
     for token in (0, 9, 15, 16, 19, 20, 30, 40):
         # The first window that holds it begins with 0, 4, 8, ... and the last one is full.
         start = 0 if token < 16 else min(25, 4 * ((token - 16) // 4 + 1))
-        expected = directly(decoder, ids[start : start + 16])
-        for layer, states in zip(found["layers"], expected.hidden_states, strict=True):
+        read = ids[start : start + 16]
+        for layer, states in zip(found["layers"], before_the_norm(decoder, read), strict=True):
             np.testing.assert_allclose(
                 found["hidden_states"][layer][token], states[0, token - start], atol=1e-5
             )
-        row = expected.attentions[2][0, :, token - start, : token - start + 1]
+        row = directly(decoder, read).attentions[2][0, :, token - start, : token - start + 1]
         np.testing.assert_allclose(weights[:, token, start : token + 1], row, atol=1e-5)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
     assert found["attention_data"]["block_3"]["num_queries"] == 41

@@ -20,6 +20,7 @@ from concept_fragmentation.analysis import (
     InvalidDataError,
     MissingExtraError,
     ModelUnavailableError,
+    ReadAloneWarning,
     analyze,
     analyze_again,
     find_problems,
@@ -30,6 +31,7 @@ from concept_fragmentation.analysis import (
     word_types,
 )
 from concept_fragmentation.analysis.extra import install_command
+from concept_fragmentation.analysis.massive import KINDS
 from concept_fragmentation.persistence import GPT2AnalysisPersistence
 
 pytestmark = pytest.mark.slow
@@ -56,23 +58,26 @@ def test_a_text_becomes_a_consistent_analysis(made: dict[str, Any]) -> None:
     assert made["model_type"] == "tiny_gpt2"
     assert made["layers"] == ["embedding", "block_1", "block_2", "block_3", "block_4"]
     assert set(made["attention_data"]) == set(made["layers"][1:])
-    assert layer_window(Analysis.from_dict(made), 0, 4).num_counted == len(made["token_paths"])
+    assert layer_window(Analysis.from_dict(made), 0, 4).num_counted == len(made["token_paths"]) - 1
 
 
 def test_the_metrics_are_those_of_the_states_and_labels(made: dict[str, Any]) -> None:
     labels = [made["cluster_labels"][layer] for layer in made["layers"]]
     for layer, of_layer in zip(made["layers"], labels, strict=True):
         found = made["cluster_metrics"][layer]
-        expected = silhouette_score(made["hidden_states"][layer], of_layer)
+        assert of_layer[0] == -1
+        expected = silhouette_score(made["hidden_states"][layer][1:], of_layer[1:])
         assert found["silhouette"] == pytest.approx(expected, abs=1e-5)
         assert found["num_clusters"] == 5
         assert -1 <= found["stability"] <= 1
     information = made["layer_similarity"]["adjusted_mutual_information"]
-    assert information[1][3] == pytest.approx(adjusted_mutual_info_score(labels[1], labels[3]))
+    assert information[1][3] == pytest.approx(
+        adjusted_mutual_info_score(labels[1][1:], labels[3][1:])
+    )
     words = word_types(made["token_metadata"]["tokens"])
     once = window_significance(made, 0, 4, types=words, permutations=1)
     assert made["significance"]["fragmentation"]["observed"] == once.fragmentation.observed
-    assert made["significance"]["num_words"] == len(set(words))
+    assert made["significance"]["num_words"] == len(set(words[1:]))
     states = np.stack([made["hidden_states"][layer][7] for layer in made["layers"]])
     length = np.linalg.norm(np.diff(states, axis=0), axis=1).sum()
     assert made["token_paths"]["7"]["path_length"] == pytest.approx(length, rel=1e-5)
@@ -139,16 +144,18 @@ def test_aligned_ids_stay_with_their_tokens_and_raw_ids_do_not(made: dict[str, A
     assert kept["aligned"] > kept["raw"]
     for layer in made["layers"]:
         pairs = set(zip(made["cluster_labels"][layer], raw["cluster_labels"][layer], strict=True))
-        assert len(pairs) == 5
+        assert len(pairs) == 6
+        assert (-1, -1) in pairs
 
 
 def test_several_texts_keep_their_boundaries() -> None:
     made = analyze([TEXT, "", "Ruth ran."], "tiny", n_clusters=3)
+    assert made["set_aside"]["starts"] == [0, len(made["token_paths"]) - 3]
     metadata = made["token_metadata"]
     second = [i for i, number in enumerate(metadata["sequence_ids"]) if number == 1]
     assert [metadata["tokens"][i] for i in second] == ["Ruth", " ran", "."]
     assert [metadata["positions"][i] for i in second] == [0, 1, 2]
-    alone = analyze("Ruth ran.", "tiny", n_clusters=3)
+    alone = analyze("Ruth ran.", "tiny", n_clusters=2)
     np.testing.assert_allclose(
         made["hidden_states"]["block_4"][second], alone["hidden_states"]["block_4"], atol=1e-4
     )
@@ -158,17 +165,81 @@ def test_each_word_is_read_alone_with_a_space_before_it() -> None:
     words = ["dog", "house", "saxophone", "river"]
     skipped = analyze(words, "tiny", words="skip", n_clusters=2, categories={"kind": list("apxp")})
     assert skipped["token_metadata"]["tokens"] == [" dog", " house", " river"]
-    assert skipped["words"] == {"skipped": ["saxophone"], "averaged": []}
+    assert skipped["words"] == {
+        "skipped": ["saxophone"],
+        "averaged": [],
+        "prefix": "The word is",
+    }
     assert skipped["token_metadata"]["kind"] == ["a", "p", "p"]
-    averaged = analyze(words, "tiny", words="average", n_clusters=2)
+    averaged = analyze(words, "tiny", words="average", n_clusters=2, prefix="The old")
     assert averaged["words"]["averaged"] == [" saxophone"]
+    whole = analyze("The old saxophone", "tiny", n_clusters=1)
     alone = analyze(" saxophone", "tiny", n_clusters=1)
     np.testing.assert_allclose(
         averaged["hidden_states"]["block_3"][2],
-        alone["hidden_states"]["block_3"].mean(axis=0),
+        whole["hidden_states"]["block_3"][-len(alone["token_paths"]) :].mean(axis=0),
         atol=1e-5,
     )
     assert "attention_data" not in averaged
+    assert averaged["words"]["prefix"] == averaged["provenance"]["options"]["prefix"] == "The old"
+
+
+def test_words_that_are_read_alone_are_warned_of() -> None:
+    words = ["dog", "house", "saxophone", "river"]
+    with pytest.warns(ReadAloneWarning, match="first position.*give a prefix") as told:
+        made = analyze(words, "tiny", words="average", n_clusters=2, prefix=" ")
+    assert told[0].filename == __file__
+    assert made["set_aside"]["starts"] == []
+    alone = analyze(" saxophone", "tiny", n_clusters=1)
+    np.testing.assert_allclose(
+        made["hidden_states"]["block_3"][2],
+        alone["hidden_states"]["block_3"].mean(axis=0),
+        atol=1e-5,
+    )
+
+
+def test_starts_and_special_tokens_are_set_aside_and_an_option_keeps_them(
+    made: dict[str, Any],
+) -> None:
+    ids = [*made["token_metadata"]["token_ids"][:20], 0, *made["token_metadata"]["token_ids"][:9]]
+    of_two = analyze([ids, ids[:4]], "tiny", n_clusters=3, window=15, overlap=0)
+    assert of_two["token_metadata"]["tokens"][20] == "<|endoftext|>"
+    assert of_two["set_aside"]["starts"] == [0, 15, 30]
+    assert of_two["set_aside"]["special_tokens"] == [20]
+    assert of_two["provenance"]["set_aside"] == {
+        "starts": 3,
+        "special_tokens": 1,
+        "large_norms": len(of_two["set_aside"]["large_norms"]),
+    }
+    aside = [i for name in KINDS for i in of_two["set_aside"][name]]
+    for labels in of_two["cluster_labels"].values():
+        assert [i for i, label in enumerate(labels) if label == -1] == sorted(aside)
+    kept = analyze(TEXT, "tiny", n_clusters=5, keep_massive=True)
+    assert "set_aside" not in kept
+    assert not any(-1 in labels for labels in kept["cluster_labels"].values())
+    assert kept["layer_similarity"]["cka"] != made["layer_similarity"]["cka"]
+
+
+def test_a_text_of_nothing_but_starts_says_what_can_be_done() -> None:
+    with pytest.raises(InvalidDataError, match=r"2 tokens are set aside .*keep_massive=True"):
+        analyze(["Ruth", "Emma"], "tiny", n_clusters=1)
+    with pytest.raises(InvalidDataError, match=r"3 clusters of 2 tokens.*1 token is set aside"):
+        analyze("Ruth ran.", "tiny", n_clusters=3)
+
+
+def test_an_analysis_of_an_earlier_version_is_made_again_as_it_was() -> None:
+    then = {"keep_massive": True, "final_norm": True, "prefix": ""}
+    words = ["dog", "house", "river"]
+    with pytest.warns(ReadAloneWarning):
+        made = analyze(words, "tiny", words="skip", n_clusters=2, **then)
+    kept = made["provenance"]["options"]
+    earlier = {name: value for name, value in kept.items() if name not in then}
+    provenance = {**made["provenance"], "options": earlier}
+    with pytest.warns(ReadAloneWarning):
+        again = analyze_again({**made, "provenance": provenance})
+    assert "set_aside" not in again
+    for layer, states in made["hidden_states"].items():
+        assert np.array_equal(again["hidden_states"][layer], states)
 
 
 def test_categories_are_measured_by_token_or_by_text() -> None:
@@ -179,7 +250,7 @@ def test_categories_are_measured_by_token_or_by_text() -> None:
     for layer in made["layers"]:
         expected = purity(np.array(made["cluster_labels"][layer]), of_tokens).overall
         assert made["cluster_metrics"][layer]["purity"] == expected
-    assert made["category_association"]["text"]["num_tokens"] == 7
+    assert made["category_association"]["text"]["num_tokens"] == 5
     with pytest.raises(InvalidDataError, match=r"categories\.text: 3 values for"):
         analyze(texts, "tiny", categories={"text": ["a", "b", "c"]})
     with pytest.raises(InvalidDataError, match="'positions' says something else of tokens"):
@@ -187,9 +258,9 @@ def test_categories_are_measured_by_token_or_by_text() -> None:
 
 
 def test_an_estimator_that_needs_more_tokens_than_a_part_has_gives_no_stability() -> None:
-    made = analyze(["Ruth ran."] * 4, "tiny", layers=[0], clusterer=KMeans(11, n_init=1))
-    # Three different tokens, four times each; of 11 clusters the others are empty.
-    assert made["cluster_metrics"]["embedding"]["num_clusters"] == 3
+    made = analyze(["Ruth ran."] * 4, "tiny", layers=[0], clusterer=KMeans(7, n_init=1))
+    # Two different tokens that are not set aside, four times each; the other clusters are empty.
+    assert made["cluster_metrics"]["embedding"]["num_clusters"] == 2
     assert np.isnan(made["cluster_metrics"]["embedding"]["stability"])
 
 

@@ -95,6 +95,24 @@ def test_layers_are_chosen_by_name_and_index() -> None:
     assert "-0.000" not in ran.stdout
     assert re.fullmatch(r"p corrected for 3 tests; each of \d+ words counted once", lines[5])
     assert listed == ["embedding", "block_2", "block_4"]
+    assert "1 token set aside: massive activations (1 start of a sequence)" in ran.stdout
+
+
+@pytest.mark.slow
+def test_massive_activations_are_kept_and_words_read_alone_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    ran = run("--text", TEXT, "--model", "tiny", "--k", "20", "--keep-massive")
+    assert ran.exit_code == 0, ran.output
+    assert "set aside" not in ran.stdout
+    file = tmp_path / "words.txt"
+    file.write_text("dog\nhouse\nriver\n")
+    words = (str(file), "--model", "tiny", "--k", "2", "--words", "skip")
+    assert "first position" not in run(*words).output
+    ran = run(*words, "--prefix", "")
+    assert ran.exit_code == 0, ran.output
+    assert "Each word was read at the first position" in ran.stdout
+    assert "Warning" not in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,7 +122,10 @@ def test_layers_are_chosen_by_name_and_index() -> None:
         (["--text", "a", "--category", "kind"], "--category needs a FILE that is a table."),
         (["--like", "x", "--k", "3"], "leave out --k."),
         (["--text", TEXT, "--k", "few"], "'few' is neither a whole number nor 'auto'."),
-        (["--text", TEXT, "--model", "tiny", "--k", "99"], "99 clusters of 20 tokens"),
+        (
+            ["--text", TEXT, "--model", "tiny", "--k", "99"],
+            "99 clusters of 19 tokens; choose at most 19; 1 token is set",
+        ),
         (["--text", " ", "--model", "./nowhere"], "The model './nowhere' can't be had"),
         (["--text", TEXT, "--model", "tiny", "--layers", "top"], "no layer 'top'"),
         (["no-such-file.txt"], "Cannot read no-such-file.txt: No such file or directory."),

@@ -48,9 +48,8 @@ def made(*, states: bool = True, **more: Any) -> Analysis:
     hidden = {
         name: rng.normal(size=(len(TOKENS), 6)) + 5 * np.eye(6)[labels[name]] for name in LAYERS
     }
-    data = analysis_from_labels(TOKENS, labels, hidden_states=hidden if states else None)
-    if not states:
-        data.pop("hidden_states", None)
+    known = hidden if states else None
+    data = analysis_from_labels(TOKENS, labels, hidden_states=known, keep_massive=True)
     return Analysis.from_dict(data | more)
 
 
@@ -141,7 +140,9 @@ def test_a_point_lies_where_its_token_does_in_the_colour_of_its_cluster() -> Non
 def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:
     size = 2 * MOST_POINTS + 1
     states = np.random.default_rng(0).normal(size=(size, 2))
-    data = analysis_from_labels(["a"] * size, {"h": [0] * size}, hidden_states={"h": states})
+    data = analysis_from_labels(
+        ["a"] * size, {"h": [0] * size}, hidden_states={"h": states}, keep_massive=True
+    )
     figure = state_map(Analysis.from_dict(data), 0, principal_plane(states))
     assert len(figure.data[0].x) <= MOST_POINTS
     assert "every 3rd of 10,001 tokens" in figure.layout.title.subtitle.text
@@ -152,9 +153,8 @@ def with_far_tokens(number: int) -> tuple[Analysis, Projection]:
     states = np.random.default_rng(0).normal(size=(40 + number, 6))
     states[:number] *= 10_000
     tokens = [f"t{i}" for i in range(len(states))]
-    data = analysis_from_labels(
-        tokens, {"h": [i % 3 for i in range(len(states))]}, hidden_states={"h": states}
-    )
+    labels = {"h": [i % 3 for i in range(len(states))]}
+    data = analysis_from_labels(tokens, labels, hidden_states={"h": states}, keep_massive=True)
     return Analysis.from_dict(data), principal_plane(states)
 
 

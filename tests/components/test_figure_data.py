@@ -69,7 +69,8 @@ def test_the_token_table_has_a_row_a_token_with_its_raw_text(build: Build) -> No
 
 def test_path_length_is_a_column_where_it_is_known() -> None:
     states = {"a": np.zeros((2, 2)), "b": np.ones((2, 2))}
-    made = analysis_from_labels(["x", "y"], {"a": [0, 1], "b": [0, 1]}, hidden_states=states)
+    labels = {"a": [0, 1], "b": [0, 1]}
+    made = analysis_from_labels(["x", "y"], labels, hidden_states=states, keep_massive=True)
     analysis = Analysis.from_dict(made)
     frame = token_paths_frame(analysis, layer_window(analysis, 0, 1))
     assert np.allclose(frame.path_length, np.sqrt(2))

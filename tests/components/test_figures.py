@@ -109,7 +109,8 @@ def test_a_legend_has_as_many_names_in_a_line_as_a_narrow_page_holds() -> None:
 def test_each_path_length_is_a_panel_where_hidden_states_are_known() -> None:
     rng = np.random.default_rng(0)
     states = {name: rng.normal(size=(200, 4)) for name in ("a", "b")}
-    made = analysis_from_labels(["x"] * 200, {"a": [0] * 200, "b": [1] * 200}, hidden_states=states)
+    labels = {"a": [0] * 200, "b": [1] * 200}
+    made = analysis_from_labels(["x"] * 200, labels, hidden_states=states, keep_massive=True)
     analysis = Analysis.from_dict(made)
     window = layer_window(analysis, 0, 1)
     figure = path_length_distributions(analysis, window)
