@@ -18,6 +18,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concept_fragmentation.analysis.errors import DifferentSizesError
 from concept_fragmentation.persistence import (
     AnalysisNotFoundError,
     ConceptFragmentationError,
@@ -628,7 +629,8 @@ def every_error(kind: type[ConceptFragmentationError]) -> Iterator[type[ConceptF
 
 
 def test_every_error_comes_whole_out_of_a_pool_of_processes() -> None:
-    made = {
+    made: dict[type[Exception], Callable[[Any], Exception]] = {
+        DifferentSizesError: lambda kind: kind(1500, 900),
         InvalidDataError: lambda kind: kind(["tokens: none", "layers: none"]),
         CorruptedFileError: lambda kind: kind("Corrupted file 'v.json'.", path="v.json"),
     }
