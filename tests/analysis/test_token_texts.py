@@ -154,7 +154,7 @@ def fast(name: str) -> Any:
 
 def texts_of(tokenizer: Any, text: str) -> list[str]:
     model: Any = Model(tokenizer)
-    tokens: list[str] = read_input(text, None, model).metadata()["tokens"]
+    tokens: list[str] = read_input(text, None, "", model).metadata()["tokens"]
     return tokens
 
 
