@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concept_fragmentation.analysis import (
-    Analysis,
     InvalidDataError,
-    analysis_from_labels,
     bits,
     category_association,
     category_entropy,
@@ -22,11 +20,7 @@ from concept_fragmentation.analysis import (
     layer_window,
     word_types,
 )
-
-
-def of(array: Any) -> Analysis:
-    array = np.asarray(array)
-    return Analysis.from_dict(analysis_from_labels([f"t{i}" for i in range(len(array))], array))
+from tests.analysis.labelled import of
 
 
 def association(paths: Any, categories: Any, types: Any = None, **options: Any) -> Any:

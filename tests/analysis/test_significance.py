@@ -20,17 +20,12 @@ from concept_fragmentation.analysis import (
     InvalidDataError,
     UnknownChoiceError,
     adjusted_rand_index,
-    analysis_from_labels,
     holm,
     layer_window,
     window_significance,
 )
 from concept_fragmentation.analysis.significance import FIGURES, NO_MEMORY, Null, _draw, _figures
-
-
-def of(array: Any) -> Analysis:
-    array = np.asarray(array)
-    return Analysis.from_dict(analysis_from_labels([f"t{i}" for i in range(len(array))], array))
+from tests.analysis.labelled import of
 
 
 def figures_of(array: Any) -> list[float]:

@@ -19,7 +19,6 @@ from hypothesis.extra import numpy as hnp
 from concept_fragmentation.analysis import (
     Analysis,
     InvalidDataError,
-    analysis_from_labels,
     archetypal_paths,
     layer_window,
     tokens_in_cluster,
@@ -27,6 +26,7 @@ from concept_fragmentation.analysis import (
     tokens_on_path,
     transition,
 )
+from tests.analysis.labelled import of
 
 PUBLISHED = {
     (0, 3): (696, {(5, 5, 8, 3): 435, (4, 8, 7, 9): 360, (5, 5, 3, 6): 291}),
@@ -39,11 +39,6 @@ labels = hnp.arrays(
     st.tuples(st.integers(1, 25), st.integers(1, 5)),
     elements=st.integers(-1, 4),
 )
-
-
-def of(array: Any) -> Analysis:
-    array = np.asarray(array)
-    return Analysis.from_dict(analysis_from_labels([f"t{i}" for i in range(len(array))], array))
 
 
 @pytest.mark.parametrize("window", PUBLISHED)
