@@ -1,6 +1,4 @@
-"""What a load balancer or a person who looks after a server asks it: whether it answers, and what
-it keeps in memory.
-"""
+"""The health check of a server: whether it answers, and what it keeps in memory."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ RARE: Final = 5
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CategoryAssociation(Shown):
-    """How far the path of a token and its category belong together; see `category_association`.
+    """Association of the path of a token with its category; see `category_association`.
 
     Attributes:
         chi_squared: Pearson's, over the table.
@@ -67,7 +67,7 @@ class CategoryAssociation(Shown):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CategoryFragmentation(Shown):
-    """How far the tokens of one category scatter; see `category_fragmentation`.
+    """Fragmentation of the tokens of one category; see `category_fragmentation`.
 
     Attributes:
         category: which.
@@ -85,7 +85,7 @@ class CategoryFragmentation(Shown):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CategoryEntropy(Shown):
-    """How widely categories spread over the clusters of a layer; see `category_entropy`.
+    """Entropy of the clusters of a layer, given the category; see `category_entropy`.
 
     Attributes:
         by_category: {category: H(K | c)}, nats.
@@ -99,7 +99,7 @@ class CategoryEntropy(Shown):
 
 
 def word_types(tokens: Sequence[str]) -> list[str]:
-    """Return what `category_association` takes for the word of each token.
+    """Return the word of each token, as `category_association` takes it.
 
     Its text without the spaces around it, and without the difference of capitals.
 
@@ -119,7 +119,7 @@ def category_association(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CategoryAssociation:
-    """Whether tokens of one category take the same paths: chi-squared of category x path.
+    """Test whether tokens of one category take the same paths: chi-squared of category x path.
 
     The occurrences of a word in running text take like paths and have like categories because they
     are one word. Taken for independent, they make any categories of words look significant. So the
@@ -200,7 +200,7 @@ def category_fragmentation(
     permutations: int = 200,
     seed: int = 0,
 ) -> list[CategoryFragmentation]:
-    """How far the tokens of each category scatter over paths: 1 - the share of its modal path.
+    """Return how far each category scatters over paths: 1 - the share of its modal path.
 
     F = 1 - max over paths p of n(c, p) / n(c), with n(c, p) the tokens of category c on path p: the
     fragmentation that work on concept trajectories reports by category. 0 if all its tokens take
@@ -265,7 +265,7 @@ def category_entropy(
     permutations: int = 200,
     seed: int = 0,
 ) -> CategoryEntropy:
-    """How widely the tokens of a category spread over the clusters of one layer.
+    """Return how widely the tokens of a category spread over the clusters of one layer.
 
     For a category c: H(K | c) = -sum over k of p(k | c) ln p(k | c), with p(k | c) the share of its
     tokens in cluster k; over all, H(K | C) = sum over c of p(c) H(K | c) (Shannon 1948), which is

@@ -1,4 +1,4 @@
-"""Where clusters and categories lie in the hidden space: centroids, and angles of subspaces."""
+"""Geometry of clusters and categories in the hidden space: centroids, and angles of subspaces."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Centroids(Shown):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SubspaceAngles(Shown):
-    """How far the states of two categories vary in other directions; see `category_angles`.
+    """Angles of the subspaces in which the states of two categories vary; see `category_angles`.
 
     Attributes:
         first, second: the categories.

@@ -1,4 +1,4 @@
-"""What permutation tests share: a figure beside its null, and the correction for many tests."""
+"""Results of permutation tests: a figure beside its null, and the correction for many tests."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from concept_fragmentation.analysis.windows import LayerWindow, log_reachable_pa
 
 @dataclass(frozen=True, repr=False)
 class Rarefied(Shown):
-    """What a window has on average of a random part of its tokens; see `rarefy`.
+    """Mean figures of a random part of a window's tokens; see `rarefy`.
 
     Attributes:
         num_tokens: n, of the part.

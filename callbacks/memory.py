@@ -1,4 +1,4 @@
-"""What a server keeps in memory of what it shows, within one budget."""
+"""The cache of everything that a server shows, within one budget of memory."""
 
 from __future__ import annotations
 

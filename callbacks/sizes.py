@@ -1,4 +1,4 @@
-"""How much memory a value keeps, for caches that are bounded by it.
+"""Estimates of the memory that a value keeps, for caches that are bounded by it.
 
 Python has no such number: `sys.getsizeof` stops at the first object, and a walk over everything
 takes as long as making it. So a value is walked, and of a long list or mapping a sample stands for

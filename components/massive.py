@@ -1,4 +1,4 @@
-"""Positions with massive activations, as people read of them."""
+"""Sentences about positions with massive activations."""
 
 from __future__ import annotations
 
