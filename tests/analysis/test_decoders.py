@@ -383,6 +383,25 @@ def test_an_encoder_is_refused_for_what_it_is(attention: str, tokenizer: Any) ->
     analyze(ids_of(9), (BertLMHeadModel(config), tokenizer), attention=attention, n_clusters=2)
 
 
+@pytest.mark.parametrize(("share", "refused"), [(3e-5, False), (3e-3, True)])
+def test_last_digits_are_no_dependence_on_later_tokens(
+    share: float, refused: bool, tokenizer: Any
+) -> None:
+    model = gpt2()
+
+    def change(_: Any, __: Any, states: Any) -> Any:
+        factor = torch.ones(len(states), 1, 1)
+        factor[1:] += share
+        return states * factor
+
+    model.transformer.h[1].register_forward_hook(change)
+    if refused:
+        with pytest.raises(ModelUnavailableError, match="no causal decoder"):
+            analyze(ids_of(8), (model, tokenizer), n_clusters=2)
+    else:
+        analyze(ids_of(8), (model, tokenizer), n_clusters=2)
+
+
 def test_positions_that_stand_for_padding_are_not_read(tokenizer: Any) -> None:
     config = RobertaConfig(
         **{**BASE, "pad_token_id": 1}, num_attention_heads=2, intermediate_size=32,
