@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.alignment import best_assignment
+from concept_fragmentation.analysis.alignment import best_matches
 from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
@@ -366,9 +366,10 @@ def _compare_layer(
     after = second.labels[tokens.kept_after, second.labelled_layers.index(layer)]
     old_ids, old_codes = compact(before)
     new_ids, new_codes = compact(after)
-    rows, columns = best_assignment(old_codes, new_codes, len(old_ids), len(new_ids))
+    matches = best_matches(old_codes, new_codes, len(old_ids), len(new_ids))
     # One more entry: the partner of "no cluster" is "no cluster".
     partner = np.full(len(old_ids) + 1, -2)
+    rows, columns = matches.before, matches.after
     partner[rows], partner[-1] = columns, -1
     moved = partner[old_codes] != new_codes
     return LabelChanges(

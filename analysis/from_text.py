@@ -153,7 +153,7 @@ def analyze(
         standardise: scale each dimension to mean 0 and variance 1 before clustering.
         pca: reduce to as many principal components before clustering, or to as many as explain a
             share of the variance (a float below 1).
-        align: give clusters of neighbouring layers that share most tokens the same id (see
+        align: give clusters of neighbouring layers that are matched the same id (see
             `align_labels`); otherwise ids are the estimator's.
         window: how many tokens of a longer text are read at once; by default what the model's
             context holds, at most 1,024.

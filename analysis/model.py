@@ -235,7 +235,7 @@ class Analysis:
 
     @cached_property
     def aligned(self) -> AlignedLabels:
-        """The labels on ids that mean the same in every layer."""
+        """The labels on ids of chains of matches between layers; see `align_labels`."""
         return align_labels(self.labels)
 
     @cached_property

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray
+from concept_fragmentation.analysis.counting import NO_CLUSTER, Floats, IntArray, compact
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.analysis.hidden_states import state_norms
 from concept_fragmentation.analysis.shown import Shown
@@ -54,6 +55,7 @@ def token_path_metrics(
 
     Let c(l) be the token's aligned cluster in layer l, and h(l) its hidden state. Pairs of
     neighbouring layers in which either cluster is -1 do not count; P is the number of the others.
+    Aligned ids are compared between neighbouring layers only (`align_labels`).
 
     - cluster_changes: the number of counted pairs with c(l) != c(l + 1), the Hamming distance
       (Hamming 1950) of the path to itself, one layer on.
@@ -71,16 +73,21 @@ def token_path_metrics(
       cluster_changes / P (0 where P is 0): the rate of changing clusters. With hidden states the
       mean of that and of the mean angular distance arccos(cos(h(l), h(l + 1))) / pi, which does not
       depend on norms. Ours; there is no standard definition.
-    - path_entropy: -sum over k of p(k) ln p(k), with p(k) the share of the layers in which the
-      token is in cluster k (Shannon 1948). 0 for a token that never leaves its cluster, ln L for
-      one that never returns.
+    - path_entropy: -(1 / L') sum over l of ln((1 / L') sum over m of J(l, m)), over the L' layers
+      l and m in which the token has a cluster, with J(l, m) the Jaccard index (1901) of the
+      members of its clusters in layers l and m. This is the similarity-sensitive entropy of order 1
+      (Leinster & Cobbold 2012) of its clusters. It compares members, not ids:
+      0 for a token that has the same company throughout. It nears ln L' where clusters are large
+      and no two share much more than the token, and Shannon's entropy (1948) of the time spent in
+      each where any two are the same or share little else.
 
     >>> metrics = token_path_metrics(np.array([[0, 0, 1], [2, 2, 2]]))
     >>> metrics.cluster_changes.tolist(), metrics.mobility_score.tolist()
     ([1, 0], [0.5, 0.0])
 
     Args:
-        aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster".
+        aligned: int64 (T, L), aligned cluster ids; -1 is "no cluster". Of all tokens, as the
+            members of clusters decide on path_entropy.
         hidden_states: L arrays float (T, d), in the order of the layers, or what gives rows by
             index as arrays do; any float type, computed with as float64, some thousand tokens at a
             time. Tokens without a cluster have hidden states like any other.
@@ -173,20 +180,46 @@ def _check_states(states: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) ->
             )
 
 
-def _path_entropy(aligned: IntArray) -> Floats:
-    num_tokens, num_layers = aligned.shape
-    # For each place of a path, how many places of it hold the same cluster. Over the places,
-    # -mean ln(share) is the sum over clusters of -p ln p.
-    same = np.zeros((num_tokens, num_layers), dtype=np.int64)
-    for layer in range(num_layers):
-        same += aligned == aligned[:, layer : layer + 1]
-    present = aligned != NO_CLUSTER
-    length = present.sum(axis=1, keepdims=True)
-    logarithms = np.zeros((num_tokens, num_layers))
-    np.log(same / np.maximum(length, 1), out=logarithms, where=present)
-    entropy: Floats = -logarithms.sum(axis=1) / np.maximum(length[:, 0], 1)
+def _path_entropy(labels: IntArray) -> Floats:
+    """float64 (T,), nats; ids mean nothing outside their layer."""
+    num_tokens, num_layers = labels.shape
+    columns = [compact(labels[:, i]) for i in range(num_layers)]
+    sizes = [np.bincount(codes[codes >= 0], minlength=len(ids)) for ids, codes in columns]
+    present = np.array([codes >= 0 for _, codes in columns], dtype=bool).reshape(
+        num_layers, num_tokens
+    )
+    # For each layer, how alike the token's cluster is to those of all layers: J(l, l) = 1.
+    alike = present.astype(np.float64)
+    for i, j in combinations(range(num_layers), 2):
+        similarity = _jaccard(columns[i][1], columns[j][1], sizes[i], sizes[j])
+        alike[i] += similarity
+        alike[j] += similarity
+    length = np.maximum(present.sum(axis=0), 1)
+    alike /= length
+    np.log(alike, out=alike, where=present)
+    entropy: Floats = -alike.sum(axis=0) / length
     # Rounding must not show as a negative entropy, nor -0.0 as one.
     return np.maximum(entropy, 0.0) + 0.0
+
+
+def _jaccard(one: IntArray, other: IntArray, sizes: IntArray, other_sizes: IntArray) -> Floats:
+    """float64 (T,): the Jaccard index of each token's clusters in two layers; 0 where it lacks one.
+
+    Args:
+        one: int64 (T,), codes as `compact` gives them.
+        other: int64 (T,), likewise.
+        sizes: int64 (K,), how many tokens each cluster of the one layer has.
+        other_sizes: of the other.
+    """
+    pairs = one * len(other_sizes) + other
+    pairs[(one < 0) | (other < 0)] = NO_CLUSTER
+    cells, codes = compact(pairs)
+    # The last is for tokens that lack a cluster: their code is -1.
+    shared = np.bincount(codes + 1, minlength=len(cells) + 1)[1:]
+    rows, columns = np.divmod(cells, max(len(other_sizes), 1))
+    index = shared / (sizes[rows] + other_sizes[columns] - shared)
+    found: Floats = np.append(index, 0.0)[codes]
+    return found
 
 
 _FIELDS: Final = (

@@ -9,8 +9,10 @@ _TERMS: tuple[tuple[str, str], ...] = (
     (
         "Cluster",
         "In each layer, the tokens' hidden states were grouped; the groups are numbered. The "
-        "numbers of different layers are unrelated, so colours and changes use numbers aligned "
-        "by maximum overlap between neighbouring layers, while labels show the original ones.",
+        "numbers of different layers are unrelated; labels show them as they are. Clusters of "
+        "neighbouring layers are matched where they share at least a quarter of the larger one's "
+        "tokens. A chain of such matches has one colour and one aligned number. It says what goes "
+        "on from a layer to the next: over many layers the tokens of a chain may change wholly.",
     ),
     (
         "Path",
@@ -19,7 +21,12 @@ _TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Cluster changes",
-        "In how many consecutive pairs of layers a token's aligned cluster differs.",
+        "In how many consecutive pairs of layers a token leaves the chain of clusters it is in.",
+    ),
+    (
+        "Path entropy",
+        "How many different companies a token has along its path, in nats: 0 for the same tokens "
+        "around it in all layers. It compares the members of its clusters, not their numbers.",
     ),
     (
         "Mobility",

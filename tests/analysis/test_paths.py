@@ -1,4 +1,4 @@
-"""Aligned ids, path metrics and token paths."""
+"""Path metrics and token paths."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import doctest
 import importlib
 import math
 import tracemalloc
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cosine, euclidean
 
 from concept_fragmentation.analysis import (
@@ -36,115 +35,18 @@ labels = hnp.arrays(
 )
 
 
-# Alignment
-
-
-@given(labels)
-def test_alignment_renames_clusters_and_nothing_else(array: Any) -> None:
-    aligned = align_labels(array)
-    assert (aligned.labels == -1).tolist() == (array == -1).tolist()
-    for layer in range(array.shape[1]):
-        mapping = aligned.raw_to_aligned[layer]
-        assert len(set(mapping.values())) == len(mapping)
-        for raw, new in zip(
-            array[:, layer].tolist(), aligned.labels[:, layer].tolist(), strict=True
-        ):
-            assert new == -1 if raw == -1 else new == mapping[raw]
-    ids = set(aligned.labels[aligned.labels >= 0].tolist())
-    assert aligned.num_clusters == len(ids)
-
-
-@given(labels)
-def test_alignment_keeps_as_many_tokens_as_any_renaming_could(array: Any) -> None:
-    aligned = align_labels(array).labels
-    for layer in range(1, array.shape[1]):
-        before, raw, after = aligned[:, layer - 1], array[:, layer], aligned[:, layer]
-        both = (before != -1) & (raw != -1)
-        clusters = sorted(set(raw[both].tolist()))
-        names = sorted(set(before[both].tolist()))
-        names += [10_000 + i for i in range(len(clusters))]
-        best = max(
-            (
-                sum(
-                    int(((before == name) & (raw == cluster))[both].sum())
-                    for cluster, name in zip(clusters, chosen, strict=True)
-                )
-                for chosen in permutations(names, len(clusters))
-            ),
-            default=0,
-        )
-        assert int((before == after)[both].sum()) == best
-
-
-def test_ids_that_only_were_shuffled_come_back() -> None:
-    rng = np.random.default_rng(3)
-    column = rng.integers(0, 6, 500)
-    shuffled = np.stack([column] + [rng.permutation(6)[column] for _ in range(5)], axis=1)
-    aligned = align_labels(shuffled)
-    assert (aligned.labels == column[:, None]).all()
-    assert aligned.num_clusters == 6
-
-
-@pytest.mark.parametrize("num_clusters", [2, 12, 150])
-def test_alignment_is_as_good_as_the_dense_assignment(num_clusters: int) -> None:
-    rng = np.random.default_rng(num_clusters)
-    array = rng.integers(-1, num_clusters, (2000, 3))
-    aligned = align_labels(array).labels
-    for layer in (1, 2):
-        before, raw, after = aligned[:, layer - 1], array[:, layer], aligned[:, layer]
-        both = (before != -1) & (raw != -1)
-        overlap = np.zeros((before.max() + 1, num_clusters), dtype=int)
-        np.add.at(overlap, (before[both], raw[both]), 1)
-        best = overlap[linear_sum_assignment(overlap, maximize=True)].sum()
-        assert int((before == after)[both].sum()) == best
-
-
-def test_as_many_clusters_as_tokens_are_no_trouble() -> None:
-    rng = np.random.default_rng(0)
-    array = np.stack([rng.permutation(10_000) for _ in range(4)], axis=1)
-    # Matched as a table of all pairs of clusters, a layer would take 800 MB, and hours.
-    aligned = align_labels(array)
-    assert (aligned.labels == array[:, :1]).all()
-
-
-def test_fresh_ids_are_found_beside_the_largest_id_there_is() -> None:
-    largest = 2**63 - 1
-    aligned = align_labels(np.array([[largest, 5], [largest, 5], [largest, 6], [0, 7]]))
-    assert aligned.labels.tolist() == [[largest, largest], [largest, largest], [largest, 1], [0, 0]]
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_renaming_clusters_changes_no_path_metric_where_the_alignment_is_unique(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    array = rng.integers(-1, 4, (300, 4))
-    for before, after in pairwise(array.T):
-        overlap = np.zeros((4, 4), dtype=int)
-        both = (before != -1) & (after != -1)
-        np.add.at(overlap, (before[both], after[both]), 1)
-        totals = sorted(overlap[range(4), list(order)].sum() for order in permutations(range(4)))
-        assume(overlap.min() > 0)
-        assume(totals[-1] > totals[-2])
-    renamed = array.copy()
-    for layer in range(4):
-        names = np.append(rng.permutation(9)[:4], -1)  # the last is for -1
-        renamed[:, layer] = names[array[:, layer]]
-    metrics, again = (token_path_metrics(align_labels(a).labels) for a in (array, renamed))
-    assert metrics.cluster_changes.tolist() == again.cluster_changes.tolist()
-    assert metrics.mobility_score.tolist() == again.mobility_score.tolist()
-    assert metrics.path_entropy == pytest.approx(again.path_entropy)
-
-
-def test_a_cluster_that_overlaps_with_none_gets_an_id_of_its_own() -> None:
-    aligned = align_labels(np.array([[0, 0, 0], [1, -1, 1], [-1, 1, 1]]))
-    assert aligned.labels.tolist() == [[0, 0, 0], [1, -1, 2], [-1, 2, 2]]
-
-
 # Metrics of a path
 
 
-def entropy_of(path: list[int]) -> float:
-    present = [cluster for cluster in path if cluster != -1]
-    return float(scipy.stats.entropy(np.unique(present, return_counts=True)[1])) if present else 0.0
+def entropy_of(array: Any, token: int) -> float:
+    """Return the similarity-sensitive entropy of a token's clusters, by sets of tokens."""
+    members = [
+        {i for i, cluster in enumerate(column) if cluster == column[token]}
+        for column in np.asarray(array).T.tolist()
+        if column[token] != -1
+    ]
+    alike = [np.mean([len(a & b) / len(a | b) for b in members]) for a in members]
+    return -float(np.mean(np.log(alike))) if alike else 0.0
 
 
 @given(labels)
@@ -155,9 +57,68 @@ def test_path_metrics_agree_with_going_along_each_path(array: Any) -> None:
         changes = sum(a != b for a, b in pairs)
         assert metrics.cluster_changes[i] == changes
         assert metrics.mobility_score[i] == pytest.approx(changes / len(pairs) if pairs else 0)
-        assert metrics.path_entropy[i] == pytest.approx(entropy_of(path), abs=1e-12)
+        assert metrics.path_entropy[i] == pytest.approx(entropy_of(array, i), abs=1e-12)
     assert metrics.path_length is None
     assert metrics.cluster_ids_used == "aligned"
+
+
+def test_the_entropy_of_ten_tokens_is_that_of_the_formula_by_hand() -> None:
+    array = np.zeros((10, 3), dtype=np.int64)
+    array[5:, 2] = 1
+    # Layers 0 and 1 hold all ten, layer 2 five of them: J is 1 and 1/2.
+    expected = -(2 * math.log((1 + 1 + 0.5) / 3) + math.log((1 + 0.5 + 0.5) / 3)) / 3
+    assert token_path_metrics(array).path_entropy == pytest.approx([expected] * 10)
+
+
+@given(labels, st.integers(0, 2**32 - 1))
+def test_renaming_the_clusters_of_a_layer_changes_no_entropy(array: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    renamed = np.stack([np.append(rng.permutation(9)[:4], -1)[c] for c in array.T], axis=1)
+    entropy, again, aligned = (
+        token_path_metrics(of).path_entropy for of in (array, renamed, align_labels(array).labels)
+    )
+    assert entropy == pytest.approx(again, abs=1e-12)
+    assert entropy == pytest.approx(aligned, abs=1e-12)
+
+
+def test_one_layer_again_and_again_has_no_entropy() -> None:
+    column = np.random.default_rng(0).integers(-1, 7, 500)
+    names = np.append(np.random.default_rng(1).permutation(7), -1)
+    same = np.stack([column, names[column], column, column], axis=1)
+    assert token_path_metrics(same).path_entropy.tolist() == [0.0] * 500
+
+
+def test_shuffled_layers_have_the_entropy_of_clusters_that_overlap_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    column = np.repeat(np.arange(5), 1000)
+    entropy = token_path_metrics(
+        np.stack([rng.permutation(column) for _ in range(6)], axis=1)
+    ).path_entropy
+    # Two clusters of a fifth each share 1/25 of the tokens: J is 1/25 by 9/25.
+    assert entropy == pytest.approx(np.full(5000, -math.log((1 + 5 / 9) / 6)), rel=0.03)
+
+
+def test_clusters_that_share_one_token_have_nearly_the_entropy_of_shannon() -> None:
+    size = 4000
+    array = np.empty((1 + 2 * size, 4), dtype=np.int64)
+    array[0] = [0, 0, 0, 1]
+    # Others never change: token 0 is with half of them in three layers, and with the rest in one.
+    array[1 : size + 1], array[size + 1 :] = 0, 1
+    entropy = token_path_metrics(array).path_entropy
+    assert entropy[0] == pytest.approx(scipy.stats.entropy([3, 1]), rel=0.002)
+    assert entropy[0] < scipy.stats.entropy([3, 1])
+
+
+def test_as_many_clusters_as_tokens_take_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    array = np.stack([rng.permutation(5_000) for _ in range(4)], axis=1)
+    tracemalloc.start()
+    entropy = token_path_metrics(array).path_entropy
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert entropy.tolist() == [0.0] * 5_000
+    # A table of all pairs of clusters is 200 MB.
+    assert peak < 20e6
 
 
 def test_hidden_states_give_length_and_angles() -> None:
