@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +99,11 @@ class LayerWindow(Shown):
         stability: the share of pairs (token, neighbouring layers) in which the token keeps its
             aligned cluster: kept / counted pairs, that is 1 - the normalised Hamming distance
             (Hamming 1950) of neighbouring layers' labels. NaN without pairs.
+        stability_chance: the stability that the same aligned ids have by chance: the mean over the
+            counted pairs of the sum over ids k of p(k) q(k), with p and q the shares of k in the
+            two layers among the tokens that have a cluster in both (the agreement expected by
+            chance of Cohen 1960). Ids are matched to agree as much as possible, so that shuffled
+            layers of few clusters are a little above it. NaN without pairs.
         convergence: P(two tokens share a cluster in the last layer | they do not in the first),
             (S_last - S_both) / (all pairs - S_first), with S the pairs of tokens that share a
             cluster in the last, the first or both layers; pair counting on the contingency table as
@@ -112,6 +118,7 @@ class LayerWindow(Shown):
         "fragmentation",
         "concentration",
         "stability",
+        "stability_chance",
         "convergence",
     )
 
@@ -131,6 +138,7 @@ class LayerWindow(Shown):
     fragmentation: float
     concentration: float
     stability: float
+    stability_chance: float
     convergence: float
 
     @property
@@ -199,6 +207,7 @@ def labelled_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         np.bincount(layer_codes[layer_codes >= 0], minlength=len(ids))
         for ids, layer_codes in columns
     )
+    stability, stability_chance = _stability(analysis.aligned.labels[:, first : last + 1])
     return LayerWindow(
         first=first,
         last=last,
@@ -215,7 +224,8 @@ def labelled_window(analysis: Analysis, first: int, last: int) -> LayerWindow:
         cluster_entropy=np.array([entropy(layer_sizes) for layer_sizes in sizes]),
         fragmentation=path_fragmentation(counts, log_reachable_paths(num_counted, cluster_ids)),
         concentration=path_concentration(counts),
-        stability=_stability(analysis.aligned.labels[:, first : last + 1]),
+        stability=stability,
+        stability_chance=stability_chance,
         convergence=pair_convergence(_transition(columns[0], columns[-1])),
     )
 
@@ -388,8 +398,18 @@ def _transition(source: tuple[IntArray, IntArray], target: tuple[IntArray, IntAr
     return Transition(source_ids, target_ids, rows, columns, tokens, left_out)
 
 
-def _stability(aligned: IntArray) -> float:
-    here, there = aligned[:, :-1], aligned[:, 1:]
-    pairs = (here != NO_CLUSTER) & (there != NO_CLUSTER)
-    total = int(pairs.sum())
-    return float(((here == there) & pairs).sum() / total) if total else np.nan
+def _stability(aligned: IntArray) -> tuple[float, float]:
+    """`LayerWindow.stability` and `LayerWindow.stability_chance` of labels int64 (T, W)."""
+    kept = total = 0
+    by_chance = 0.0
+    for here, there in pairwise(aligned.T):
+        both = (here != NO_CLUSTER) & (there != NO_CLUSTER)
+        num_pairs = int(both.sum())
+        if not num_pairs:
+            continue
+        kept += int((here[both] == there[both]).sum())
+        total += num_pairs
+        ids, codes = compact(np.concatenate([here[both], there[both]]))
+        shares = [np.bincount(part, minlength=len(ids)) / num_pairs for part in np.split(codes, 2)]
+        by_chance += num_pairs * float(shares[0] @ shares[1])
+    return (kept / total, by_chance / total) if total else (np.nan, np.nan)

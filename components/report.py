@@ -26,7 +26,7 @@ from concept_fragmentation.components.offline import THEMES, render
 from concept_fragmentation.components.summary import NOT_KNOWN, Stat
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import arrows, percent, plural, title
+from concept_fragmentation.components.words import arrows, decimals, percent, plural, title
 
 EXAMPLES: Final = 8
 # Of one value, such as the text that was analysed.
@@ -134,7 +134,11 @@ def window_table(window: LayerWindow) -> Table:
             "0 one path, 1 spread evenly over all within reach",
         ),
         ("concentration", window.concentration, "share of the most frequent path"),
-        ("stability", window.stability, "share of steps without a change"),
+        (
+            "stability",
+            window.stability,
+            f"share of steps without a change; {decimals(window.stability_chance)} by chance",
+        ),
         ("convergence", window.convergence, "of pairs that began apart, those together at the end"),
     ]
     return _table("The window as a whole", ("metric", "value", "meaning"), rows)

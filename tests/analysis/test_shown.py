@@ -135,12 +135,14 @@ def test_what_matters_is_in_the_line() -> None:
     )
     assert repr(layer_window(analysis, 0, 1)) == (
         "LayerWindow(layers=('layer_0', 'layer_1'), num_counted=4, num_paths=3, "
-        "fragmentation=0.75, concentration=0.5, stability=0.75, convergence=0.5, ...)"
+        "fragmentation=0.75, concentration=0.5, stability=0.75, stability_chance=0.5, "
+        "convergence=0.5, ...)"
     )
     tested = repr(window_significance(analysis, 0, 1, null="shuffled", permutations=20))
     assert tested.startswith("<WindowSignificance fragmentation 0.75, shuffled 0.")
     assert repr(align_labels(analysis.labels)) == (
-        "AlignedLabels(labels=int64 (4, 2), raw_to_aligned=2 entries, num_clusters=2)"
+        "AlignedLabels(labels=int64 (4, 2), raw_to_aligned=2 entries, num_clusters=2, "
+        "overlaps=2 entries)"
     )
 
 

@@ -137,8 +137,36 @@ def test_stability_agrees_with_counting_kept_clusters(array: Any) -> None:
     ]
     if pairs:
         assert window.stability == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+        # By chance: each pair's first id with the second id of each pair of the same step.
+        by_step = [
+            [(a, b) for a, b in zip(*step, strict=True) if a != -1 and b != -1]
+            for step in pairwise(analysis.aligned.labels.T.tolist())
+        ]
+        chance = sum(
+            np.mean([a == d for a, _ in step for _, d in step]) * len(step)
+            for step in by_step
+            if step
+        )
+        assert window.stability_chance == pytest.approx(chance / len(pairs))
     else:
         assert math.isnan(window.stability)
+        assert math.isnan(window.stability_chance)
+
+
+def test_shuffled_layers_are_as_stable_as_by_chance_and_one_layer_again_wholly() -> None:
+    rng = np.random.default_rng(0)
+    for shares in ([1 / 2, 1 / 2], [0.7, 0.2, 0.1], [1 / 10] * 10):
+        column = np.repeat(np.arange(len(shares)), np.round(6000 * np.array(shares)).astype(int))
+        shuffled = np.stack([rng.permutation(column) for _ in range(8)], axis=1)
+        null = layer_window(of(shuffled), 0, 7)
+        # Ten clusters share too little to be matched: nothing is kept, nor by chance.
+        assert null.stability == pytest.approx(null.stability_chance, abs=0.01)
+        repeated = layer_window(of(shuffled[:, [0, 0, 0]]), 0, 2)
+        assert repeated.stability == 1
+        assert repeated.stability_chance == pytest.approx(np.square(shares).sum(), abs=1e-3)
+    ten = layer_window(of([[0, 0]] * 9 + [[1, 0]]), 0, 1)
+    # Nine of ten are in cluster 0, then all are.
+    assert (ten.stability, ten.stability_chance) == (pytest.approx(0.9), pytest.approx(0.9))
 
 
 @given(labels, st.randoms(use_true_random=False))
