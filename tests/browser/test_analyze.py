@@ -124,7 +124,7 @@ def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_pag
         run(page)
         expect(status).to_contain_text("Waiting: 2 others came before")
         page.locator(".cf-view-tab", has_text="Overview").click()
-    # Once there is room the run goes on; how far it is, is gone before a look when it is this short.
+    # Once there is room the run goes on; how far it is, is gone before a look at one this short.
     expect(page.locator(f"#{ids.FINISHED_LIST}")).to_contain_text("Analyzed", timeout=120_000)
     expect(status).to_be_hidden()
     page.get_by_role("button", name="Dismiss").click()
