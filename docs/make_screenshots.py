@@ -66,7 +66,7 @@ PICTURES: Final = (
             (
                 "concepts",
                 True,
-                View(tab="concepts", selection=("node", 4, 1)),
+                View(tab="concepts", selection=("node", 4, 2)),
                 f"section#{ids.MAP_SECTION}",
             ),
             (

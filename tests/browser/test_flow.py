@@ -248,7 +248,7 @@ def test_the_address_restores_what_was_seen(server: Any, show: Open) -> None:
         "colour_by": "path",
         "min_count": 3,
         "tokens": (1, 8),
-        "selection": ("node", 2, 1),
+        "selection": ("node", 2, 2),
         "heat": (1, 3),
     }
     page = show(address(server, **seen))
@@ -256,7 +256,7 @@ def test_the_address_restores_what_was_seen(server: Any, show: Open) -> None:
     expect(page.locator(f"#{ids.COLOUR_BY}")).to_contain_text("path")
     expect(page.locator(f"#{ids.MIN_COUNT}")).to_have_value("3")
     expect(page.locator(f"#{ids.FIND_TOKENS}")).to_contain_text("#8")
-    expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 1 of block_2")
+    expect(page.locator(f"#{ids.SELECTION}")).to_contain_text("cluster 2 of block_2")
     expect(page.locator(f"#{ids.HEAT_TARGET}")).to_contain_text("block_3")
     expect(page.locator(f"#{ids.SANKEY_NOTE}")).to_contain_text("Hidden")
 
