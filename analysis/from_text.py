@@ -62,6 +62,12 @@ from concept_fragmentation.analysis.layer_measures import (
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.massive import KINDS, SetAside, find_massive
 from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.noise_floor import (
+    NoiseFloor,
+    layer_floor,
+    moved_shares,
+    noise_floor,
+)
 from concept_fragmentation.analysis.options import Options, checked_arguments
 from concept_fragmentation.analysis.paths import (
     token_path_metrics,
@@ -87,7 +93,7 @@ Stage = Literal["load", "extract", "cluster", "measure"]
 Progress = Callable[[str, float], object]
 
 # Options that earlier versions did not have, with the values that do what they did.
-_EARLIER: Final = {"keep_massive": True, "final_norm": True, "prefix": ""}
+_EARLIER: Final = {"keep_massive": True, "final_norm": True, "prefix": "", "warm_start": False}
 
 
 def analyze(
@@ -107,6 +113,7 @@ def analyze(
     categories: Mapping[str, Sequence[Hashable]] | None = None,
     standardise: bool = False,
     pca: int | float | None = None,
+    warm_start: bool = True,
     align: bool = True,
     window: int | None = None,
     overlap: int | None = None,
@@ -129,7 +136,8 @@ def analyze(
         layers: names (`embedding`, `block_1`, ...) or indices into transformers' `hidden_states`,
             -1 for the last; by default all. See `extraction.layer_names`.
         n_clusters: of every layer; "auto": chosen by layer by the mean silhouette, whose curve is
-            in `cluster_metrics` (`silhouette_by_k`); or one number by layer.
+            in `cluster_metrics` (`silhouette_by_k`); "gap": chosen by layer by the gap statistic
+            (`gap_by_k`), which may answer 1; or one number by layer.
         clusterer: "kmeans" (by mini-batches above 20,000 tokens), or a scikit-learn clusterer,
             which has its own number of clusters; labels of -1 are tokens without a cluster.
         seed: of everything that is drawn. The same seed, input, machine and versions of the
@@ -153,6 +161,11 @@ def analyze(
         standardise: scale each dimension to mean 0 and variance 1 before clustering.
         pca: reduce to as many principal components before clustering, or to as many as explain a
             share of the variance (a float below 1).
+        warm_start: start the k-means of each layer from the clusters of the layer before too, and
+            keep that result unless a start at random is better by more than 2 % of the inertia. A
+            layer with another number of clusters than the one before starts at random, and so does
+            every layer without it, and an estimator that is handed over: then most of what moves
+            between two layers is the choice of the start (`noise_floor`).
         align: give clusters of neighbouring layers that are matched the same id (see
             `align_labels`); otherwise ids are the estimator's.
         window: how many tokens of a longer text are read at once; by default what the model's
@@ -172,10 +185,11 @@ def analyze(
         `cluster_labels`, `hidden_states` float32 (T, d) by layer, `attention_data`,
         `cluster_metrics`, and besides:
         `layer_similarity` {"layers", "cka", "cka_debiased", "adjusted_mutual_information"},
-        `significance`, `category_association` (see `layer_measures`), `set_aside` {"starts",
-        "special_tokens", "large_norms"}: the indices of the tokens that are set aside, unless they
-        are kept, `words` {"skipped", "averaged", "prefix"} where words were given, and
-        `provenance`: model, input, options, libraries, platform, time.
+        `noise_floor`, what clusterings of one layer make of the same quantities (`NoiseFloor`;
+        not with a single layer), `significance`, `category_association` (see `layer_measures`),
+        `set_aside` {"starts", "special_tokens", "large_norms"}: the indices of the tokens that are
+        set aside, unless they are kept, `words` {"skipped", "averaged", "prefix"} where words were
+        given, and `provenance`: model, input, options, libraries, platform, time.
 
     Raises:
         MissingExtraError: torch, transformers or scikit-learn is not installed.
@@ -196,6 +210,7 @@ def analyze(
         final_norm=final_norm,
         standardise=standardise,
         pca=pca,
+        warm_start=warm_start,
         align=align,
         window=window,
         overlap=overlap,
@@ -433,7 +448,7 @@ class _Run:
                 extracted.states, starts=extracted.starts, special_tokens=extracted.special_tokens
             )
             ordinary = ~massive.mask(len(ordinary))
-        raw, metrics = self._cluster(extracted, ordinary)
+        raw, metrics, floor = self._cluster(extracted, ordinary)
         labels = align_labels(raw).labels if options.align else raw
         self._begin("measure")
         data: dict[str, Any] = {
@@ -446,6 +461,8 @@ class _Run:
                 for i, (layer, found) in enumerate(zip(layers, metrics, strict=True))
             },
         }
+        if floor is not None:
+            data["noise_floor"] = floor.record()
         if massive is not None:
             data["set_aside"] = massive.record()
         if extracted.words is not None:
@@ -476,25 +493,43 @@ class _Run:
 
     def _cluster(
         self, extracted: _Extracted, ordinary: npt.NDArray[np.bool_]
-    ) -> tuple[IntArray, list[dict[str, Any]]]:
-        """Return the labels int64 (T, L), -1 of tokens set aside, and the metrics of each layer."""
-        clusterer = extracted.clusterer
+    ) -> tuple[IntArray, list[dict[str, Any]], NoiseFloor | None]:
+        """Return labels int64 (T, L), -1 of tokens set aside, metrics by layer, and their floor."""
+        clusterer, layers = extracted.clusterer, extracted.layers
         widths = [state.shape[1] for state in extracted.states]
-        _check_enough(clusterer, extracted.layers, len(ordinary), ~ordinary, min(widths))
+        _check_enough(clusterer, layers, len(ordinary), ~ordinary, min(widths))
         labels = np.full((len(ordinary), len(widths)), NO_CLUSTER)
-        metrics = []
-        num_layers = len(extracted.layers)
-        for i, (layer, states) in enumerate(zip(extracted.layers, extracted.states, strict=True)):
+        metrics, again, others, repeated = [], [], [], []
+        before: IntArray | None = None
+        for i, (layer, states) in enumerate(zip(layers, extracted.states, strict=True)):
 
             def report(share: float, done: int = i) -> None:
-                self._report((done + share) / num_layers)
+                self._report((done + share) / len(layers))
 
             prepared = clusterer.prepare(states[ordinary])
-            clustering = clusterer.cluster(layer, prepared, report)
+            clustering = clusterer.cluster(layer, prepared, report, before)
             labels[ordinary, i] = clustering.labels
-            metrics.append(cluster_measures(prepared, clustering, clusterer))
+            before = clustering.labels if clusterer.warm_start else clustering.other
+            measured = cluster_measures(prepared, clustering, clusterer)
+            metrics.append(measured.metrics)
+            again.append(measured.moved_again)
+            others.append(clustering.other)
+            if len(layers) > 1:
+                repeated.append(layer_floor(clusterer, prepared, clustering, len(layers)))
             report(1.0)
-        return labels, metrics
+        if not repeated:
+            return labels, metrics, None
+        by_kmeans = [other for other in others if other is not None]
+        warm = clusterer.warm_start and bool(by_kmeans)
+        unknown = [np.nan] * len(layers)
+        floor = noise_floor(
+            layers,
+            "warm" if warm else "cold",
+            repeated,
+            moved_shares(np.stack(by_kmeans, axis=1)) if by_kmeans else unknown[1:],
+            again if warm else unknown,
+        )
+        return labels, metrics, floor
 
     def _kept_options(self) -> dict[str, Any]:
         """The options in plain types; an estimator is named, not kept."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +19,12 @@ from concept_fragmentation.analysis.association import (
 )
 from concept_fragmentation.analysis.cluster_quality import purity, silhouette
 from concept_fragmentation.analysis.clustering import Clusterer, Clustering
-from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray
+from concept_fragmentation.analysis.counting import NO_CLUSTER, IntArray, compact
 from concept_fragmentation.analysis.errors import InvalidDataError
+from concept_fragmentation.analysis.gaussian import gaussian_like
 from concept_fragmentation.analysis.hidden_states import LayerStates
 from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.noise_floor import moved_shares
 from concept_fragmentation.analysis.permutation import holm
 from concept_fragmentation.analysis.significance import FIGURES, window_significance
 from concept_fragmentation.analysis.similarity import cka_matrix
@@ -29,7 +33,7 @@ from concept_fragmentation.analysis.windows import LayerWindow, layer_window
 # How many clusterings stability compares, and of which share of the tokens each is made.
 STABILITY_RUNS: Final = 3
 STABILITY_SHARE: Final = 0.8
-STABILITY_TOKENS: Final = 10_000
+STABILITY_TOKENS: Final = 2_000
 # How often labels are permuted, of up to as many tokens and of more. Of fewer, no p-value would be
 # below 0.05 once it is corrected for the three figures and some categories.
 PERMUTATIONS: Final = 1_000
@@ -42,10 +46,24 @@ MOST_CATEGORIES: Final = 20
 _LEAST_FOR_CKA: Final = 4
 
 
+@dataclass(frozen=True, eq=False)
+class LayerMeasures:
+    """What is measured of the clusters of one layer.
+
+    Attributes:
+        metrics: the `cluster_metrics` of the layer, but for what needs categories.
+        moved_again: the mean share of tokens that move between two of the clusterings that
+            `stability` compares; NaN where there are none.
+    """
+
+    metrics: dict[str, Any]
+    moved_again: float
+
+
 def cluster_measures(
     prepared: npt.NDArray[Any], clustering: Clustering, clusterer: Clusterer
-) -> dict[str, Any]:
-    """The `cluster_metrics` of one layer, but for what needs categories.
+) -> LayerMeasures:
+    """Measure the clusters of one layer, and what clusters there are in a Gaussian like it.
 
     Args:
         prepared: float (T, d), the states as they were clustered.
@@ -53,19 +71,32 @@ def cluster_measures(
         clusterer: what it came of.
 
     Returns:
-        {"num_clusters", "silhouette", "stability": see `cluster_stability`, of clusterings of
-        random parts of the tokens by other seeds (NaN where a part has too few tokens for it)}, and
-        "silhouette_by_k" {k: number} where k was chosen.
+        Metrics are {"num_clusters", "silhouette", "stability": see `cluster_stability`, of
+        clusterings of random parts of the tokens by other seeds (NaN where a part has too few
+        tokens for it), "silhouette_gaussian", "stability_gaussian": the same of as many tokens,
+        `STABILITY_TOKENS` at most, of a Gaussian with the covariance of the layer, in which there
+        are no clusters (`gaussian_like`)}; of k-means also {"start", "inertia", "inertia_warm",
+        "inertia_cold"}, see `Clustering`; "silhouette_by_k" {k: number} or "gap_by_k" and
+        "gap_error_by_k" where k was chosen.
     """
-    labels = clustering.labels
+    labels, k = clustering.labels, len(compact(clustering.labels)[0])
+    runs = _runs(prepared, k, clusterer)
     found: dict[str, Any] = {
-        "num_clusters": len(np.unique(labels[labels != NO_CLUSTER])),
+        "num_clusters": k,
         "silhouette": silhouette(prepared, labels, seed=clusterer.seed).mean,
-        "stability": _stability(prepared, labels, clusterer),
+        "stability": cluster_stability(runs),
     }
+    found |= _of_gaussian(prepared, k, clusterer)
+    if clustering.start is not None:
+        names = ("start", "inertia", "inertia_warm", "inertia_cold")
+        found |= {name: getattr(clustering, name) for name in names}
     if clustering.silhouette_by_k is not None:
         found["silhouette_by_k"] = clustering.silhouette_by_k
-    return found
+    if clustering.gap is not None:
+        found["gap_by_k"] = clustering.gap.gaps
+        found["gap_error_by_k"] = clustering.gap.errors
+    moved = [moved_shares(np.stack(pair, axis=1))[0] for pair in combinations(runs, 2)]
+    return LayerMeasures(found, float(np.mean(moved)) if moved else np.nan)
 
 
 def purity_measures(
@@ -172,23 +203,38 @@ def path_measures(
     return found
 
 
-def _stability(prepared: npt.NDArray[Any], labels: IntArray, clusterer: Clusterer) -> float:
-    k = len(np.unique(labels[labels != NO_CLUSTER]))
-    size = min(int(len(labels) * STABILITY_SHARE), STABILITY_TOKENS)
+def _runs(prepared: npt.NDArray[Any], k: int, clusterer: Clusterer) -> list[IntArray]:
+    """Cluster random parts of the tokens by other seeds; none where a part has too few for it."""
+    size = int(min(len(prepared), STABILITY_TOKENS) * STABILITY_SHARE)
     if not 1 <= k <= size:
-        return float("nan")
+        return []
     runs = []
     for run in range(1, STABILITY_RUNS + 1):
-        drawn = np.random.default_rng((clusterer.seed, run)).choice(len(labels), size, False)
+        drawn = np.random.default_rng((clusterer.seed, run)).choice(len(prepared), size, False)
         drawn.sort()
-        of_run = np.full(len(labels), NO_CLUSTER)
+        of_run = np.full(len(prepared), NO_CLUSTER)
         try:
             of_run[drawn] = clusterer.labels(prepared[drawn], k, (clusterer.seed + run) % 2**32)
         except InvalidDataError:
             # It could cluster all tokens: an estimator that asks for more than the part has.
-            return float("nan")
+            return []
         runs.append(of_run)
-    return cluster_stability(runs)
+    return runs
+
+
+def _of_gaussian(prepared: npt.NDArray[Any], k: int, clusterer: Clusterer) -> dict[str, float]:
+    """Return silhouette and stability of a Gaussian with the covariance of the states."""
+    drawn = gaussian_like(prepared, min(len(prepared), STABILITY_TOKENS), seed=clusterer.seed)
+    apart = np.nan
+    if 1 <= k <= len(drawn):
+        try:
+            labels = clusterer.labels(drawn, k, clusterer.seed)
+            apart = silhouette(drawn, labels, seed=clusterer.seed).mean
+        except InvalidDataError:
+            # An estimator may refuse what is drawn, as one that asks for positive numbers does.
+            pass
+    again = cluster_stability(_runs(drawn, k, clusterer))
+    return {"silhouette_gaussian": apart, "stability_gaussian": again}
 
 
 def _by_category(

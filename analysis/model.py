@@ -58,6 +58,7 @@ class Analysis:
         layer_similarity: as it was given: how alike each two of its "layers" are, by name.
         significance: as it was given: tests of the paths through all layers, by figure.
         category_association: as it was given: how far categories and paths belong together.
+        noise_floor: as it was given: what clusterings of one layer make of movement and paths.
         massive: the positions with massive activations that are set aside; none of an analysis that
             names none in `set_aside`.
     """
@@ -79,6 +80,7 @@ class Analysis:
     layer_similarity: Mapping[str, Any] = field(default_factory=dict)
     significance: Mapping[str, Any] = field(default_factory=dict)
     category_association: Mapping[str, Any] = field(default_factory=dict)
+    noise_floor: Mapping[str, Any] = field(default_factory=dict)
     massive: SetAside = field(default_factory=lambda: recorded(None))
 
     @classmethod
@@ -135,6 +137,7 @@ class Analysis:
             layer_similarity=_mapping(data.get("layer_similarity")),
             significance=_mapping(data.get("significance")),
             category_association=_mapping(data.get("category_association")),
+            noise_floor=_mapping(data.get("noise_floor")),
             massive=recorded(data.get("set_aside")),
         )
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from concept_fragmentation.analysis.arrays import as_whole_number, shown
 from concept_fragmentation.analysis.clustering import (
+    CHOICES_OF_K,
     DEFAULT_CLUSTERS,
+    K_NEEDED,
     Clusterer,
     NumClusters,
     estimator_problems,
@@ -35,6 +37,7 @@ _SWITCHES: Final = (
     "keep_hidden_states",
     "keep_massive",
     "final_norm",
+    "warm_start",
 )
 
 
@@ -55,6 +58,7 @@ class Options:
     final_norm: bool = False
     standardise: bool = False
     pca: int | float | None = None
+    warm_start: bool = True
     align: bool = True
     window: int | None = None
     overlap: int | None = None
@@ -84,7 +88,9 @@ class Options:
                     raise InvalidDataError([f"n_clusters: {shown(layer)} {wrong}"])
                 found[name] = k
             given = found
-        return Clusterer(given, self.clusterer, self.standardise, self.pca, self.seed)
+        return Clusterer(
+            given, self.clusterer, self.standardise, self.pca, self.warm_start, self.seed
+        )
 
     def checked(self) -> Options:
         """Return the options with numbers of Python, each of which makes sense by itself.
@@ -106,7 +112,7 @@ class Options:
             plain["n_clusters"] = {
                 _plain_layer(layer): as_whole_number(k) for layer, k in self.n_clusters.items()
             }
-        elif self.n_clusters != "auto":
+        elif self.n_clusters not in CHOICES_OF_K:
             plain["n_clusters"] = as_whole_number(self.n_clusters)
         if self.pca is not None:
             components = as_whole_number(self.pca)
@@ -236,7 +242,7 @@ def _cluster_problems(k: Any, clusterer: Any) -> Iterator[str]:
         if as_whole_number(k) != DEFAULT_CLUSTERS:
             yield "n_clusters: the estimator has its own number; leave this out"
         return
-    if isinstance(k, str) and k == "auto":
+    if isinstance(k, str) and k in CHOICES_OF_K:
         return
     if not isinstance(k, Mapping):
         yield from _k_problems("n_clusters", k)
@@ -251,7 +257,7 @@ def _cluster_problems(k: Any, clusterer: Any) -> Iterator[str]:
 def _k_problems(path: str, k: Any) -> Iterator[str]:
     number = as_whole_number(k)
     if number is None or number < 1:
-        yield f"{path}: a whole number from 1, 'auto' or one by layer is needed, not {shown(k)}"
+        yield f"{path}: {K_NEEDED}, not {shown(k)}"
 
 
 def _whole_problems(name: str, value: Any, least: int) -> Iterator[str]:

@@ -61,9 +61,13 @@ def window_grid(analysis: AnalysisLike) -> WindowGrid:
     >>> window_grid(made).num_paths.tolist()
     [[2, 2], [0, 1]]
     """
-    analysis = as_analysis(analysis)
-    num_layers = len(analysis.labelled_layers)
-    columns = [compact(analysis.labels[:, i]) for i in range(num_layers)]
+    return grid_of_labels(as_analysis(analysis).labels)
+
+
+def grid_of_labels(labels: IntArray) -> WindowGrid:
+    """Count the paths of every window of labels int64 (T, L), -1 for "no cluster"."""
+    num_layers = labels.shape[1]
+    columns = [compact(labels[:, i]) for i in range(num_layers)]
     shape = num_layers, num_layers
     num_counted, num_paths = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     fragmentation, concentration = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -87,7 +91,11 @@ def window_grid(analysis: AnalysisLike) -> WindowGrid:
 def layer_steps(analysis: AnalysisLike) -> LayerSteps:
     """What happens between neighbouring layers: how many tokens move, join and part."""
     analysis = as_analysis(analysis)
-    labels, aligned = analysis.labels, analysis.aligned.labels
+    return steps_of_labels(analysis.labels, analysis.aligned.labels)
+
+
+def steps_of_labels(labels: IntArray, aligned: IntArray) -> LayerSteps:
+    """Measure the steps between labels int64 (T, L) and the same on aligned ids."""
     both = (labels[:, 1:] >= 0) & (labels[:, :-1] >= 0)
     moved = (aligned[:, 1:] != aligned[:, :-1]) & both
     totals = both.sum(axis=0)

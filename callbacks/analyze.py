@@ -21,6 +21,7 @@ from concept_fragmentation.analysis import (
     skipped_words,
 )
 from concept_fragmentation.analysis.checkpoints import A_FOLDER
+from concept_fragmentation.analysis.clustering import CHOICES_OF_K
 from concept_fragmentation.analysis.errors import ModelUnavailableError
 from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.callbacks import runs, text_files
@@ -80,11 +81,12 @@ _KEPT: Final = (
     (ids.ANALYZE_MODEL, "value"),
     (ids.ANALYZE_OTHER_MODEL, "value"),
     (ids.ANALYZE_CLUSTERS, "value"),
-    (ids.ANALYZE_AUTO, "value"),
+    (ids.ANALYZE_CHOOSE_K, "value"),
     (ids.ANALYZE_LAYERS, "value"),
     (ids.ANALYZE_ATTENTION, "value"),
     (ids.ANALYZE_SEED, "value"),
     (ids.ANALYZE_KEEP_MASSIVE, "value"),
+    (ids.ANALYZE_WARM_START, "value"),
 )
 
 
@@ -97,13 +99,14 @@ class Form:
     model: str | None
     other_model: str | None
     clusters: float | None
-    auto: bool | None
+    choose_k: str | None
     layers: str | None
     attention: str | None
     seed: float | None
     several: str | None = None
     prefix: str | None = None
     keep_massive: bool | None = None
+    warm_start: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -137,14 +140,15 @@ class Request:
             model=_model(form, models or ModelFolders()),
             options={
                 "layers": _layers(form.layers),
-                "n_clusters": "auto"
-                if form.auto
+                "n_clusters": form.choose_k
+                if form.choose_k in CHOICES_OF_K
                 else _whole("Clusters a layer", form.clusters, 2, MAX_CLUSTERS),
                 "attention": form.attention if form.attention in ATTENTIONS else "metrics",
                 "seed": _whole("Seed", form.seed, 0, MAX_SEED),
                 "words": _several(form.several) if reading == "words" else None,
                 "prefix": _prefix(form.prefix),
                 "keep_massive": bool(form.keep_massive),
+                "warm_start": form.warm_start is not False,
             },
         )
 
@@ -197,13 +201,14 @@ def _register_run(app: Dash, workspace: Workspace) -> None:
                 "model": State(ids.ANALYZE_MODEL, "value"),
                 "other_model": State(ids.ANALYZE_OTHER_MODEL, "value"),
                 "clusters": State(ids.ANALYZE_CLUSTERS, "value"),
-                "auto": State(ids.ANALYZE_AUTO, "value"),
+                "choose_k": State(ids.ANALYZE_CHOOSE_K, "value"),
                 "layers": State(ids.ANALYZE_LAYERS, "value"),
                 "attention": State(ids.ANALYZE_ATTENTION, "value"),
                 "seed": State(ids.ANALYZE_SEED, "value"),
                 "several": State(ids.ANALYZE_SEVERAL, "value"),
                 "prefix": State(ids.ANALYZE_PREFIX, "value"),
                 "keep_massive": State(ids.ANALYZE_KEEP_MASSIVE, "value"),
+                "warm_start": State(ids.ANALYZE_WARM_START, "value"),
             },
         },
         background=True,

@@ -25,6 +25,7 @@ from concept_fragmentation.analysis import (
     saving_arguments,
     skipped_words,
 )
+from concept_fragmentation.analysis.clustering import CHOICES_OF_K
 from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.analysis.significance import FIGURES
 from concept_fragmentation.commands.options import (
@@ -59,17 +60,18 @@ _POSITIVE: Final = click.IntRange(min=1)
 
 
 class _NumClusters(click.ParamType[int | str]):
-    name = "K|auto"
+    name = "|".join(("K", *CHOICES_OF_K))
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        if value == "auto":
-            return "auto"
+        if value in CHOICES_OF_K:
+            return str(value)
         try:
             return _POSITIVE.convert(int(value), param, ctx)
         except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor 'auto'.", param, ctx)
+            choices = ", ".join(map(repr, CHOICES_OF_K))
+            self.fail(f"{value!r} is neither a whole number nor one of {choices}.", param, ctx)
 
 
 class _Layers(click.ParamType[list[str | int]]):
@@ -114,7 +116,17 @@ class _Layers(click.ParamType[list[str | int]]):
 )
 @click.option("--revision", help="A commit, branch or tag of the model on the hub.")
 @click.option(
-    "--k", type=_NumClusters(), default=10, show_default=True, help="Clusters of each layer."
+    "--k",
+    type=_NumClusters(),
+    default=10,
+    show_default=True,
+    help="Clusters of each layer; auto: as the silhouette, gap: as the gap statistic chooses.",
+)
+@click.option(
+    "--warm-start/--no-warm-start",
+    default=True,
+    show_default=True,
+    help="Start each layer from the clusters of the layer before, or each at random.",
 )
 @click.option(
     "--layers", type=_Layers(), help="Names or indices, such as embedding,block_6,-1.  [all]"

@@ -212,6 +212,7 @@ def _settings(offer: Offer) -> html.Div:
             html.Div([_clusters(), _seed()], className="cf-form-row"),
             _layers(),
             _keep_massive(),
+            _warm_start(),
             labelled(
                 "Attention",
                 dcc.Dropdown(
@@ -273,7 +274,16 @@ def _clusters() -> html.Div:
                     size="sm",
                     class_name="cf-number",
                 ),
-                dbc.Checkbox(id=ids.ANALYZE_AUTO, label="Choose by silhouette", value=False),
+                dbc.RadioItems(
+                    id=ids.ANALYZE_CHOOSE_K,
+                    options=[
+                        {"label": "this number", "value": "number"},
+                        {"label": "chosen by silhouette", "value": "auto"},
+                        {"label": "chosen by gap statistic", "value": "gap"},
+                    ],
+                    value="number",
+                    inline=True,
+                ),
             ],
             className="cf-inline-field",
         ),
@@ -293,6 +303,14 @@ def _prefix() -> html.Div:
             size="sm",
             autocomplete="off",
         ),
+    )
+
+
+def _warm_start() -> dbc.Checkbox:
+    return dbc.Checkbox(
+        id=ids.ANALYZE_WARM_START,
+        label="Start each layer from the clusters of the layer before",
+        value=True,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from dash import html
 from dash.development.base_component import Component
 
+from concept_fragmentation.analysis.clustering import CHOICES_OF_K
 from concept_fragmentation.components.parts import aria
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import plural, short_date, title
@@ -24,6 +25,7 @@ _MADE_BY: Final = {
     "clusterer": "Clusterer",
     "standardise": "Dimensions scaled",
     "pca": "Principal components",
+    "warm_start": "Layers clustered as a sequence",
     "align": "Clusters aligned",
     "attention": "Attention",
     "words": "Words of several tokens",
@@ -75,8 +77,8 @@ def clusters_text(options: Mapping[str, Any]) -> str | None:
     if clusterer != "kmeans":
         name = clusterer if isinstance(clusterer, str) else _mapping(clusterer).get("class")
         return str(name).rpartition(".")[2] if name else None
-    if number == "auto":
-        return "k auto"
+    if number in CHOICES_OF_K:
+        return f"k {number}"
     if isinstance(number, Mapping) and number:
         sizes = [int(size) for size in number.values() if isinstance(size, int)]
         return f"k = {min(sizes)} to {max(sizes)}" if sizes else None

@@ -96,7 +96,7 @@ def test_an_analysis_by_an_offered_model_says_nothing_of_its_path(
     workspace = Workspace(GPT2AnalysisPersistence(tmp_path / "store"), models=folders)
     form = {
         **{"text": "The dog saw the cat.", "reading": "text", "model": "folder:mine"},
-        **{"other_model": None, "clusters": 2, "auto": False, "layers": "", "seed": 0},
+        **{"other_model": None, "clusters": 2, "choose_k": "number", "layers": "", "seed": 0},
         "attention": "none",
     }
     turns = workspace.turns("analyze")

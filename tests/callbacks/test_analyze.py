@@ -22,7 +22,7 @@ FORM: dict[str, Any] = {
     "model": "tiny",
     "other_model": None,
     "clusters": 2,
-    "auto": False,
+    "choose_k": "number",
     "layers": "",
     "attention": "metrics",
     "seed": 0,

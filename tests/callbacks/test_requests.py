@@ -353,7 +353,7 @@ def test_only_exports_are_handed_out(site: Site, name: str) -> None:
                 "model": st.sampled_from(["other", "", *HOSTILE]),
                 "other_model": st.sampled_from(["", "a b", "a/b/c", *HOSTILE]) | garbage,
                 "clusters": numbers,
-                "auto": st.booleans(),
+                "choose_k": st.sampled_from(["number", "auto", "gap"]),
                 "layers": texts,
                 "attention": texts,
                 "seed": numbers,

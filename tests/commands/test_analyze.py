@@ -121,7 +121,10 @@ def test_massive_activations_are_kept_and_words_read_alone_where_that_is_asked_f
         ([], "Give a FILE or --text, one of them."),
         (["--text", "a", "--category", "kind"], "--category needs a FILE that is a table."),
         (["--like", "x", "--k", "3"], "leave out --k."),
-        (["--text", TEXT, "--k", "few"], "'few' is neither a whole number nor 'auto'."),
+        (
+            ["--text", TEXT, "--k", "few"],
+            "'few' is neither a whole number nor one of 'auto', 'gap'.",
+        ),
         (
             ["--text", TEXT, "--model", "tiny", "--k", "99"],
             "99 clusters of 19 tokens; choose at most 19; 1 token is set",

@@ -1,0 +1,224 @@
+"""How far tokens move, and paths part, where nothing changes from layer to layer: the noise floor.
+
+Clusters of two layers differ because tokens have moved, and because a clustering is an estimate.
+The floor is what the second reason alone makes: the quantity between clusterings of one layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from concept_fragmentation.analysis.alignment import align_labels
+from concept_fragmentation.analysis.clustering import (
+    MINI_BATCH_TOKENS,
+    Clusterer,
+    Clustering,
+    Start,
+)
+from concept_fragmentation.analysis.counting import Floats, IntArray, compact
+from concept_fragmentation.analysis.shown import Shown
+from concept_fragmentation.analysis.window_grid import grid_of_labels, steps_of_labels
+from concept_fragmentation.analysis.windows import pair_convergence, transition
+
+# How often a layer is clustered again: where each clustering starts from the one before, and where
+# all start at random, which takes many times as long.
+WARM_REPEATS: Final = 7
+COLD_REPEATS: Final = 3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NoiseFloor(Shown):
+    """What clusterings of one layer make of paths, for each of L layers; see `layer_floor`.
+
+    Each layer is clustered R + 1 times, one after the other.
+
+    Attributes:
+        layers: (L,) their names.
+        start: how its clusterings began: "warm", each at the one before, of tokens that are drawn
+            anew; or "cold", at random.
+        moved: float64 (L, R), the share of tokens that change their aligned cluster from each
+            clustering to the next.
+        divergence: float64 (L, R), see `pair_divergence`, likewise.
+        num_paths: float64 (L, R + 1), different paths through the first w clusterings.
+        fragmentation: float64 (L, R + 1), see `LayerWindow.fragmentation`, of these paths.
+        convergence: float64 (L, R + 1), see `pair_convergence`, from the first to the w-th.
+        other_moved: float64 (L - 1,), the share of tokens that move from each layer to the next
+            where clusterings begin the other way.
+        other_floor: float64 (L,), the share that moves between two clusterings of one layer that
+            begin the other way; NaN where it was not measured.
+    """
+
+    shown_first = ("layers", "start", "moved")
+
+    layers: tuple[str, ...]
+    start: Start
+    moved: Floats
+    divergence: Floats
+    num_paths: Floats
+    fragmentation: Floats
+    convergence: Floats
+    other_moved: Floats
+    other_floor: Floats
+
+    def record(self) -> dict[str, Any]:
+        """Return it in plain Python, as an analysis keeps it; `recorded_floor` reads it."""
+        return {
+            name: list(value)
+            if isinstance(value, tuple)
+            else value.tolist()
+            if isinstance(value, np.ndarray)
+            else value
+            for name, value in vars(self).items()
+        }
+
+    def between(self, first: str, last: str) -> WindowFloor | None:
+        """Return the floor of the window of layers `first` to `last`; None if one is not there."""
+        if first not in self.layers or last not in self.layers:
+            return None
+        start, stop = self.layers.index(first), self.layers.index(last) + 1
+        wanted = stop - start
+        known = min(wanted, self.num_paths.shape[1])
+        rows = slice(start, stop)
+        return WindowFloor(
+            cluster_changes=float(self.moved[start : stop - 1].mean(axis=1).sum()),
+            num_paths=float(self.num_paths[rows, known - 1].mean()),
+            fragmentation=float(self.fragmentation[rows, known - 1].mean()),
+            convergence=float(self.convergence[rows, known - 1].mean()),
+            num_clusterings=known,
+            is_least=known < wanted,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class WindowFloor(Shown):
+    """What a window of W layers would show if all its layers were one layer.
+
+    The mean over the layers of the window, each clustered W times.
+
+    Attributes:
+        cluster_changes: changes of cluster of a token, on average.
+        num_paths: different paths.
+        fragmentation: see `LayerWindow.fragmentation`.
+        convergence: see `LayerWindow.convergence`.
+        num_clusterings: how many clusterings of each layer there are, W at most.
+        is_least: whether these are fewer than W: then `num_paths`, `fragmentation` and
+            `convergence` of W clusterings would be as high or higher.
+    """
+
+    cluster_changes: float
+    num_paths: float
+    fragmentation: float
+    convergence: float
+    num_clusterings: int
+    is_least: bool
+
+
+def layer_floor(
+    clusterer: Clusterer, prepared: npt.NDArray[Any], clustering: Clustering, num_layers: int
+) -> IntArray:
+    """Cluster one layer again and again, as layers are clustered one after the other.
+
+    With `warm_start`, each clustering starts from the one before, of as many tokens drawn with
+    replacement (the bootstrap, Efron 1979), and every token takes the nearest centre: what moves is
+    what the sample of tokens decides. Else each starts at random, of the same tokens, by another
+    seed: what moves is what the start decides.
+
+    Args:
+        clusterer: how the layers are clustered.
+        prepared: float (T, d), the states as they were clustered.
+        clustering: what came of it.
+        num_layers: how many layers there are; more clusterings are not needed.
+
+    Returns:
+        int64 (T, R + 1): the labels of the clustering, and of R more.
+    """
+    warm = clusterer.warm_start and clustering.other is not None
+    repeats = WARM_REPEATS if warm and len(prepared) <= MINI_BATCH_TOKENS else COLD_REPEATS
+    k = len(compact(clustering.labels)[0])
+    found = [clustering.labels]
+    for run in range(1, min(repeats, num_layers - 1) + 1):
+        if warm:
+            rng = np.random.default_rng((clusterer.seed, run))
+            drawn = rng.multinomial(len(prepared), np.full(len(prepared), 1 / len(prepared)))
+            again = clusterer.warm(prepared, found[-1], k, drawn.astype(np.float64))
+            found.append(found[-1] if again is None else again.labels_.astype(np.int64))
+        else:
+            found.append(clusterer.labels(prepared, max(k, 1), (clusterer.seed + run) % 2**32))
+    return np.stack(found, axis=1)
+
+
+def noise_floor(
+    layers: Sequence[str],
+    start: Start,
+    repeated: Sequence[IntArray],
+    other_moved: Sequence[float] | Floats,
+    other_floor: Sequence[float] | Floats,
+) -> NoiseFloor:
+    """Measure the clusterings of each layer against each other.
+
+    Args:
+        layers: (L,) their names.
+        start: how the clusterings began.
+        repeated: L arrays int64 (T, R + 1), see `layer_floor`.
+        other_moved: see `NoiseFloor`.
+        other_floor: likewise.
+    """
+    steps = [steps_of_labels(labels, align_labels(labels).labels) for labels in repeated]
+    grids = [grid_of_labels(labels) for labels in repeated]
+    convergence = [
+        [pair_convergence(transition(labels[:, 0], again)) for again in labels.T]
+        for labels in repeated
+    ]
+    return NoiseFloor(
+        layers=tuple(layers),
+        start=start,
+        moved=np.array([step.moved for step in steps]),
+        divergence=np.array([step.divergence for step in steps]),
+        num_paths=np.array([grid.num_paths[0] for grid in grids], dtype=np.float64),
+        fragmentation=np.array([grid.fragmentation[0] for grid in grids]),
+        convergence=np.array(convergence),
+        other_moved=np.array(other_moved, dtype=np.float64),
+        other_floor=np.array(other_floor, dtype=np.float64),
+    )
+
+
+def moved_shares(labels: IntArray) -> Floats:
+    """Return the share of tokens that change their aligned cluster at each step, float64 (L - 1,).
+
+    Args:
+        labels: int64 (T, L), raw ids; tokens without a cluster on either side are not counted.
+    """
+    return steps_of_labels(labels, align_labels(labels).labels).moved
+
+
+def recorded_floor(kept: object) -> NoiseFloor | None:
+    """Return the noise floor that an analysis keeps; None where it keeps none that can be read."""
+    if not isinstance(kept, Mapping) or kept.get("start") not in get_args(Start):
+        return None
+    names = kept.get("layers")
+    if not isinstance(names, list | tuple) or not names:
+        return None
+    num_layers = len(names)
+    try:
+        runs = len(kept["num_paths"][0])
+        shapes = {
+            "moved": (num_layers, runs - 1),
+            "divergence": (num_layers, runs - 1),
+            "num_paths": (num_layers, runs),
+            "fragmentation": (num_layers, runs),
+            "convergence": (num_layers, runs),
+            "other_moved": (num_layers - 1,),
+            "other_floor": (num_layers,),
+        }
+        arrays = {
+            name: np.asarray(kept[name], dtype=np.float64).reshape(shape)
+            for name, shape in shapes.items()
+        }
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return NoiseFloor(layers=tuple(map(str, names)), start=kept["start"], **arrays)
