@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ from concept_fragmentation.analysis.shown import Shown
 # Every token is scored up to this many; of more, a random sample is, against all tokens.
 SILHOUETTE_ALL: Final = 5_000
 SILHOUETTE_SAMPLE: Final = 2_000
+
+# Agreement below this is poor (Steinley 2004, Psychological Methods 9:386).
+LEAST_STABILITY: Final = 0.65
 
 _CHUNK: Final = 2_048
 
@@ -104,6 +107,25 @@ def silhouette(states: npt.NDArray[Any], labels: IntArray, *, seed: int = 0) -> 
         where=(largest > 0) & (sizes[own] > 1),
     )
     return Silhouette(float(scores.mean()), _means(scores, own, ids), len(scored), len(tokens))
+
+
+def unstable_layers(cluster_metrics: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Return the layers whose clusters do not come again: "stability" below `LEAST_STABILITY`.
+
+    >>> unstable_layers({"a": {"stability": 0.3}, "b": {"stability": 0.9}, "c": {}})
+    frozenset({'a'})
+
+    Args:
+        cluster_metrics: {layer: {"stability": see `cluster_stability`}}; a layer that does not say
+            it, or says NaN, is not named.
+    """
+    return frozenset(
+        layer
+        for layer, metrics in cluster_metrics.items()
+        if isinstance(metrics, Mapping)
+        and isinstance(again := metrics.get("stability"), int | float | np.number)
+        and again < LEAST_STABILITY
+    )
 
 
 def purity(labels: IntArray, categories: Sequence[Hashable]) -> Purity:

@@ -21,9 +21,10 @@ from concept_fragmentation.analysis.clustering import (
     Start,
 )
 from concept_fragmentation.analysis.counting import Floats, IntArray, compact
+from concept_fragmentation.analysis.model import AnalysisLike, as_analysis
 from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.analysis.window_grid import grid_of_labels, steps_of_labels
-from concept_fragmentation.analysis.windows import pair_convergence, transition
+from concept_fragmentation.analysis.windows import LayerWindow, pair_convergence, transition
 
 # How often a layer is clustered again: where each clustering starts from the one before, and where
 # all start at random, which takes many times as long.
@@ -76,12 +77,23 @@ class NoiseFloor(Shown):
             for name, value in vars(self).items()
         }
 
+    def by_step(self) -> dict[str, Floats]:
+        """Return the mean floor of the step from each layer, {quantity of `LayerSteps`: (L,)}."""
+        # From a clustering to the next; the first column of convergence is the clustering itself.
+        return {
+            "moved": self.moved.mean(axis=1),
+            "convergence": self.convergence[:, 1],
+            "divergence": self.divergence.mean(axis=1),
+        }
+
     def between(self, first: str, last: str) -> WindowFloor | None:
-        """Return the floor of the window of layers `first` to `last`; None if one is not there."""
+        """Return the floor of the window of layers `first` to `last`; None if there is none."""
         if first not in self.layers or last not in self.layers:
             return None
         start, stop = self.layers.index(first), self.layers.index(last) + 1
         wanted = stop - start
+        if wanted < 1:
+            return None
         known = min(wanted, self.num_paths.shape[1])
         rows = slice(start, stop)
         return WindowFloor(
@@ -196,16 +208,37 @@ def moved_shares(labels: IntArray) -> Floats:
     return steps_of_labels(labels, align_labels(labels).labels).moved
 
 
+def analysis_floor(analysis: AnalysisLike) -> NoiseFloor | None:
+    """Return the noise floor of an analysis; None where it keeps none of its labelled layers."""
+    analysis = as_analysis(analysis)
+    floor = recorded_floor(analysis.noise_floor)
+    return floor if floor is not None and floor.layers == analysis.labelled_layers else None
+
+
+def window_floor(analysis: AnalysisLike, window: LayerWindow) -> WindowFloor | None:
+    """Return what a window would show if its layers were one layer; None where that is not known.
+
+    It is known of texts that `analyze` has read: where labels were supplied, nobody can say which
+    others the same clustering would have given.
+
+    Args:
+        analysis: that the window is of.
+        window: of labelled layers.
+    """
+    floor = analysis_floor(analysis)
+    return None if floor is None else floor.between(window.layers[0], window.layers[-1])
+
+
 def recorded_floor(kept: object) -> NoiseFloor | None:
     """Return the noise floor that an analysis keeps; None where it keeps none that can be read."""
     if not isinstance(kept, Mapping) or kept.get("start") not in get_args(Start):
         return None
     names = kept.get("layers")
-    if not isinstance(names, list | tuple) or not names:
+    if not isinstance(names, list | tuple) or len(names) < 2:
         return None
     num_layers = len(names)
     try:
-        runs = len(kept["num_paths"][0])
+        runs = max(len(kept["num_paths"][0]), 2)
         shapes = {
             "moved": (num_layers, runs - 1),
             "divergence": (num_layers, runs - 1),

@@ -10,6 +10,7 @@ import numpy as np
 from concept_fragmentation.analysis.choices import Layer, window_ends, window_positions
 from concept_fragmentation.analysis.counting import NO_CLUSTER, compact, entropy
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
+from concept_fragmentation.analysis.noise_floor import analysis_floor
 from concept_fragmentation.analysis.paths import TokenPathMetrics
 from concept_fragmentation.analysis.window_grid import layer_steps
 from concept_fragmentation.analysis.windows import tokens_in_cluster
@@ -23,6 +24,7 @@ TableOf: TypeAlias = Literal["layer", "token"]
 SHOWN_AS: Final[Mapping[str, str]] = {"stability": "reproducibility"}
 
 _OF_CLUSTERS: Final = ("purity", "silhouette", "stability")
+_OF_STEPS: Final = ("moved", "convergence", "divergence")
 _OF_ATTENTION: Final[Mapping[str, str]] = {
     "entropy": "attention_entropy",
     "entropy_normalised": "attention_entropy_normalised",
@@ -62,6 +64,8 @@ def layer_table(analysis: AnalysisLike) -> pd.DataFrame:
           `AttentionStatistics`.
         - `moved`, `convergence`, `divergence`: what happens from the layer to the next that has
           labels, see `LayerSteps`; NaN for the last.
+        - `moved_floor`, `convergence_floor`, `divergence_floor`: the mean of the same between
+          clusterings of the layer itself, see `NoiseFloor`; NaN where there is none.
         - every other number of `cluster_metrics`; nested ones with dots between their names.
     """
     import pandas as pd  # noqa: PLC0415
@@ -70,16 +74,18 @@ def layer_table(analysis: AnalysisLike) -> pd.DataFrame:
     rows = {layer: dict(_layer_row(analysis, layer)) for layer in analysis.layers}
     steps = layer_steps(analysis) if len(analysis.labelled_layers) > 1 else None
     for i, layer in enumerate(analysis.labelled_layers[:-1]):
-        for name in ("moved", "convergence", "divergence"):
+        for name in _OF_STEPS:
             rows[layer][name] = getattr(steps, name)[i]
+    if (floor := analysis_floor(analysis)) is not None:
+        for i, layer in enumerate(floor.layers):
+            rows[layer] |= {f"{name}_floor": of[i] for name, of in floor.by_step().items()}
     first = ("num_tokens", "num_clusters", "cluster_entropy")
     known = [
         *first,
         *(SHOWN_AS.get(name, name) for name in _OF_CLUSTERS),
         *_OF_ATTENTION.values(),
-        "moved",
-        "convergence",
-        "divergence",
+        *_OF_STEPS,
+        *(f"{name}_floor" for name in _OF_STEPS),
     ]
     further = {
         f"cluster_metrics.{name}" if name in known else name: name for name in _further(analysis)

@@ -14,7 +14,10 @@ from concept_fragmentation.analysis import (
     archetypal_paths,
     layer_steps,
 )
+from concept_fragmentation.analysis.cluster_quality import LEAST_STABILITY, unstable_layers
+from concept_fragmentation.components.figures.layer_names import UNSTABLE
 from concept_fragmentation.components.figures.metrics import window_metrics
+from concept_fragmentation.components.floors import floor_sentence
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import arrows, decimals, percent, plural, title
 
@@ -32,7 +35,13 @@ def standouts(analysis: Analysis, window: LayerWindow) -> list[str]:
     """
     if len(window.layers) < 2 or not window.num_counted:
         return ["Too few layers or tokens with clusters for anything to stand out."]
-    said = [_path(analysis, window), *_mobility(analysis, window), *_steps(analysis, window)]
+    said = [
+        _path(analysis, window),
+        *_mobility(analysis, window),
+        *_steps(analysis, window),
+        floor_sentence(analysis, window),
+        _unstable(analysis, window),
+    ]
     return [sentence for sentence in said if sentence]
 
 
@@ -169,6 +178,18 @@ def _steps(analysis: Analysis, window: LayerWindow) -> list[str]:
                 f"the pairs of tokens that {of}."
             )
     return said
+
+
+def _unstable(analysis: Analysis, window: LayerWindow) -> str:
+    """Say in how many layers another seed gives other clusters."""
+    unstable = unstable_layers(analysis.cluster_metrics).intersection(window.layers)
+    if not unstable:
+        return ""
+    return (
+        f"In {len(unstable)} of {plural(len(window.layers), 'layer')}, marked with {UNSTABLE}, "
+        "clusters do not come again with another seed and other tokens (adjusted Rand index below "
+        f"{LEAST_STABILITY}): their borders mean little."
+    )
 
 
 def _tested(

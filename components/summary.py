@@ -12,8 +12,15 @@ from dash import html
 from dash.development.base_component import Component
 
 from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
+from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.floors import (
+    NO_FLOOR,
+    WHY_NO_FLOOR,
+    floor_said,
+    mobility_floor,
+)
 from concept_fragmentation.components.origin import settings_facts
 from concept_fragmentation.components.palette import text_on
 from concept_fragmentation.components.parts import aria, data
@@ -38,11 +45,12 @@ NOT_KNOWN: Final = "–"
 
 @dataclass(frozen=True)
 class Stat:
-    """A number that sums something up, with its name and what to make of it."""
+    """A number that sums something up, with its name, what to make of it, and its noise floor."""
 
     label: str
     value: str
     note: str
+    floor: str = ""
 
 
 def analysis_facts(
@@ -83,6 +91,11 @@ def summary_cards(stats: Sequence[Stat]) -> list[Component]:
                 html.Div(stat.label, className="cf-stat-label"),
                 html.Div(stat.value, className="cf-stat-value"),
                 html.Div(stat.note, className="cf-stat-note", title=stat.note),
+                html.Div(
+                    stat.floor,
+                    className="cf-stat-note cf-stat-floor",
+                    title=WHY_NO_FLOOR if stat.floor == NO_FLOOR else stat.floor,
+                ),
             ],
             className="cf-stat",
         )
@@ -101,6 +114,12 @@ def summary_stats(
     sizes = [len(cluster_ids) for cluster_ids in window.cluster_ids]
     spread = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
     steps = len(window.layers) - 1
+    floor = window_floor(analysis, window) if steps else None
+    of_paths = of_changes = of_mobility = NO_FLOOR if steps else ""
+    if floor is not None:
+        of_paths = floor_said(floor, f"{floor.num_paths:,.0f}", decimals(floor.fragmentation))
+        of_changes = f"noise floor {decimals(floor.cluster_changes)}"
+        of_mobility = f"noise floor {decimals(mobility_floor(analysis, window, floor))}"
     return [
         Stat("Tokens", f"{analysis.num_tokens:,}", _left_out(analysis, window)),
         Stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
@@ -109,14 +128,20 @@ def summary_stats(
             "Unique paths",
             f"{len(window.counts):,}",
             f"fragmentation {decimals(window.fragmentation)}",
+            of_paths,
         ),
         Stat(
             "Most frequent path",
             NOT_KNOWN if top is None else percent(top.percentage / 100),
             "" if top is None else f"{top.count:,} × {arrows(top.path, MOST_STEPS)}",
         ),
-        Stat("Mean cluster changes", decimals(mean_changes), f"of {plural(steps, 'step')}"),
-        Stat("Mean mobility", decimals(mean_mobility), "0 stays, 1 always moves"),
+        Stat(
+            "Mean cluster changes",
+            decimals(mean_changes),
+            f"of {plural(steps, 'step')}",
+            of_changes,
+        ),
+        Stat("Mean mobility", decimals(mean_mobility), "0 stays, 1 always moves", of_mobility),
     ]
 
 

@@ -18,7 +18,12 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.cluster_colours import colour_of
-from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.layer_names import (
+    UNSTABLE,
+    UNSTABLE_SAID,
+    layer_axis,
+    marked_layers,
+)
 from concept_fragmentation.components.figures.legends import legend_lines, lines_below_axis
 from concept_fragmentation.components.figures.theme import halo, new_figure, steps_scale
 from concept_fragmentation.components.figures.token_names import token_at
@@ -237,8 +242,12 @@ def state_map(
     outlined = f"; outlined: {_said_of_clusters(analysis, selected)}" if marked.any() else ""
     left_out = int(analysis.set_aside.sum())
     aside = f", {left_out:,} set aside" if left_out else ""
+    layer = analysis.labelled_layers[layer_index]
+    (heading,) = marked_layers([layer], [plotly_name(layer, 24)], analysis.cluster_metrics)
+    if heading.endswith(UNSTABLE):
+        lines = [UNSTABLE_SAID, *lines]
     return new_figure(
-        f"Tokens in {plotly_name(analysis.labelled_layers[layer_index], 24)}",
+        f"Tokens in {heading}",
         f"{which}{plural(len(tokens), 'token')}{aside}; colour: aligned cluster{outlined}{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],

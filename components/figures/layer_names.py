@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from concept_fragmentation.analysis.cluster_quality import unstable_layers
 from concept_fragmentation.components.text import plotly_name
+
+# Behind the name of a layer whose clusters do not come again.
+UNSTABLE: Final = "*"
+UNSTABLE_SAID: Final = f"{UNSTABLE} not stable"
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _MOST_TICKS: Final = 16
@@ -60,17 +65,44 @@ def layer_names(names: Sequence[str]) -> LayerNames:
     return LayerNames("layer", tuple(plotly_name(name, 14) for name in names), numbered=False)
 
 
-def layer_axis(names: Sequence[str]) -> dict[str, Any]:
-    """Return an axis on which layer i stands at i, in order, however alike two names look."""
+def marked_layers(
+    names: Sequence[str], shown: Sequence[str], cluster_metrics: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return what is shown of each layer, with a mark behind those whose clusters are not stable.
+
+    Args:
+        names: of the layers.
+        shown: what is shown of each, as Plotly text.
+        cluster_metrics: of the analysis; see `unstable_layers`.
+    """
+    unstable = unstable_layers(cluster_metrics)
+    return [
+        f"{text}{UNSTABLE}" if name in unstable else text
+        for name, text in zip(names, shown, strict=True)
+    ]
+
+
+def layer_axis(
+    names: Sequence[str], cluster_metrics: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return an axis on which layer i stands at i, in order, however alike two names look.
+
+    Where clusters are shown, `cluster_metrics` says which layers are marked as unstable.
+    """
     shown = layer_names(names)
+    ticks = marked_layers(names, shown.ticks, cluster_metrics or {})
     step = -(-len(names) // _MOST_TICKS)
     return {
-        "title": {"text": shown.title},
+        "title": {
+            "text": shown.title
+            if ticks == list(shown.ticks)
+            else f"{shown.title} ({UNSTABLE_SAID})"
+        },
         "showgrid": False,
         "zeroline": False,
         "ticks": "",
         "tickmode": "array",
         "tickvals": list(range(0, len(names), step)),
-        "ticktext": shown.ticks[::step],
+        "ticktext": ticks[::step],
         "range": [-0.5, len(names) - 0.5],
     } | ({"tickangle": 0} if max(map(len, shown.ticks), default=0) <= _UPRIGHT else {})

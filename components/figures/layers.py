@@ -80,12 +80,19 @@ def concept_metrics(analysis: Analysis, theme: str = "light") -> go.Figure | Non
     if not panels:
         return None
     said = {SHOWN_AS.get(name, name): high for name, high in CONCEPT_METRICS.items()}
+    nulls = {
+        SHOWN_AS.get(name, name): values
+        for name in CONCEPT_METRICS
+        if (values := layer_numbers(analysis.cluster_metrics, f"{name}_gaussian"))
+    }
+    high = "; ".join(f"{name}: {said[name]}" for name, _, _ in panels)
     return _panels(
         "Concepts by layer",
-        "; ".join(f"{name}: {said[name]}" for name, _, _ in panels),
+        "high: clear clusters; dashed: a Gaussian like the layer" if nulls else high,
         analysis,
         panels,
         theme,
+        nulls=nulls,
     )
 
 
@@ -156,11 +163,15 @@ def _panels(
     panels: list[tuple[str, str, dict[str, float]]],
     theme: str,
     behind: Sequence[dict[str, Any]] = (),
+    nulls: Mapping[str, Mapping[str, float]] | None = None,
 ) -> go.Figure:
-    """One small plot below the other, sharing the layers; `behind` is drawn in the first."""
+    """One small plot below the other, sharing the layers; `behind` is drawn in the first.
+
+    `nulls` has by the name of a plot what its values are without any structure.
+    """
     gap = 0.14
     height = (1 - gap * (len(panels) - 1)) / len(panels)
-    layers = layer_axis(analysis.layers)
+    layers = layer_axis(analysis.layers, analysis.cluster_metrics)
     axes: dict[str, Any] = {}
     traces = list(behind)
     for i, (name, unit, values) in enumerate(panels):
@@ -178,6 +189,22 @@ def _panels(
             "title": {"text": f"{name} ({unit})" if unit else name},
             "nticks": 3,
         }
+        if nulls and name in nulls:
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": list(range(len(analysis.layers))),
+                    "y": [nulls[name].get(layer) for layer in analysis.layers],
+                    "customdata": [[plotly_name(layer)] for layer in analysis.layers],
+                    "mode": "lines",
+                    "line": {"color": ink(theme).soft, "width": 1.5, "dash": "dash"},
+                    "xaxis": f"x{n}",
+                    "yaxis": f"y{n}",
+                    "hovertemplate": (
+                        f"%{{customdata[0]}}: {name} of a Gaussian %{{y:.3f}}<extra></extra>"
+                    ),
+                }
+            )
         traces.append(
             {
                 "type": "scatter",

@@ -19,9 +19,15 @@ from concept_fragmentation.analysis import (
     bits,
     transition,
 )
+from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.cluster_colours import colour_of
-from concept_fragmentation.components.figures.layer_names import layer_axis
+from concept_fragmentation.components.figures.layer_names import (
+    UNSTABLE,
+    UNSTABLE_SAID,
+    layer_axis,
+    marked_layers,
+)
 from concept_fragmentation.components.figures.sankey_layout import width_of_columns
 from concept_fragmentation.components.figures.theme import (
     colour_bar,
@@ -29,6 +35,7 @@ from concept_fragmentation.components.figures.theme import (
     empty_figure,
     new_figure,
 )
+from concept_fragmentation.components.floors import NO_FLOOR, mobility_floor
 from concept_fragmentation.components.palette import ink, text_on
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural, title
@@ -64,15 +71,21 @@ def path_metric_distributions(
 ) -> go.Figure:
     """Draw how many tokens have which value of each path metric within the window."""
     metrics = window_metrics(analysis, window)
+    floor = window_floor(analysis, window)
+    changes = mobility = ""
+    if floor is not None:
+        changes = f"<br>(floor {floor.cluster_changes:.3g})"
+        mobility = f"<br>(floor {mobility_floor(analysis, window, floor):.3g})"
     return _distributions(
         "How much tokens move",
         window,
         [
-            ("cluster changes", "", metrics.cluster_changes),
-            ("mobility score", "", metrics.mobility_score),
+            ("cluster changes", changes, metrics.cluster_changes),
+            ("mobility score", mobility, metrics.mobility_score),
             ("path entropy", "<br>(nats)", metrics.path_entropy),
         ],
         theme,
+        "; " + (NO_FLOOR if floor is None else "floor: noise floor of the mean"),
     )
 
 
@@ -113,6 +126,7 @@ def _distributions(
     window: LayerWindow,
     panels: Sequence[tuple[str, str, npt.NDArray[Any]]],
     theme: str,
+    further: str = "",
 ) -> go.Figure:
     """A histogram of each metric: its name, its unit and a number for each token."""
     counted = window.path_of_token >= 0
@@ -185,9 +199,10 @@ def _distributions(
                     "font": {"size": 11, "color": colours.text},
                 }
             )
+    counted_said = plural(window.num_counted, "token")
     return new_figure(
         heading,
-        f"{plural(window.num_counted, 'token')} over {plural(len(window.layers), 'layer')}",
+        f"{counted_said} over {plural(len(window.layers), 'layer')}{further}",
         theme,
         traces,
         shapes=shapes,
@@ -282,7 +297,7 @@ def cluster_sizes(
         bargap=_BAR_GAP,
         uniformtext={"minsize": 9, "mode": "hide"},
         layers={"x": window.layers},
-        xaxis=layer_axis(window.layers),
+        xaxis=layer_axis(window.layers, analysis.cluster_metrics),
         yaxis={"title": {"text": "tokens"}, "tickformat": ",d", "nticks": 6},
     )
 
@@ -306,7 +321,7 @@ def _with_bits(names: Sequence[list[str]], nats: npt.NDArray[np.float64]) -> lis
 
 
 def cluster_entropy(
-    analysis: Analysis,  # noqa: ARG001 - every figure of a window is called alike
+    analysis: Analysis,
     window: LayerWindow,
     theme: str = "light",
 ) -> go.Figure:
@@ -361,7 +376,7 @@ def cluster_entropy(
         [evenly, entropy],
         annotations=[evenly_said],
         layers={"x": window.layers},
-        xaxis=layer_axis(window.layers),
+        xaxis=layer_axis(window.layers, analysis.cluster_metrics),
         yaxis={
             "title": {"text": "entropy (nats)"},
             "range": [0, 1.15 * max(float(most.max()), 0.1)],
@@ -393,7 +408,11 @@ def transition_heatmap(
     the largest are shown, with shares of all tokens of their row.
     """
     layers = (source_layer_index, target_layer_index)
-    here, there = (plotly_name(analysis.labelled_layers[index], 24) for index in layers)
+    chosen = [analysis.labelled_layers[index] for index in layers]
+    here, there = marked_layers(
+        chosen, [plotly_name(name, 24) for name in chosen], analysis.cluster_metrics
+    )
+    unstable = f"; {UNSTABLE_SAID}" if UNSTABLE in here[-1:] + there[-1:] else ""
     flow = transition(analysis.labels[:, layers[0]], analysis.labels[:, layers[1]])
     by_source = np.bincount(flow.source_indices, flow.num_tokens, len(flow.source_ids))
     by_target = np.bincount(flow.target_indices, flow.num_tokens, len(flow.target_ids))
@@ -429,7 +448,7 @@ def transition_heatmap(
     largest = f" (the {MOST_CLUSTERS} largest clusters)" if cut else ""
     return new_figure(
         f"From {here} to {there}",
-        f"share (%) of a row's tokens in each column{largest}",
+        f"share (%) of a row's tokens in each column{largest}{unstable}",
         theme,
         [cells, *cell_numbers(shares, theme, percent=True)],
         xaxis=_cluster_axis(analysis, layers[1], targets, "<br>", theme)

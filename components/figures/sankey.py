@@ -12,9 +12,15 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
 from concept_fragmentation.analysis.counting import compact
+from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.colouring import colouring_name, token_groups
-from concept_fragmentation.components.figures.layer_names import layer_names
+from concept_fragmentation.components.figures.layer_names import (
+    UNSTABLE,
+    UNSTABLE_SAID,
+    layer_names,
+    marked_layers,
+)
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
     legend_below,
@@ -30,6 +36,7 @@ from concept_fragmentation.components.figures.sankey_layout import (
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.figures.token_names import token_at
+from concept_fragmentation.components.floors import floor_said
 from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural
@@ -194,8 +201,13 @@ def token_sankey(
         "valueformat": ",",
     }
     named = _names_at_the_end(nodes, window.last, height)
+    names = marked_layers(window.layers, column_names(window.layers), analysis.cluster_metrics)
     meaning = f", by {colouring_name(colour_by)}" if "." in colour_by and lines else ""
-    figure = _figure(window, trace, lines, named, margin, theme, meaning, slanted=slanted)
+    if not meaning and (floor := window_floor(analysis, window)) is not None:
+        meaning += f"; {floor_said(floor, f'{floor.num_paths:,.0f}')}"
+    if any(name.endswith(UNSTABLE) for name in names):
+        meaning += f"; {UNSTABLE_SAID}"
+    figure = _figure(window, trace, lines, named, margin, theme, meaning, names, slanted=slanted)
     return SankeyView(figure, *hidden)
 
 
@@ -535,6 +547,7 @@ def _figure(
     margin: dict[str, int],
     theme: str,
     meaning: str,
+    names: Sequence[str],
     *,
     slanted: bool,
 ) -> go.Figure:
@@ -542,7 +555,7 @@ def _figure(
     tokens = plural(window.num_counted, "token")
     thick = trace["node"]["thickness"]
     notes = [note | {"font": {"size": 11, "color": ink(theme).text}} for note in named]
-    notes += column_heads(column_names(window.layers), theme, thick, slanted=slanted)
+    notes += column_heads(names, theme, thick, slanted=slanted)
     if legend:
         notes.append(legend_below(legend, theme, shift=-(thick // 2)))
     return new_figure(

@@ -125,7 +125,7 @@ def trajectory_lines(
         hoverdistance=12,
         barmode="overlay",
         uniformtext={"minsize": 9, "mode": "hide"},
-        xaxis=layer_axis(window.layers)
+        xaxis=layer_axis(window.layers, analysis.cluster_metrics)
         | {"range": [-bar / 2 - 0.02, len(window.layers) - 1 + bar / 2 + 0.02]},
         yaxis={"range": [lanes.height, 0], "visible": False},
     )

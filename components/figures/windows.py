@@ -10,6 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import NO_CLUSTER, Analysis, layer_steps, window_grid
+from concept_fragmentation.analysis.noise_floor import NoiseFloor, analysis_floor
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.cluster_colours import cluster_places
 from concept_fragmentation.components.figures.layer_names import layer_axis
@@ -21,6 +22,7 @@ from concept_fragmentation.components.figures.theme import (
     table_of,
 )
 from concept_fragmentation.components.figures.token_names import token_at
+from concept_fragmentation.components.floors import NO_FLOOR, floor_said
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import ordinal, percent, plural
@@ -57,6 +59,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "zmax": len(colours) - 0.5,
         "colorscale": steps_scale(colours),
         "showscale": False,
+        "showlegend": False,
         "xgap": 1,
         "hoverongaps": False,
         "text": table_of(
@@ -78,6 +81,7 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "width": 0.62,
         "xaxis": "x",
         "yaxis": "y2",
+        "name": "moved",
         "marker": {"color": ink(theme).series, "line": {"width": 0}},
         "customdata": [
             [f"{here} → {there}", plural(count, "token"), percent(share)]
@@ -89,6 +93,8 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
             "%{customdata[0]}<br>%{customdata[2]} of %{customdata[1]} change cluster<extra></extra>"
         ),
     }
+    floor = analysis_floor(analysis)
+    floors = [] if floor is None else _floors(floor, steps.moved, names, theme)
     which = (
         "every token" if step == 1 else f"every {ordinal(step)} of {plural(len(order), 'token')}"
     )
@@ -96,10 +102,13 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
         "All paths at a glance",
         f"{which} a row; colour: aligned cluster",
         theme,
-        [cells, moved],
-        margin={"l": 12},
+        [cells, moved, *floors],
+        margin={"l": 12, "b": 72 if floors else 40},
+        annotations=[] if floors else [_no_floor(theme)],
+        showlegend=bool(floors),
+        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         layers={"x": layers},
-        xaxis=layer_axis(layers) | {"anchor": "y2"},
+        xaxis=layer_axis(layers, analysis.cluster_metrics) | {"anchor": "y2"},
         yaxis={
             "domain": [0.27, 1],
             "range": [len(rows) - 0.5, -0.5],
@@ -117,6 +126,60 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
             "title": {"text": "moved"},
         },
     )
+
+
+def _no_floor(theme: str) -> dict[str, Any]:
+    """The note above the shares of what moves where no floor is known."""
+    return {
+        "text": NO_FLOOR,
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "yref": "y2 domain",
+        "y": 1,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": ink(theme).soft},
+    }
+
+
+def _floors(
+    floor: NoiseFloor, moved: npt.NDArray[np.float64], names: list[str], theme: str
+) -> list[dict[str, Any]]:
+    """The noise floor of what moves at each step, and, shown on demand, the other kind of start."""
+    other = "cold" if floor.start == "warm" else "warm"
+    colours, between = ink(theme), [f"{here} → {there}" for here, there in pairwise(names)]
+    of_steps = floor.moved[: len(moved)]
+    lines = (
+        ("noise floor", of_steps.mean(axis=1), colours.accent, "solid", True),
+        (f"moved, {other} starts", floor.other_moved, colours.soft, "dot", "legendonly"),
+        (f"noise floor, {other}", floor.other_floor[: len(moved)], colours.accent, "dot", None),
+    )
+    low, high = of_steps.min(axis=1), of_steps.max(axis=1)
+    ranges = [f", {percent(a)} to {percent(b)}" for a, b in zip(low, high, strict=True)]
+    return [
+        {
+            "type": "scatter",
+            "x": np.arange(len(values)) + 0.5,
+            "y": values,
+            "xaxis": "x",
+            "yaxis": "y2",
+            "name": name,
+            "mode": "lines+markers",
+            "marker": {"size": 5},
+            "line": {"color": colour, "width": 1.5, "dash": dash},
+            "visible": "legendonly" if visible is None else visible,
+            "customdata": [
+                [step, percent(share), reach if i == 0 else ""]
+                for step, share, reach in zip(between, values.tolist(), ranges, strict=True)
+            ],
+            "hovertemplate": (
+                f"%{{customdata[0]}}<br>{name} %{{customdata[1]}}%{{customdata[2]}}<extra></extra>"
+            ),
+        }
+        for i, (name, values, colour, dash, visible) in enumerate(lines)
+        if np.isfinite(values).any() and len(values) == len(moved)
+    ]
 
 
 def tokens_by_path(analysis: Analysis) -> IntArray:
@@ -149,6 +212,8 @@ def window_fragmentation(
     if np.isnan(grid.fragmentation).all():
         return empty_figure("No two tokens have a cluster in one layer.", theme)
     names = [plotly_name(layer) for layer in layers]
+    kept = analysis_floor(analysis)
+    floors = [[_fragmentation_floor(kept, here, there) for there in layers] for here in layers]
     cells = numbered_cells(grid.fragmentation, theme) | {
         "customdata": [
             [
@@ -159,6 +224,7 @@ def window_fragmentation(
                     f"{names[i]} to {names[j]}",
                     plural(int(grid.num_paths[i, j]), "path"),
                     plural(int(grid.num_counted[i, j]), "token"),
+                    floors[i][j] if i <= j else "",
                 ]
                 for j in range(len(layers))
             ]
@@ -166,10 +232,10 @@ def window_fragmentation(
         ],
         "hovertemplate": (
             "<b>%{customdata[3]}</b><br>fragmentation %{z:.3f}"
-            "<br>%{customdata[4]} of %{customdata[5]}<extra></extra>"
+            "<br>%{customdata[4]} of %{customdata[5]}<br>%{customdata[6]}<extra></extra>"
         ),
     }
-    axis = layer_axis(layers)
+    axis = layer_axis(layers, analysis.cluster_metrics)
     what = axis["title"]["text"]
     frame = [] if window is None else [_frame(*window, theme)]
     return new_figure(
@@ -184,6 +250,14 @@ def window_fragmentation(
     )
 
 
+def _fragmentation_floor(floor: NoiseFloor | None, first: str, last: str) -> str:
+    """What a cell says of the fragmentation that clusterings of one layer would have."""
+    if first == last:
+        return ""
+    found = None if floor is None else floor.between(first, last)
+    return NO_FLOOR if found is None else floor_said(found, f"{found.fragmentation:.3f}")
+
+
 def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     """Draw how much tokens come together and come apart from each layer to the next."""
     steps, names = layer_steps(analysis), [plotly_name(name) for name in analysis.labelled_layers]
@@ -192,18 +266,30 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     places = np.arange(len(steps.moved)) + 0.5
     between = [f"{here} → {there}" for here, there in pairwise(names)]
     colours = ink(theme)
-    lines = (
+    lines = [
         ("come apart", steps.divergence, colours.accent, "solid", "of pairs that were together"),
         ("come together", steps.convergence, colours.series, "dash", "of pairs that were apart"),
-    )
+    ]
+    floor = analysis_floor(analysis)
+    if floor is not None:
+        of_step = floor.by_step()
+        lines += [
+            (f"noise floor: {name}", of_step[quantity][: len(places)], colour, "dot", of)
+            for (name, _, colour, _, of), quantity in zip(
+                lines, ("divergence", "convergence"), strict=True
+            )
+        ]
     traces = [
         {
             "type": "scatter",
             "x": places,
             "y": values,
             "mode": "lines+markers",
-            "line": {"color": colour, "width": 2.5, "dash": dash},
-            "marker": {"size": 7, "symbol": "circle" if dash == "solid" else "square"},
+            "line": {"color": colour, "width": 1.5 if dash == "dot" else 2.5, "dash": dash},
+            "marker": {
+                "size": 4 if dash == "dot" else 7,
+                "symbol": "square" if dash == "dash" else "circle",
+            },
             "customdata": [
                 [step, percent(share)] for step, share in zip(between, values.tolist(), strict=True)
             ],
@@ -214,14 +300,16 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     legend = [
         (name if dash == "solid" else f"{name} (dashed)", colour)
         for name, _, colour, dash, _ in lines
+        if dash != "dot"
     ]
+    dotted = NO_FLOOR if floor is None else "dotted: noise floor"
     return new_figure(
         "Where paths part and join",
-        "share (%) of pairs of tokens, from each layer to the next",
+        f"% of pairs from each layer to the next; {dotted}",
         theme,
         traces,
         **legend_below_axis(legend, theme),
-        xaxis=layer_axis(analysis.labelled_layers) | {"showgrid": True},
+        xaxis=layer_axis(analysis.labelled_layers, analysis.cluster_metrics) | {"showgrid": True},
         yaxis={
             "title": {"text": "pairs of tokens"},
             "tickformat": ".0%",

@@ -187,7 +187,15 @@ def test_the_fragmentation_of_every_window_is_a_cell_and_the_shown_one_is_framed
     written = dict(zip(zip(numbers.y, numbers.x, strict=True), numbers.text, strict=True))
     assert written[0, 2] == f"{cells.z[0][2]:.2f}"
     assert (2, 0) not in written
-    assert cells.customdata[0][2] == ["span", 0, 2, "layer_0 to layer_2", "4 paths", "12 tokens"]
+    assert cells.customdata[0][2] == [
+        "span",
+        0,
+        2,
+        "layer_0 to layer_2",
+        "4 paths",
+        "12 tokens",
+        "no noise floor known",
+    ]
     (frame,) = figure.layout.shapes
     assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, -0.5, 0.5)
 

@@ -14,6 +14,7 @@ from concept_fragmentation.analysis import (
     window_significance,
 )
 from concept_fragmentation.analysis.significance import NO_MEMORY
+from concept_fragmentation.components.floors import WHY_NO_FLOOR
 from concept_fragmentation.components.standouts import (
     categories_of_all_layers,
     significance_of_all_layers,
@@ -35,6 +36,7 @@ def test_the_largest_path_the_mobile_and_where_paths_part_and_join_are_said(buil
         "cluster no longer are.",
         "Paths join most from layer_1 to layer_2: 33% of the pairs of tokens that were apart are "
         "in one cluster.",
+        WHY_NO_FLOOR,
     ]
 
 
