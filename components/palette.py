@@ -8,6 +8,8 @@ from typing import Final
 
 # Of clusters: enough for two neighbouring layers of 64 clusters each, whatever flows between them.
 MOST_COLOURS: Final = 128
+# Of these, so many first ones are told apart by every eye.
+DISTINCT_COLOURS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ _CLUSTERS: Final = {
     ),
 }
 
-# Those after the first sixteen, as "#rrggbb" run together: each is as far as can be from all
+# Those after the distinct ones, as "#rrggbb" run together: each is as far as can be from all
 # before it (greedily, to the same eyes), and not near the colours of routes. A place has one hue in
 # both themes.
 _MORE: Final = {

@@ -10,8 +10,12 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, InvalidDataError
-from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.layer_names import layer_names
+from concept_fragmentation.components.figures.legends import LEGEND_LINE, legend_below
 from concept_fragmentation.components.figures.sankey_layout import (
     MOST_FITTING,
     MOST_THICK,
@@ -121,7 +125,14 @@ def attention_flow_sankey(
     begins with `["token", index]`.
     """
     columns = _columns(flow)
-    place, nodes = _nodes(analysis, flow, columns, theme)
+    labelled = [
+        analysis.labelled_layers.index(layer)
+        for layer in flow.layers
+        if layer in analysis.labelled_layers
+    ]
+    lines = shared_colours(analysis, labelled[0], labelled[-1]) if labelled else []
+    bottom = _MARGIN["b"] + LEGEND_LINE * len(lines)
+    place, nodes = _nodes(analysis, flow, columns, theme, _HEIGHT - _MARGIN["t"] - bottom)
     links: dict[str, list[Any]] = {
         name: [] for name in ("source", "target", "value", "color", "customdata")
     }
@@ -145,6 +156,8 @@ def attention_flow_sankey(
     shown = layer_names(flow.layers).ticks
     heads = ["input" if len(columns) <= MOST_THICK else "in", *shown]
     notes = column_heads(heads, theme, nodes["thickness"])
+    if lines:
+        notes.append(legend_below(lines, theme))
     return new_figure(
         f"Attention flow into {_token(analysis, flow.token)}",
         "from the input, layer by layer; grey: below the threshold",
@@ -153,7 +166,7 @@ def attention_flow_sankey(
         keyed=True,
         least_width=width_of_columns(len(columns), _COLUMN),
         annotations=notes,
-        margin=_MARGIN,
+        margin=_MARGIN | {"b": bottom},
         height=_HEIGHT,
     )
 
@@ -180,9 +193,12 @@ def _columns(flow: AttentionFlow) -> list[dict[int, float]]:
 
 
 def _nodes(
-    analysis: Analysis, flow: AttentionFlow, columns: list[dict[int, float]], theme: str
+    analysis: Analysis,
+    flow: AttentionFlow,
+    columns: list[dict[int, float]],
+    theme: str,
+    height: int,
 ) -> tuple[dict[tuple[int, int], int], dict[str, Any]]:
-    height = _HEIGHT - _MARGIN["t"] - _MARGIN["b"]
     where = stacked([list(column.values()) for column in columns], _GAP)
     place: dict[tuple[int, int], int] = {}
     most = _CHARACTERS_OF_MANY if len(columns) > MOST_FITTING else _MOST_CHARACTERS

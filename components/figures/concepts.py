@@ -164,7 +164,7 @@ def state_map(
     selected: Collection[tuple[int, int]] = (),
     theme: str = "light",
 ) -> go.Figure:
-    """Draw where the tokens of a labelled layer lie, coloured by aligned cluster.
+    """Draw where the tokens of a labelled layer lie, coloured by cluster.
 
     `customdata` is the index of each token. Of more than `MOST_POINTS` tokens
     every so many-th is drawn; highlighted ones are ringed and named. Those that are set aside are
@@ -248,7 +248,7 @@ def state_map(
         lines = [UNSTABLE_SAID, *lines]
     return new_figure(
         f"Tokens in {heading}",
-        f"{which}{plural(len(tokens), 'token')}{aside}; colour: aligned cluster{outlined}{caution}",
+        f"{which}{plural(len(tokens), 'token')}{aside}; colour: cluster{outlined}{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         keyed="token",

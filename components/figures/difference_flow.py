@@ -13,7 +13,10 @@ import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.analysis.counting import NO_CLUSTER
-from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
     legend_below,
@@ -105,8 +108,6 @@ def difference_sankey(
     largest = np.maximum(difference.before, difference.after)
     drawn = np.lexsort((-largest, -change))[:MOST_BANDS]
     drawn.sort()
-    place, nodes = _nodes(after, paths, difference, drawn, theme)
-    links = _links(after, paths, difference, drawn, place, theme)
     lost, gained, kept = change_colours(theme)
     total_lost = int(np.maximum(difference.before - difference.after, 0).sum())
     total_gained = int(np.maximum(difference.after - difference.before, 0).sum())
@@ -118,6 +119,13 @@ def difference_sankey(
             (f"in both ({stayed:,})", kept),
         ]
     )
+    number = len(difference.layers)
+    ends = (_layer_of(after, difference, i) for i in (0, number - 1))
+    lines += shared_colours(after, *ends)
+    bottom = _MARGIN["b"] + LEGEND_LINE * len(lines)
+    height = _HEIGHT - _MARGIN["t"] - bottom
+    place, nodes = _nodes(after, paths, difference, drawn, theme, height)
+    links = _links(after, paths, difference, drawn, place, theme)
     trace = {
         "type": "sankey",
         "arrangement": "fixed",
@@ -129,7 +137,6 @@ def difference_sankey(
         },
         "textfont": {"size": 11, "color": ink(theme).text, "shadow": halo(theme)},
     }
-    number = len(difference.layers)
     notes = column_heads(column_names(difference.layers), theme, nodes["thickness"])
     notes += _names_at_the_end(nodes, number - 1, theme)
     hidden = len(difference.step) - len(drawn)
@@ -142,7 +149,7 @@ def difference_sankey(
         keyed=True,
         least_width=width_of_columns(number),
         annotations=[*notes, legend_below(lines, theme)],
-        margin=_MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)},
+        margin=_MARGIN | {"b": bottom},
         height=_HEIGHT,
     )
 
@@ -169,6 +176,7 @@ def _nodes(
     difference: FlowDifference,
     drawn: npt.NDArray[np.intp],
     theme: str,
+    height: int,
 ) -> tuple[dict[tuple[int, int], int], dict[str, Any]]:
     sizes = _sizes(difference, drawn)
     columns = [
@@ -178,7 +186,6 @@ def _nodes(
     where = stacked(
         [[sizes[i][cluster] for cluster in column] for i, column in enumerate(columns)], _GAP
     )
-    height = _HEIGHT - _MARGIN["t"] - _MARGIN["b"] - LEGEND_LINE
     place: dict[tuple[int, int], int] = {}
     colours, labels, customdata = [], [], []
     for i, column in enumerate(columns):

@@ -21,13 +21,17 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components.figures.cells import cell_numbers
-from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.layer_names import (
     UNSTABLE,
     UNSTABLE_SAID,
     layer_axis,
     marked_layers,
 )
+from concept_fragmentation.components.figures.legends import lines_below_axis
 from concept_fragmentation.components.figures.sankey_layout import width_of_columns
 from concept_fragmentation.components.figures.theme import (
     colour_bar,
@@ -284,13 +288,15 @@ def cluster_sizes(
             "<br>aligned cluster %{customdata[4]}<extra></extra>"
         ),
     }
+    lines = shared_colours(analysis, window.first, window.last)
     return new_figure(
         "Cluster sizes",
-        "same colour: same cluster, aligned across layers",
+        "same colour in neighbouring layers: matched clusters",
         theme,
         [trace],
         shapes=frames,
         keyed=True,
+        **(lines_below_axis(lines, theme) if lines else {}),
         # As wide as the names in the bars.
         least_width=width_of_columns(len(window.layers), _BAR),
         barmode="overlay",

@@ -13,7 +13,10 @@ import plotly.graph_objects as go
 from concept_fragmentation.analysis import Analysis, LayerWindow, Transition, tokens_on_path
 from concept_fragmentation.analysis.counting import compact
 from concept_fragmentation.analysis.noise_floor import window_floor
-from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.colouring import colouring_name, token_groups
 from concept_fragmentation.components.figures.layer_names import (
     UNSTABLE,
@@ -149,6 +152,8 @@ def token_sankey(
         return SankeyView(empty_figure(sentence, theme), 0, 0)
     routes = _routes(analysis, window, highlighted_tokens, highlighted_paths, colour_by, theme)
     lines = legend_lines([(route.label, route.colour) for route in routes])
+    if not routes and colour_by == "cluster":
+        lines = shared_colours(analysis, window.first, window.last)
     slanted = len(window.layers) > MOST_NAMES and not layer_names(window.layers).numbered
     margin = {
         "l": 18,

@@ -35,8 +35,9 @@ _MARGIN: Final = {"t": 66, "b": 44}
 def compared_tokens(
     analysis: Analysis, window: LayerWindow, tokens: Sequence[int], theme: str = "light"
 ) -> go.Figure:
-    """Draw the paths of the first `MOST_COMPARED` tokens, a row for each aligned cluster.
+    """Draw the paths of the first `MOST_COMPARED` tokens, a row for each chain of clusters.
 
+    A chain is of clusters that are matched from layer to layer (`align_labels`).
     Where several are in one cluster their lines run side by side in a box. `tokens` are indices;
     those that are not in the analysis are left out, and those without a cluster in a layer have a
     gap there.
@@ -108,7 +109,7 @@ def compared_tokens(
         layers={"x": window.layers},
         xaxis=layer_axis(window.layers),
         yaxis={
-            "title": {"text": "aligned cluster"},
+            "title": {"text": "chain of clusters"},
             "tickmode": "array",
             "ticks": "",
             "tickvals": list(rows.values()),

@@ -11,7 +11,10 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, tokens_on_path
-from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
@@ -103,7 +106,7 @@ def trajectory_lines(
     legend = [(line.label, line.colour) for line in traced]
     if left_out:
         legend.append((f"{left_out:,} more, not drawn", ink(theme).soft))
-    lines = legend_lines(legend)
+    lines = legend_lines(legend) or shared_colours(analysis, window.first, window.last)
     margin = _MARGIN | {"b": _MARGIN["b"] + LEGEND_LINE * len(lines)}
     share = window.counts[:drawn].sum() / window.num_counted
     every = plural(len(window.paths), "path")

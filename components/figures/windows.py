@@ -12,9 +12,15 @@ import plotly.graph_objects as go
 from concept_fragmentation.analysis import NO_CLUSTER, Analysis, layer_steps, window_grid
 from concept_fragmentation.analysis.noise_floor import NoiseFloor, analysis_floor
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
-from concept_fragmentation.components.figures.cluster_colours import cluster_places
+from concept_fragmentation.components.figures.cluster_colours import (
+    cluster_places,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.layer_names import layer_axis
-from concept_fragmentation.components.figures.legends import legend_below_axis
+from concept_fragmentation.components.figures.legends import (
+    legend_below_axis,
+    lines_below_axis,
+)
 from concept_fragmentation.components.figures.theme import (
     empty_figure,
     new_figure,
@@ -31,13 +37,18 @@ IntArray = npt.NDArray[np.int64]
 
 MOST_ROWS: Final = 500
 
+# The height of the legend of floors, in pixels.
+_LEGEND: Final = 32
+
 
 def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     """Draw every token's path through all labelled layers: a row a token, a column a layer.
 
     A sequence index plot (Scherer 2001), with tokens in the order of the cluster that they are in
-    most, then of their paths; of more than `MOST_ROWS` tokens every so many-th is drawn. Below it,
-    the share of tokens that change their aligned cluster from each layer to the next.
+    most, then of their paths; of more than `MOST_ROWS` tokens every so many-th is drawn. Colours
+    and the order go by aligned ids, that is, chains of clusters that are matched from layer to
+    layer. Below it, the share of tokens that change their aligned cluster from each layer to the
+    next.
     """
     layers = analysis.labelled_layers
     if (analysis.labels == NO_CLUSTER).all():
@@ -95,16 +106,19 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     }
     floor = analysis_floor(analysis)
     floors = [] if floor is None else _floors(floor, steps.moved, names, theme)
+    shared = shared_colours(analysis, 0, len(layers) - 1)
+    nothing: dict[str, Any] = {"annotations": [], "margin": {"b": 40}}
+    below = lines_below_axis(shared, theme) if shared else nothing
     which = (
         "every token" if step == 1 else f"every {ordinal(step)} of {plural(len(order), 'token')}"
     )
     return new_figure(
         "All paths at a glance",
-        f"{which} a row; colour: aligned cluster",
+        f"{which} a row; colour: chain of clusters",
         theme,
         [cells, moved, *floors],
-        margin={"l": 12, "b": 72 if floors else 40},
-        annotations=[] if floors else [_no_floor(theme)],
+        margin={"l": 12, "b": below["margin"]["b"] + (_LEGEND if floors else 0)},
+        annotations=below["annotations"] + ([] if floors else [_no_floor(theme)]),
         showlegend=bool(floors),
         legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         layers={"x": layers},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from concept_fragmentation.components.figures.attention_flow import (
     attention_flow,
     attention_flow_sankey,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.data import to_csv
 from concept_fragmentation.components.figures.heads import (
     head_agreement,
@@ -63,7 +65,7 @@ from concept_fragmentation.components.figures.weights import (
     too_many_tokens,
     weight_layers,
 )
-from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.palette import ink
 
 LAYERS = ("h.0", "h.1", "h.2")
 
@@ -279,6 +281,16 @@ def test_at_each_layer_all_shares_sum_to_one_and_thin_ones_are_together(threshol
         assert all(share >= threshold for _, source, _, share in links if source != OTHERS)
 
 
+def test_below_the_flow_it_says_that_chains_share_colours() -> None:
+    analysis = made(20)
+    labels = np.tile(np.arange(20)[:, np.newaxis], (1, len(analysis.labelled_layers)))
+    many = replace(analysis, labels=labels)
+    said = "20 chains of clusters share 16 distinct colours;<br>the largest differ from each other."
+    for one, notes in ((analysis, 0), (many, 1)):
+        figure = attention_flow_sankey(one, attention_flow(one, 11))
+        assert sum(note.text == said for note in figure.layout.annotations) == notes
+
+
 def test_nodes_of_the_flow_have_the_colours_of_their_clusters() -> None:
     analysis = made()
     flow = attention_flow(analysis, 11, threshold=0.05)
@@ -290,7 +302,7 @@ def test_nodes_of_the_flow_have_the_colours_of_their_clusters() -> None:
     # A token may be "others" too.
     assert {label[:1] for label in node.label if label != "others"} == {"", "“"}
     aligned = int(analysis.aligned.labels[11, 2])
-    assert node.color[end] == cluster_colour(aligned)
+    assert node.color[end] == colour_of(analysis, aligned)
     first = [i for i, x in enumerate(node.x) if x == 0.001]
     assert {node.color[i] for i in first} <= {ink("light").series, ink("light").muted}
     assert sum(figure.data[0].link.value) == pytest.approx(3, abs=1e-4)

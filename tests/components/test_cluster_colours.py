@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -10,16 +11,29 @@ import plotly.graph_objects as go
 import pytest
 
 from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
-from concept_fragmentation.components.figures.cluster_colours import cluster_places, colour_of
+from concept_fragmentation.components.figures.cluster_colours import (
+    cluster_places,
+    colour_of,
+    shared_colours,
+)
 from concept_fragmentation.components.figures.metrics import cluster_sizes
 from concept_fragmentation.components.figures.sankey import token_sankey
 from concept_fragmentation.components.figures.trajectories import trajectory_lines
+from concept_fragmentation.components.figures.windows import path_map
 from concept_fragmentation.components.palette import (
+    DISTINCT_COLOURS,
     MOST_COLOURS,
     cluster_colours,
     ink,
     path_colour,
 )
+from concept_fragmentation.persistence.examples import load_example
+
+
+@pytest.fixture(scope="module")
+def real() -> Analysis:
+    """Return 10,000 GPT-2 tokens in 12 layers."""
+    return Analysis.from_dict(load_example("gpt2-small")["analysis_data"])
 
 
 def wandering(num_clusters: int, num_layers: int, *, tokens: int = 400, seed: int = 0) -> Analysis:
@@ -94,13 +108,64 @@ def test_more_clusters_than_there_are_colours_share_those_of_the_smallest() -> N
         analysis_from_labels([f"t{i}" for i in range(len(row))], np.stack([row, row], axis=1))
     )
     places = cluster_places(analysis)
-    assert [places[MOST_COLOURS], places[MOST_COLOURS + 1]] == [0, 1]
+    # The two smallest have the colours of the next two.
+    assert [places[1], places[0]] == [places[2], places[3]]
     assert clashes(analysis) == 2
 
 
-def test_the_first_sixteen_keep_the_colours_that_every_eye_tells_apart() -> None:
-    places = cluster_places(wandering(10, 6))
-    assert [places[i] for i in range(10)] == list(range(10))
+def chains_by_size(analysis: Analysis) -> list[int]:
+    """Return the aligned ids, those that hold most tokens over all layers first."""
+    ids, counts = np.unique(analysis.aligned.labels, return_counts=True)
+    return [int(i) for i in ids[np.argsort(-counts, kind="stable")] if i != -1]
+
+
+def test_the_largest_chains_have_the_colours_that_every_eye_tells_apart(real: Analysis) -> None:
+    # In the first, large chains that end are near others that begin.
+    for analysis in (wandering(10, 6), wandering(10, 31), real):
+        places = cluster_places(analysis)
+        largest = chains_by_size(analysis)[:DISTINCT_COLOURS]
+        assert [places[chain] for chain in largest] == list(range(len(largest)))
+        assert clashes(analysis) == 0
+
+
+def test_a_figure_says_where_chains_share_colours(real: Analysis) -> None:
+    said = "23 chains of clusters share 16 distinct colours;<br>the largest differ from each other."
+    whole = layer_window(real, 0, 11)
+    assert "<br>".join(shared_colours(real, 0, 11)) == said
+    figures = [
+        token_sankey(real, whole).figure,
+        trajectory_lines(real, whole),
+        cluster_sizes(real, whole),
+        path_map(real),
+    ]
+    for figure in figures:
+        notes = [note.text for note in figure.layout.annotations]
+        assert said in notes
+        assert figure.layout.margin.b >= 14 + 2 * 16
+    # Of the chains of a part each has a colour of its own.
+    part = layer_window(real, 2, 9)
+    assert shared_colours(real, 2, 9) == []
+    places = {cluster_places(real)[int(i)] for i in np.unique(real.aligned.labels[:, 2:10])}
+    assert len(places) == len(np.unique(real.aligned.labels[:, 2:10]))
+    for figure in (token_sankey(real, part).figure, cluster_sizes(real, part)):
+        assert not any("chains" in note.text for note in figure.layout.annotations)
+    # Bands that are coloured by something else say what that is.
+    by_path = token_sankey(real, whole, colour_by="path").figure
+    assert not any("chains" in note.text for note in by_path.layout.annotations)
+
+
+def test_chains_that_live_in_one_layer_take_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.stack([rng.permutation(3_000) for _ in range(6)], axis=1) // 5
+    analysis = Analysis.from_dict(analysis_from_labels([f"t{i}" for i in range(3_000)], labels))
+    assert analysis.aligned.num_clusters > 3_000
+    tracemalloc.start()
+    places = cluster_places(analysis)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(places) == analysis.aligned.num_clusters
+    # All pairs of chains that are near each other are hundreds of megabytes.
+    assert peak < 20e6
 
 
 def test_ids_of_any_size_have_colours() -> None:

@@ -20,6 +20,7 @@ from concept_fragmentation.components.comparison_table import (
     matched_clusters_grid,
     matched_clusters_rows,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.comparison import (
     MOST_MOVED,
     layer_metrics_frame,
@@ -154,8 +155,16 @@ def test_what_is_gained_lost_and_kept_has_a_colour_each_and_its_width(theme: str
     assert list(link.customdata[0][:4]) == ["link", 0, 2, 9]
     mapping = after.aligned.raw_to_aligned[0]
     names = [data[2] for data in figure.data[0].node.customdata[:2]]
-    colours = [cluster_colour(mapping[cluster], theme) for cluster in names]
+    colours = [colour_of(after, mapping[cluster], theme) for cluster in names]
     assert list(figure.data[0].node.color[:2]) == colours
+
+
+def test_below_what_changed_it_says_that_chains_share_colours() -> None:
+    rows = [[i, i] for i in range(20)]
+    _, after, _, paths = pair(rows, [*rows[:-1], [19, 0]])
+    note = difference_sankey(after, paths, flow_difference(paths, 0, 1)).layout.annotations[-1]
+    assert "20 chains of clusters share 16 distinct colours;<br>" in note.text
+    assert "gained (1)" in note.text
 
 
 def test_a_band_over_a_layer_that_only_the_second_has_chooses_the_cluster_it_leads_to() -> None:

@@ -18,6 +18,7 @@ from concept_fragmentation.analysis import (
     layer_window,
     principal_plane,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.concept_data import (
     cluster_tokens_frame,
     similarity_frame,
@@ -35,7 +36,7 @@ from concept_fragmentation.components.figures.concepts import (
 from concept_fragmentation.components.figures.layers import concept_metrics
 from concept_fragmentation.components.figures.metrics import cluster_entropy
 from concept_fragmentation.components.figures.theme import config_of
-from concept_fragmentation.components.palette import cluster_colour, ink
+from concept_fragmentation.components.palette import ink
 from concept_fragmentation.components.typical import cluster_token_list, cluster_tokens
 
 LAYERS = ["<i>a</i>.%{x}", "&amp;%{z}", "c"]
@@ -127,14 +128,14 @@ def test_a_point_lies_where_its_token_does_in_the_colour_of_its_cluster() -> Non
     steps = sorted(scale)
     for token, number in enumerate(points.marker.color):
         aligned = int(analysis.aligned.labels[token, 2])
-        assert scale[steps[number]] == cluster_colour(aligned)
+        assert scale[steps[number]] == colour_of(analysis, aligned)
     assert points.hovertext[3] == f"<b>“·t0”</b> at 3, C{analysis.labels[3, 2]}"
     assert list(ringed.customdata) == [5]
     assert ringed.marker.line.color == ink("light").accent
     assert f"{plane.explained[0]:.0%}" in figure.layout.xaxis.title.text
     (legend,) = figure.layout.annotations
     for raw, aligned in analysis.aligned.raw_to_aligned[2].items():
-        assert f'{cluster_colour(aligned)}">■</span> C{raw}' in legend.text
+        assert f'{colour_of(analysis, aligned)}">■</span> C{raw}' in legend.text
 
 
 def test_of_very_many_tokens_every_so_many_th_is_a_point() -> None:

@@ -16,6 +16,7 @@ from concept_fragmentation.analysis import (
     analysis_from_labels,
     layer_window,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.heads import missing_attention
 from concept_fragmentation.components.figures.layer_names import layer_axis, layer_names
 from concept_fragmentation.components.figures.layers import (
@@ -162,7 +163,7 @@ def test_a_layers_bars_stand_on_each_other_and_hold_all_its_tokens(
     ):
         assert base == tops[layer]
         tops[layer] += size
-        assert colour == cluster_colour(mapping[layer][int(label[1:])], theme)
+        assert colour == colour_of(analysis, mapping[layer][int(label[1:])], theme)
         assert size == (analysis.labels[:, layer] == int(label[1:])).sum()
     assert tops == {0: 12, 1: 13, 2: 13}
 

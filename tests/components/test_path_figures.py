@@ -14,6 +14,7 @@ from concept_fragmentation.analysis import (
     layer_window,
     window_grid,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.colouring import (
     colouring_name,
     colourings,
@@ -43,7 +44,7 @@ from concept_fragmentation.components.figures.windows import (
     tokens_by_path,
     window_fragmentation,
 )
-from concept_fragmentation.components.palette import cluster_colour, ink, path_colour
+from concept_fragmentation.components.palette import ink, path_colour
 from concept_fragmentation.components.words import plural
 
 Build = Callable[..., tuple[Analysis, LayerWindow]]
@@ -84,7 +85,7 @@ def test_bars_are_as_high_as_their_clusters_have_counted_tokens(build: Build) ->
         assert says[4] == f"{plural(size, 'token')} ({size / len(counted):.1%})"
         assert size == (counted[:, layer] == int(cluster)).sum()
         mapping = analysis.aligned.raw_to_aligned[layer]
-        assert colour == cluster_colour(mapping[int(cluster)])
+        assert colour == colour_of(analysis, mapping[int(cluster)])
 
 
 def test_every_line_runs_through_the_bars_of_its_clusters(build: Build) -> None:

@@ -16,13 +16,14 @@ from concept_fragmentation.analysis import (
     analysis_from_labels,
     layer_window,
 )
+from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.figures.sankey import (
     MOST_BANDS,
     MOST_CLUSTERS,
     token_sankey,
 )
 from concept_fragmentation.components.figures.theme import least_width_of
-from concept_fragmentation.components.palette import cluster_colour, faded, ink, path_colour
+from concept_fragmentation.components.palette import faded, ink, path_colour
 
 LABELS = [[0, 1, 0]] * 6 + [[0, 0, 2]] * 3 + [[1, 1, 0]] * 2 + [[2, 0, 2]]
 
@@ -176,10 +177,10 @@ def test_a_cluster_has_the_colour_of_its_aligned_id_and_so_have_the_bands_it_sen
     for colour, (_, layer, cluster, _) in zip(
         figure.data[0].node.color, figure.data[0].node.customdata, strict=True
     ):
-        assert colour == faded(cluster_colour(mapping[layer][cluster], theme), 1)
+        assert colour == faded(colour_of(analysis, mapping[layer][cluster], theme), 1)
     for link in links(figure):
         _, layer, source, *_ = link["customdata"]
-        assert link["color"] == faded(cluster_colour(mapping[layer][source], theme), 0.4)
+        assert link["color"] == faded(colour_of(analysis, mapping[layer][source], theme), 0.4)
 
 
 def test_hovers_name_layer_cluster_and_the_first_tokens_with_their_positions() -> None:
