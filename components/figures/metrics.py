@@ -19,6 +19,8 @@ from concept_fragmentation.analysis import (
     bits,
     transition,
 )
+from concept_fragmentation.analysis.alignment import best_matches
+from concept_fragmentation.analysis.counting import compact
 from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components.figures.cells import cell_numbers
 from concept_fragmentation.components.figures.cluster_colours import (
@@ -409,9 +411,10 @@ def transition_heatmap(
 ) -> go.Figure:
     """Draw the probability of each cluster of one layer given the cluster of another.
 
-    The two need not be neighbours. Indices are into the labelled layers. Rows and columns are in
-    the order of aligned ids, so that what stays is on the diagonal; of more than `MOST_CLUSTERS`
-    the largest are shown, with shares of all tokens of their row.
+    The two need not be neighbours. Indices are into the labelled layers. Rows are in the order of
+    aligned ids, columns in that of the rows that they are matched with directly, so that what stays
+    is on the diagonal; of more than `MOST_CLUSTERS` the largest are shown, with shares of all
+    tokens of their row.
     """
     layers = (source_layer_index, target_layer_index)
     chosen = [analysis.labelled_layers[index] for index in layers]
@@ -422,8 +425,9 @@ def transition_heatmap(
     flow = transition(analysis.labels[:, layers[0]], analysis.labels[:, layers[1]])
     by_source = np.bincount(flow.source_indices, flow.num_tokens, len(flow.source_ids))
     by_target = np.bincount(flow.target_indices, flow.num_tokens, len(flow.target_ids))
-    rows = _largest(by_source, _aligned(analysis, layers[0], flow.source_ids))
-    columns = _largest(by_target, _aligned(analysis, layers[1], flow.target_ids))
+    source_order = np.argsort(np.argsort(_aligned(analysis, layers[0], flow.source_ids)))
+    rows = _largest(by_source, source_order)
+    columns = _largest(by_target, _beside(analysis, layers, source_order, len(by_target)))
     counts = _table(flow.source_indices, flow.target_indices, flow.num_tokens, rows, columns)
     totals = by_source[rows][:, np.newaxis]
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -469,10 +473,21 @@ def _aligned(analysis: Analysis, layer: int, ids: Sequence[int] | npt.NDArray[np
     return np.array([mapping[int(cluster)] for cluster in ids], dtype=np.int64)
 
 
-def _largest(sizes: npt.NDArray[Any], aligned: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The places of the largest clusters, in the order of their aligned ids."""
+def _largest(sizes: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The places of the largest clusters, in ascending order of these numbers."""
     largest = np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]
-    return largest[np.argsort(aligned[largest], kind="stable")]
+    return largest[np.argsort(order[largest], kind="stable")]
+
+
+def _beside(
+    analysis: Analysis, layers: tuple[int, int], source_order: npt.NDArray[np.int64], number: int
+) -> npt.NDArray[np.int64]:
+    """int64 (targets,): the order of the source that each target is matched with, or the last."""
+    before, after = (compact(analysis.labels[:, layer])[1] for layer in layers)
+    matches = best_matches(before, after, len(source_order), number)
+    order = np.full(number, len(source_order), dtype=np.int64)
+    order[matches.after] = source_order[matches.before]
+    return order
 
 
 def _table(

@@ -222,6 +222,16 @@ def test_rows_are_shares_and_what_stays_is_on_the_diagonal(build: Build) -> None
     assert colours == [cluster_colour(i) for i in range(3)]
 
 
+def test_what_stays_over_a_layer_that_scatters_all_is_on_the_diagonal(build: Build) -> None:
+    # In between every token is alone, so that no chain goes through.
+    rows = [[i // 6, i, 2 - i // 6] for i in range(18)]
+    analysis, _ = build(rows)
+    assert not set(analysis.aligned.labels[:, 0]) & set(analysis.aligned.labels[:, 2])
+    figure = transition_heatmap(analysis, 0, 2)
+    assert np.allclose(figure.data[0].z, np.eye(3))
+    assert [label.split("C")[-1] for label in figure.layout.xaxis.ticktext] == ["2", "1", "0"]
+
+
 def test_layers_need_not_be_neighbours_and_tokens_without_a_cluster_do_not_count(
     build: Build,
 ) -> None:
