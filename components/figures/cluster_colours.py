@@ -53,7 +53,8 @@ def shared_colours(analysis: Analysis, first: int, last: int) -> list[str]:
     """
     layers = analysis.aligned.raw_to_aligned[first : last + 1]
     chains = {aligned_id for mapping in layers for aligned_id in mapping.values()}
-    places = {cluster_places(analysis)[aligned_id] for aligned_id in chains}
+    place_of = cluster_places(analysis)
+    places = {place_of[aligned_id] for aligned_id in chains}
     distinct = sum(place < DISTINCT_COLOURS for place in places)
     if distinct == len(chains):
         return []
