@@ -40,6 +40,11 @@ MODELS: Final = {
     "gpt2-large": "gpt2-large (774 million)",
     OTHER_MODEL: "Another checkpoint …",
 }
+CHOOSE_K: Final = {
+    "number": "Number",
+    "auto": "Silhouette",
+    "gap": "Gap statistic",
+}
 READINGS: Final = {
     "text": "One text",
     "lines": "A text a line",
@@ -274,16 +279,7 @@ def _clusters() -> html.Div:
                     size="sm",
                     class_name="cf-number",
                 ),
-                dbc.RadioItems(
-                    id=ids.ANALYZE_CHOOSE_K,
-                    options=[
-                        {"label": "this number", "value": "number"},
-                        {"label": "chosen by silhouette", "value": "auto"},
-                        {"label": "chosen by gap statistic", "value": "gap"},
-                    ],
-                    value="number",
-                    inline=True,
-                ),
+                segmented(ids.ANALYZE_CHOOSE_K, CHOOSE_K, "number"),
             ],
             className="cf-inline-field",
         ),

@@ -136,7 +136,7 @@ def test_fragmentation_of_windows_and_distributions_say_their_floor() -> None:
     assert figure.layout.xaxis.title.text == "cluster changes<br>(floor 0.25)"
     assert figure.layout.xaxis2.title.text == "mobility score<br>(floor 0.125)"
     flow = token_sankey(analysis, layer_window(analysis, 0, 2)).figure
-    assert "3 paths; noise floor 3" in flow.layout.title.subtitle.text
+    assert "4 paths; noise floor 3" in flow.layout.title.subtitle.text
 
 
 def test_silhouette_stands_beside_that_of_a_gaussian() -> None:
