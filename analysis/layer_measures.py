@@ -75,9 +75,9 @@ def cluster_measures(
         clusterings of random parts of the tokens by other seeds (NaN where a part has too few
         tokens for it), "silhouette_gaussian", "stability_gaussian": the same of as many tokens,
         `STABILITY_TOKENS` at most, of a Gaussian with the covariance of the layer, in which there
-        are no clusters (`gaussian_like`)}; of k-means also {"start", "inertia", "inertia_warm",
-        "inertia_cold"}, see `Clustering`; "silhouette_by_k" {k: number} or "gap_by_k" and
-        "gap_error_by_k" where k was chosen.
+        are no clusters (`gaussian_like`)}; of k-means also {"start", "inertia", "inertia_warm"
+        where there was a warm start, "inertia_cold"}, see `Clustering`; "silhouette_by_k" {k:
+        number}, or "gap_by_k" and "gap_error_by_k", where k was chosen.
     """
     labels, k = clustering.labels, len(compact(clustering.labels)[0])
     runs = _runs(prepared, k, clusterer)
@@ -88,8 +88,10 @@ def cluster_measures(
     }
     found |= _of_gaussian(prepared, k, clusterer)
     if clustering.start is not None:
-        names = ("start", "inertia", "inertia_warm", "inertia_cold")
-        found |= {name: getattr(clustering, name) for name in names}
+        found |= {"start": clustering.start, "inertia": clustering.inertia}
+        if not np.isnan(clustering.inertia_warm):
+            found["inertia_warm"] = clustering.inertia_warm
+        found["inertia_cold"] = clustering.inertia_cold
     if clustering.silhouette_by_k is not None:
         found["silhouette_by_k"] = clustering.silhouette_by_k
     if clustering.gap is not None:

@@ -70,7 +70,7 @@ def test_the_persistence_demo_shows_what_the_store_promises(walk: tuple[str, lis
         "loaded 117 tokens, 5 layers",
         "equal to what was saved: True",
         "{'seed': 7, 'quantiles': (0.25, 0.75), 'loss': nan}",
-        "version 1: 65 paths; Seven clusters in every layer.",
+        "version 1: 57 paths; Seven clusters in every layer.",
         "kept of three: [3, 2]",
         "all, newest first: Three clusters; River and bank, k-means",
         "search 'river K-MEANS': River and bank, k-means\n",
