@@ -78,6 +78,7 @@ from concept_fragmentation.analysis.errors import (
 )
 from concept_fragmentation.analysis.extraction import layer_names
 from concept_fragmentation.analysis.from_text import STAGES, analyze, analyze_again, skipped_words
+from concept_fragmentation.analysis.gap import GapStatistic, gap_statistic
 from concept_fragmentation.analysis.geometry import (
     Centroids,
     SubspaceAngles,
@@ -92,6 +93,7 @@ from concept_fragmentation.analysis.lazy import LazyArray
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.massive import SetAside, find_massive
 from concept_fragmentation.analysis.model import Analysis, AnalysisLike, as_analysis
+from concept_fragmentation.analysis.noise_floor import NoiseFloor, WindowFloor, window_floor
 from concept_fragmentation.analysis.options import check_options
 from concept_fragmentation.analysis.paths import TokenPathMetrics, token_path_metrics
 from concept_fragmentation.analysis.permutation import PermutationTest, holm
@@ -168,6 +170,7 @@ __all__ = [
     "DifferentSizesError",
     "Embedding",
     "FragmentationChange",
+    "GapStatistic",
     "InvalidAnalysisError",
     "InvalidDataError",
     "KeyChanges",
@@ -179,6 +182,7 @@ __all__ = [
     "MetricChange",
     "MissingExtraError",
     "ModelUnavailableError",
+    "NoiseFloor",
     "PathCorrelation",
     "PermutationTest",
     "Projection",
@@ -194,6 +198,7 @@ __all__ = [
     "Transition",
     "TypicalTokens",
     "UnknownChoiceError",
+    "WindowFloor",
     "WindowGrid",
     "WindowSignificance",
     "adjusted_mutual_information",
@@ -228,6 +233,7 @@ __all__ = [
     "compute_token_paths",
     "find_massive",
     "find_problems",
+    "gap_statistic",
     "holm",
     "layer_names",
     "layer_steps",
@@ -254,6 +260,7 @@ __all__ = [
     "transition",
     "typical_tokens",
     "umap_plane",
+    "window_floor",
     "window_grid",
     "window_significance",
     "with_token_paths",

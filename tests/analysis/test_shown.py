@@ -25,6 +25,7 @@ from concept_fragmentation.analysis import (
     compare_analyses,
     compare_fragmentation,
     find_massive,
+    gap_statistic,
     layer_steps,
     layer_window,
     principal_plane,
@@ -35,6 +36,7 @@ from concept_fragmentation.analysis import (
     window_grid,
     window_significance,
 )
+from concept_fragmentation.analysis.noise_floor import noise_floor
 from concept_fragmentation.analysis.projection import Embedding
 from concept_fragmentation.analysis.shared_paths import attention_path_correlation
 from concept_fragmentation.analysis.shown import LONGEST, brief
@@ -54,6 +56,8 @@ def results(data: dict[str, Any]) -> dict[str, object]:
     compared = compare_analyses(data, {**data, **extra, "cluster_labels": changed})
     layer = compared.labels[0]
     tested = window_significance(analysis, 0, -1, permutations=50)
+    repeated = [analysis.labels[:, [i, i]] for i in (0, 1)]
+    floor = noise_floor(["layer_0", "layer_1"], "cold", repeated, [0.0], [0.0, 0.0])
     found = [
         analysis,
         Analysis.from_dict(data | words),
@@ -74,6 +78,9 @@ def results(data: dict[str, Any]) -> dict[str, object]:
         find_massive([states], starts=np.arange(len(states)) < 100),
         category_angles(states, ["a", "b"] * (analysis.num_tokens // 2))[0],
         compare_fragmentation(window, window),
+        gap_statistic(states[:40, :3], most=2, references=2),
+        floor,
+        floor.between("layer_0", "layer_1"),
         compared,
         compared.keys,
         compared.tokens,
