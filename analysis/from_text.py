@@ -515,7 +515,9 @@ class _Run:
             again.append(measured.moved_again)
             others.append(clustering.other)
             if len(layers) > 1:
-                repeated.append(layer_floor(clusterer, prepared, clustering, len(layers)))
+                repeated.append(
+                    layer_floor(clusterer, prepared, clustering, len(layers), first=i == 0)
+                )
             report(1.0)
         if not repeated:
             return labels, metrics, None

@@ -26,8 +26,8 @@ from concept_fragmentation.analysis.shown import Shown
 from concept_fragmentation.analysis.window_grid import grid_of_labels, steps_of_labels
 from concept_fragmentation.analysis.windows import LayerWindow, pair_convergence, transition
 
-# How often a layer is clustered again: where each clustering starts from the one before, and where
-# all start at random, which takes many times as long.
+# How often a layer is clustered again: of a sequence, and where all layers start at random, which
+# takes many times as long.
 WARM_REPEATS: Final = 7
 COLD_REPEATS: Final = 3
 
@@ -36,12 +36,12 @@ COLD_REPEATS: Final = 3
 class NoiseFloor(Shown):
     """What clusterings of one layer make of paths, for each of L layers; see `layer_floor`.
 
-    Each layer is clustered R + 1 times, one after the other.
+    Each layer is clustered R + 1 times, one after the other. The floor of a step is that of the
+    layer which it leads to.
 
     Attributes:
         layers: (L,) their names.
-        start: how its clusterings began: "warm", each at the one before, of tokens that are drawn
-            anew; or "cold", at random.
+        start: "warm" if the layers were clustered as a sequence, "cold" if each began at random.
         moved: float64 (L, R), the share of tokens that change their aligned cluster from each
             clustering to the next.
         divergence: float64 (L, R), see `pair_divergence`, likewise.
@@ -78,12 +78,12 @@ class NoiseFloor(Shown):
         }
 
     def by_step(self) -> dict[str, Floats]:
-        """Return the mean floor of the step from each layer, {quantity of `LayerSteps`: (L,)}."""
+        """Return the mean floor of each step, {quantity of `LayerSteps`: float64 (L - 1,)}."""
         # From a clustering to the next; the first column of convergence is the clustering itself.
         return {
-            "moved": self.moved.mean(axis=1),
-            "convergence": self.convergence[:, 1],
-            "divergence": self.divergence.mean(axis=1),
+            "moved": self.moved[1:].mean(axis=1),
+            "convergence": self.convergence[1:, 1],
+            "divergence": self.divergence[1:].mean(axis=1),
         }
 
     def between(self, first: str, last: str) -> WindowFloor | None:
@@ -97,7 +97,7 @@ class NoiseFloor(Shown):
         known = min(wanted, self.num_paths.shape[1])
         rows = slice(start, stop)
         return WindowFloor(
-            cluster_changes=float(self.moved[start : stop - 1].mean(axis=1).sum()),
+            cluster_changes=float(self.moved[start + 1 : stop].mean(axis=1).sum()),
             num_paths=float(self.num_paths[rows, known - 1].mean()),
             fragmentation=float(self.fragmentation[rows, known - 1].mean()),
             convergence=float(self.convergence[rows, known - 1].mean()),
@@ -131,36 +131,46 @@ class WindowFloor(Shown):
 
 
 def layer_floor(
-    clusterer: Clusterer, prepared: npt.NDArray[Any], clustering: Clustering, num_layers: int
+    clusterer: Clusterer,
+    prepared: npt.NDArray[Any],
+    clustering: Clustering,
+    num_layers: int,
+    *,
+    first: bool = False,
 ) -> IntArray:
-    """Cluster one layer again and again, as layers are clustered one after the other.
+    """Cluster one layer again and again, as it was clustered after the layer before.
 
-    With `warm_start`, each clustering starts from the one before, of as many tokens drawn with
-    replacement (the bootstrap, Efron 1979), and every token takes the nearest centre: what moves is
-    what the sample of tokens decides. Else each starts at random, of the same tokens, by another
-    seed: what moves is what the start decides.
+    Where a warm start was kept, and of the first layer of a sequence, each clustering starts from
+    the one before, of as many tokens drawn with replacement (the bootstrap, Efron 1979), and every
+    token takes the nearest centre: what moves is what the sample of tokens decides. Where a start
+    at random was kept, each starts at random, of the same tokens, by another seed: what moves is
+    what the start decides.
 
     Args:
         clusterer: how the layers are clustered.
         prepared: float (T, d), the states as they were clustered.
         clustering: what came of it.
         num_layers: how many layers there are; more clusterings are not needed.
+        first: whether it is the first layer.
 
     Returns:
         int64 (T, R + 1): the labels of the clustering, and of R more.
     """
-    warm = clusterer.warm_start and clustering.other is not None
-    repeats = WARM_REPEATS if warm and len(prepared) <= MINI_BATCH_TOKENS else COLD_REPEATS
+    in_sequence = clusterer.warm_start and clustering.other is not None
+    warm = in_sequence and (first or clustering.start == "warm")
+    repeats = WARM_REPEATS if in_sequence and len(prepared) <= MINI_BATCH_TOKENS else COLD_REPEATS
     k = len(compact(clustering.labels)[0])
     found = [clustering.labels]
     for run in range(1, min(repeats, num_layers - 1) + 1):
+        again = None
         if warm:
             rng = np.random.default_rng((clusterer.seed, run))
             drawn = rng.multinomial(len(prepared), np.full(len(prepared), 1 / len(prepared)))
             again = clusterer.warm(prepared, found[-1], k, drawn.astype(np.float64))
-            found.append(found[-1] if again is None else again.labels_.astype(np.int64))
-        else:
+        if again is None:
             found.append(clusterer.labels(prepared, max(k, 1), (clusterer.seed + run) % 2**32))
+        else:
+            found.append(again.labels_.astype(np.int64))
     return np.stack(found, axis=1)
 
 

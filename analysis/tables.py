@@ -65,7 +65,8 @@ def layer_table(analysis: AnalysisLike) -> pd.DataFrame:
         - `moved`, `convergence`, `divergence`: what happens from the layer to the next that has
           labels, see `LayerSteps`; NaN for the last.
         - `moved_floor`, `convergence_floor`, `divergence_floor`: the mean of the same between
-          clusterings of the layer itself, see `NoiseFloor`; NaN where there is none.
+          clusterings of the one layer that the step leads to, see `NoiseFloor`; NaN for the last,
+          and where there is none.
         - every other number of `cluster_metrics`; nested ones with dots between their names.
     """
     import pandas as pd  # noqa: PLC0415
@@ -77,7 +78,7 @@ def layer_table(analysis: AnalysisLike) -> pd.DataFrame:
         for name in _OF_STEPS:
             rows[layer][name] = getattr(steps, name)[i]
     if (floor := analysis_floor(analysis)) is not None:
-        for i, layer in enumerate(floor.layers):
+        for i, layer in enumerate(floor.layers[:-1]):
             rows[layer] |= {f"{name}_floor": of[i] for name, of in floor.by_step().items()}
     first = ("num_tokens", "num_clusters", "cluster_entropy")
     known = [

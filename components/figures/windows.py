@@ -163,11 +163,11 @@ def _floors(
     """The noise floor of what moves at each step, and, shown on demand, the other kind of start."""
     other = "cold" if floor.start == "warm" else "warm"
     colours, between = ink(theme), [f"{here} → {there}" for here, there in pairwise(names)]
-    of_steps = floor.moved[: len(moved)]
+    of_steps = floor.moved[1:]
     lines = (
         ("noise floor", of_steps.mean(axis=1), colours.accent, "solid", True),
         (f"moved, {other} starts", floor.other_moved, colours.soft, "dot", "legendonly"),
-        (f"noise floor, {other}", floor.other_floor[: len(moved)], colours.accent, "dot", None),
+        (f"noise floor, {other}", floor.other_floor[1:], colours.accent, "dot", None),
     )
     low, high = of_steps.min(axis=1), of_steps.max(axis=1)
     ranges = [f", {percent(a)} to {percent(b)}" for a, b in zip(low, high, strict=True)]
@@ -288,7 +288,7 @@ def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
     if floor is not None:
         of_step = floor.by_step()
         lines += [
-            (f"noise floor: {name}", of_step[quantity][: len(places)], colour, "dot", of)
+            (f"noise floor: {name}", of_step[quantity], colour, "dot", of)
             for (name, _, colour, _, of), quantity in zip(
                 lines, ("divergence", "convergence"), strict=True
             )

@@ -37,7 +37,7 @@ def in_sequence(clusterer: Clusterer, states: Sequence[Array]) -> tuple[Array, N
     for i, layer in enumerate(states):
         found.append(clusterer.cluster(str(i), layer, silent, before))
         before = found[-1].labels
-        repeated.append(layer_floor(clusterer, layer, found[-1], len(states)))
+        repeated.append(layer_floor(clusterer, layer, found[-1], len(states), first=i == 0))
     names = [str(i) for i in range(len(states))]
     unknown = [np.nan] * len(states)
     start = "warm" if clusterer.warm_start else "cold"
@@ -54,7 +54,7 @@ def test_one_cloud_that_is_only_turned_moves_no_token_above_the_floor() -> None:
     cloud = rng.normal(size=(600, 12))
     labels, floor = in_sequence(Clusterer(6), [cloud @ rotation(rng, 12) for _ in range(4)])
     moved = moved_shares(labels)
-    assert (moved <= floor.moved[:-1].mean(axis=1)).all()
+    assert (moved <= floor.by_step()["moved"]).all()
     assert 0 < floor.moved.mean() < 0.2
     # Where each clustering begins at random, much moves though nothing changes.
     _, cold = in_sequence(Clusterer(6, warm_start=False), [cloud] * 4)
@@ -73,7 +73,7 @@ def test_tokens_that_swap_two_planted_clusters_stand_out_at_that_step_only() -> 
             member[swapped] = 1 - member[swapped]
         states.append(centres[member] + rng.normal(size=(600, 16)))
     labels, floor = in_sequence(Clusterer(2), states)
-    above = moved_shares(labels) - floor.moved[:-1].mean(axis=1)
+    above = moved_shares(labels) - floor.by_step()["moved"]
     assert above[2] == pytest.approx(0.2, abs=0.01)
     assert np.abs(np.delete(above, 2)).max() < 0.01
 
@@ -106,6 +106,12 @@ def test_the_number_of_clusterings_and_of_tokens() -> None:
         assert layer_floor(clusterer, states, clustering, 40).shape == (10, most + 1)
         assert layer_floor(clusterer, states, clustering, 2).shape == (10, 2)
     assert COLD_REPEATS == 3
+    # A layer that kept a start at random is clustered so again, and each time by another seed.
+    sequence = Clusterer(3)
+    cold = sequence.cluster("a", states, silent)
+    again = layer_floor(sequence, states, cold, 40)
+    for run in (1, 4, 7):
+        np.testing.assert_array_equal(again[:, run], sequence.labels(states, 3, run))
     one = Clusterer(1)
     found = layer_floor(one, states, one.cluster("a", states, silent), 40)
     assert (found == 0).all()
@@ -126,14 +132,17 @@ def test_the_floor_of_a_window_is_the_mean_over_its_layers() -> None:
     assert floor.num_paths.tolist() == [[2, 3, 3], [2, 2, 2], [3, 3, 4]]
     whole = floor.between("a", "c")
     assert whole is not None
-    # Changes of a step are those of the layer that it begins at.
+    # Changes of a step are those of the layer that it leads to.
     assert whole.cluster_changes == pytest.approx(0.25)
     assert whole.num_paths == pytest.approx((3 + 2 + 4) / 3)
     assert (whole.num_clusterings, whole.is_least) == (3, False)
     pair = floor.between("b", "c")
     assert pair is not None
     assert pair.num_paths == pytest.approx((2 + 3) / 2)
-    assert pair.cluster_changes == 0
+    assert pair.cluster_changes == pytest.approx(0.25)
+    early = floor.between("a", "b")
+    assert early is not None
+    assert early.cluster_changes == 0
     assert floor.between("a", "d") is None
     # The paths of a repeated layer are those that a window of the same labels has.
     made = analysis_from_labels(list("wxyz"), [[0, 0, 0], [1, 0, 0], [2, 1, 1], [2, 1, 0]])

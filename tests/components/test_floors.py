@@ -73,7 +73,7 @@ def test_every_card_of_movement_has_its_floor_beside_it() -> None:
     found = cards(made())
     # Paths 3, 2 and 3; entropies of 2 + 1 + 1, 2 + 2 and 1 + 1 + 2 tokens over ln 4.
     assert found["Unique paths"].floor == "noise floor 3; 0.67"
-    # From layer_0 a quarter moves at either repetition, from layer_1 nothing.
+    # At either repetition of layer_2 a quarter moves, of layer_1 nothing.
     assert found["Mean cluster changes"].floor == "noise floor 0.25"
     assert found["Mean mobility"].floor == "noise floor 0.12"
     assert found["Tokens"].floor == found["Clusters"].floor == ""
@@ -110,20 +110,20 @@ def test_what_moves_is_drawn_with_its_floor_and_the_other_starts_on_demand() -> 
     figure = path_map(made())
     lines = {trace.name: trace for trace in figure.data if trace.type == "scatter"}
     assert list(lines) == ["noise floor", "moved, cold starts", "noise floor, cold"]
-    np.testing.assert_allclose(lines["noise floor"].y, [0.25, 0])
+    np.testing.assert_allclose(lines["noise floor"].y, [0, 0.25])
     np.testing.assert_allclose(lines["moved, cold starts"].y, [0.5, 0.25])
-    np.testing.assert_allclose(lines["noise floor, cold"].y, [0.2, 0.3])
+    np.testing.assert_allclose(lines["noise floor, cold"].y, [0.3, 0.4])
     assert [line.visible for line in lines.values()] == [True, "legendonly", "legendonly"]
     assert figure.layout.showlegend
-    assert lines["noise floor"].customdata[0][1:] == ["25.0%", ", 25.0% to 25.0%"]
+    assert lines["noise floor"].customdata[1][1:] == ["25.0%", ", 25.0% to 25.0%"]
 
 
 def test_paths_that_part_and_join_are_drawn_with_their_floors() -> None:
     figure = convergence_by_step(made())
     dotted = [trace for trace in figure.data if trace.line.dash == "dot"]
-    # Of the pairs of layer_0, one of two comes apart when z changes its cluster.
-    np.testing.assert_allclose(dotted[0].y, [(1 / 2 + 2 / 3) / 2, 0])
-    np.testing.assert_allclose(dotted[1].y, [2 / 4, 0])
+    # Of layer_2: two of three pairs come apart, then one of two; one of three comes together.
+    np.testing.assert_allclose(dotted[0].y, [0, (2 / 3 + 1 / 2) / 2])
+    np.testing.assert_allclose(dotted[1].y, [0, 1 / 3])
     assert "dotted: noise floor" in figure.layout.title.subtitle.text
 
 
