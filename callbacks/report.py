@@ -201,7 +201,7 @@ def _tables(workspace: Workspace, view: View) -> Iterator[Table]:
     if window is None or metrics is None:
         return
     yield archetypes_table(archetypal_paths(analysis, window, top=PATHS_LISTED, examples=EXAMPLES))
-    yield window_table(window)
+    yield window_table(analysis, window)
     yield path_table(metrics)
     whole = workspace.window(replace(view, first=0, last=len(analysis.labelled_layers) - 1))
     if whole is not None:

@@ -17,11 +17,13 @@ from concept_fragmentation.analysis import (
     LayerWindow,
     TokenPathMetrics,
 )
+from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components.figures.data import (
     attention_frame,
     cluster_entropy_frame,
     concepts_frame,
 )
+from concept_fragmentation.components.floors import NO_FLOOR
 from concept_fragmentation.components.offline import THEMES, render
 from concept_fragmentation.components.summary import NOT_KNOWN, Stat
 from concept_fragmentation.components.text import visible
@@ -125,23 +127,37 @@ def path_table(metrics: TokenPathMetrics) -> Table:
     return _table("Paths", columns, rows)
 
 
-def window_table(window: LayerWindow) -> Table:
-    """Return the metrics of a window as a whole."""
+def window_table(analysis: Analysis, window: LayerWindow) -> Table:
+    """Return the metrics of a window as a whole, each beside its noise floor where there is one."""
+    floor = window_floor(analysis, window)
+    least = "≥ " if floor is not None and floor.is_least else ""
+    fragmentation = convergence = NO_FLOOR
+    if floor is not None:
+        fragmentation = f"{least}{decimals(floor.fragmentation)}"
+        convergence = f"{least}{decimals(floor.convergence)}"
     rows = [
         (
             "fragmentation",
             window.fragmentation,
+            fragmentation,
             "0 one path, 1 spread evenly over all within reach",
         ),
-        ("concentration", window.concentration, "share of the most frequent path"),
+        ("concentration", window.concentration, "", "share of the most frequent path"),
         (
             "stability",
             window.stability,
+            "",
             f"share of steps without a change; {decimals(window.stability_chance)} by chance",
         ),
-        ("convergence", window.convergence, "of pairs that began apart, those together at the end"),
+        (
+            "convergence",
+            window.convergence,
+            convergence,
+            "of pairs that began apart, those together at the end",
+        ),
     ]
-    return _table("The window as a whole", ("metric", "value", "meaning"), rows)
+    names = ("metric", "value", "noise floor", "meaning")
+    return _table("The window as a whole", names, rows)
 
 
 def archetypes_table(paths: Sequence[ArchetypalPath]) -> Table:
