@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Request, expect
 from waitress.server import BaseWSGIServer
 from waitress.wasyncore import close_all
 
@@ -103,21 +103,24 @@ def forget(context: BrowserContext, url: str) -> None:
     session.detach()
 
 
-def as_new(server: Server, context: BrowserContext) -> Iterator[Server]:
+def as_new(server: Server, context: BrowserContext, kept: Kept) -> Iterator[Server]:
     """Give a dashboard of which the browser remembers nothing; stop it after."""
     forget(context, server.url)
     yield server
-    for page in context.pages[1:]:
+    for page in {*context.pages[1:]} - {kept.of_file, kept.of_test}:
         page.close()
     server.stop()
 
 
 @pytest.fixture(scope="module")
 def server(
-    ports: tuple[int, int], context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
+    ports: tuple[int, int],
+    context: BrowserContext,
+    kept: Kept,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """Return a dashboard with an empty store, shared by the tests of one file."""
-    yield from as_new(start(tmp_path_factory.mktemp("store"), ports[0]), context)
+    yield from as_new(start(tmp_path_factory.mktemp("store"), ports[0]), context, kept)
 
 
 @pytest.fixture
@@ -125,11 +128,12 @@ def fresh(
     request: pytest.FixtureRequest,
     ports: tuple[int, int],
     context: BrowserContext,
+    kept: Kept,
     tmp_path: Path,
 ) -> Iterator[Server]:
     """Return a dashboard with an empty store for one test, whose parameters are its settings."""
     settings = getattr(request, "param", {})
-    yield from as_new(start(tmp_path / "store", ports[1], **settings), context)
+    yield from as_new(start(tmp_path / "store", ports[1], **settings), context, kept)
 
 
 @pytest.fixture
@@ -150,14 +154,22 @@ class Watch:
         if message.type == "error":
             self.complaints.append(message.text)
 
+    def error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
     def request(self, request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             self.strangers.append(request.url)
 
     def follow(self, page: Page) -> None:
         page.on("console", self.console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self.error)
         page.on("request", self.request)
+
+    def leave(self, page: Page) -> None:
+        page.remove_listener("console", self.console)
+        page.remove_listener("pageerror", self.error)
+        page.remove_listener("request", self.request)
 
     def check(self) -> None:
         assert self.strangers == []
@@ -173,8 +185,29 @@ def context(profile: BrowserContext) -> BrowserContext:
     return profile
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Pages that stay open: one of its own for each test would compile all scripts again."""
+
+    of_file: Page
+    of_test: Page
+
+
+@pytest.fixture(scope="session")
+def kept(context: BrowserContext) -> Kept:
+    """Return the page that the tests of a file share, and that in which a test begins."""
+    return Kept(context.new_page(), context.new_page())
+
+
+def clear(page: Page) -> None:
+    """Let a page ask its dashboard for nothing any more, and remember nothing of it."""
+    page.unroute_all(behavior="ignoreErrors")
+    page.goto(urljoin(page.url, "/healthz"))
+    page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+
+
 @pytest.fixture
-def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
+def open_page(context: BrowserContext, kept: Kept) -> Iterator[Callable[..., Page]]:
     """Open pages that are watched: a complaint in the console or a foreign request is a failure."""
     watch = Watch()
     pages: list[Page] = []
@@ -187,12 +220,15 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
         dark: bool = False,
         script: str | None = None,
     ) -> Page:
-        page = context.new_page()
+        # Nothing takes a script away again.
+        free = script is None and kept.of_test not in pages
+        page = kept.of_test if free else context.new_page()
         pages.append(page)
         if script is not None:
             page.add_init_script(script)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        page.mouse.move(0, 0)
         watch.follow(page)
         page.goto(url)
         settled(page)
@@ -200,7 +236,11 @@ def open_page(context: BrowserContext) -> Iterator[Callable[..., Page]]:
 
     yield open_one
     for page in pages:
-        page.close()
+        watch.leave(page)
+        if page is kept.of_test:
+            clear(page)
+        else:
+            page.close()
     watch.check()
 
 
@@ -212,11 +252,20 @@ class SharedPage:
     watch: Watch = field(default_factory=Watch)
     under_way: set[Request] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
+    def open(self, url: str) -> None:
         self.watch.follow(self.page)
         self.page.on("request", self._begun)
-        for ended in ("requestfinished", "requestfailed"):
-            self.page.on(ended, self._ended)
+        self.page.on("requestfinished", self._ended)
+        self.page.on("requestfailed", self._ended)
+        self.page.goto(url)
+        settled(self.page)
+
+    def leave(self) -> None:
+        self.watch.leave(self.page)
+        self.page.remove_listener("request", self._begun)
+        self.page.remove_listener("requestfinished", self._ended)
+        self.page.remove_listener("requestfailed", self._ended)
+        clear(self.page)
 
     # Playwright takes no methods of builtins.
     def _begun(self, request: Request) -> None:
@@ -245,13 +294,13 @@ _GO_TO = """query => {
 
 
 @pytest.fixture(scope="module")
-def shared_page(server: Server, context: BrowserContext) -> Iterator[SharedPage]:
+def shared_page(server: Server, kept: Kept) -> Iterator[SharedPage]:
     """Open a page for all tests of a file."""
-    shared = SharedPage(context.new_page())
-    shared.page.goto(server.stories)
-    settled(shared.page)
+    shared = SharedPage(kept.of_file)
+    # Without figures, a page is there in half the time.
+    shared.open(f"{server.url}{View(tab='library').to_query()}")
     yield shared
-    shared.page.close()
+    shared.leave()
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_a_layer_is_selected_by_its_name_in_figures_of_some_layers(
     page = show(f"{server.url}{View(tab='attention', analysis_id=uneven).to_query()}")
     click_at(page, ids.LAYER_AGREEMENT, 1, 0)
     page.wait_for_url("**l=3*")
-    page.goto(f"{server.url}{View(tab='concepts', analysis_id=uneven).to_query()}")
+    show(f"{server.url}{View(tab='concepts', analysis_id=uneven).to_query()}")
     entropy = page.locator(f"#{ids.CLUSTER_ENTROPY} .points path.point").nth(1)
     entropy.scroll_into_view_if_needed()
     entropy.click(force=True)

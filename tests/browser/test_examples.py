@@ -28,10 +28,10 @@ def test_a_first_start_shows_gpt2_small_and_the_menu_opens_the_other(
 
 
 def test_a_view_without_data_opens_the_example_that_has_them(
-    server: Any, open_page: Callable[..., Page]
+    server: Any, show: Callable[..., Page]
 ) -> None:
     view = View(tab="attention", example=FIRST_EXAMPLE)
-    page = open_page(f"{server.url}{view.to_query()}")
+    page = show(f"{server.url}{view.to_query()}")
     heads = page.locator("section#heads")
     # Four figures lack it, and the section says so once.
     said = heads.get_by_text("This analysis has no attention data.", exact=True)

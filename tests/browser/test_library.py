@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from concept_fragmentation.analysis import analysis_from_labels
@@ -14,11 +13,6 @@ from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def fresh(serve: Callable[[], Any]) -> Any:
-    return serve()
 
 
 def save(server: Any, name: str) -> str:
@@ -57,7 +51,9 @@ def test_deleting_asks_and_the_trash_restores_after_a_reload(fresh: Any, open_pa
     expect(trash).to_contain_text("The trash is empty.")
 
 
-def test_a_click_opens_a_row_and_a_double_click_edits_a_cell(fresh: Any, open_page: Open) -> None:
+def test_a_click_opens_a_row_a_double_click_edits_it_and_exports_are_listed_and_deleted(
+    fresh: Any, open_page: Open
+) -> None:
     analysis_id = save(fresh, "one")
     page = open_page(f"{fresh.url}{View(tab='library').to_query()}")
     rows(page).get_by_text("one", exact=True).dblclick()
@@ -69,21 +65,7 @@ def test_a_click_opens_a_row_and_a_double_click_edits_a_cell(fresh: Any, open_pa
     expect(page.get_by_role("status", name="Analysis shown")).to_contain_text("renamed")
     page.wait_for_url(re.compile(f"a={analysis_id}"))
 
-
-def test_a_page_says_that_what_it_shows_was_deleted_elsewhere(fresh: Any, open_page: Open) -> None:
-    analysis_id = save(fresh, "one")
-    page = open_page(f"{fresh.url}{View(analysis_id=analysis_id).to_query()}")
-    fresh.store.delete_analysis(analysis_id)
-    page.get_by_role("button", name="Token paths").click()
-    said = page.get_by_role("alert").first
-    expect(said).to_contain_text("'one' was deleted. Restore it from the trash in the Library.")
-    expect(page.get_by_role("status", name="Analysis shown")).to_contain_text("GPT-2 small")
-    expect(page.locator(f"#{ids.TRAJECTORIES} .js-plotly-plot")).to_be_visible()
-
-
-def test_an_exported_file_is_listed_and_deleted(fresh: Any, open_page: Open) -> None:
-    analysis_id = save(fresh, "one")
-    page = open_page(f"{fresh.url}{View(analysis_id=analysis_id, tab='persistence').to_query()}")
+    page.locator(".cf-view-tab", has_text="Persistence").click()
     page.get_by_role("button", name="Export", exact=True).click()
     result = page.locator(f"#{ids.EXPORT_RESULT}")
     expect(result).to_contain_text("Written to")
@@ -94,3 +76,14 @@ def test_an_exported_file_is_listed_and_deleted(fresh: Any, open_page: Open) -> 
     expect(files).to_be_empty()
     expect(result).to_be_empty()
     assert fresh.store.exports.entries() == []
+
+
+def test_a_page_says_that_what_it_shows_was_deleted_elsewhere(server: Any, show: Open) -> None:
+    analysis_id = save(server, "one")
+    page = show(f"{server.url}{View(analysis_id=analysis_id).to_query()}")
+    server.store.delete_analysis(analysis_id)
+    page.get_by_role("button", name="Token paths").click()
+    said = page.get_by_role("alert").first
+    expect(said).to_contain_text("'one' was deleted. Restore it from the trash in the Library.")
+    expect(page.get_by_role("status", name="Analysis shown")).to_contain_text("GPT-2 small")
+    expect(page.locator(f"#{ids.TRAJECTORIES} .js-plotly-plot")).to_be_visible()

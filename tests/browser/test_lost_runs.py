@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -104,11 +105,37 @@ def start_everything(page: Page, server: Server) -> list[psutil.Process]:
     return runs
 
 
-def test_a_server_that_is_killed_and_comes_back(page: Page, server: Server) -> None:
-    kinds = ("analyze", "report", "map")
-    held = [server.held(kind).taken(lambda _: None) for kind in kinds for _ in range(2)]
-    for turn in held:
-        turn.__enter__()
+def test_a_run_that_is_killed_a_server_that_comes_back_and_a_network_that_is_gone_for_a_while(
+    page: Page, server: Server
+) -> None:
+    with contextlib.ExitStack() as held:
+        for kind in ("analyze", "report", "map"):
+            for _ in range(2):
+                held.enter_context(server.held(kind).taken(lambda _: None))
+        a_run_that_is_killed_ends_in_a_sentence(page, server)
+        a_server_that_is_killed_comes_back(page, server)
+        page.locator(f"#{ids.ANALYZE}").click()
+        expect(page.locator(f"#{ids.ANALYZE_STATUS}")).to_contain_text("2 others came before")
+        be_without_a_network(page)
+    expect(page.locator(f"#{ids.FINISHED_LIST}")).to_contain_text(
+        "Analyzed 'The dog saw the cat", timeout=120_000
+    )
+    expect(page.locator(f"#{ids.SERVER_SILENT}")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def a_run_that_is_killed_ends_in_a_sentence(page: Page, server: Server) -> None:
+    page.locator(f"#{ids.ANALYZE}").click()
+    expect(page.locator(f"#{ids.ANALYZE_STATUS}")).to_contain_text("2 others came before")
+    (run,) = server.runs()
+    run.kill()
+    expect(page.get_by_role("alert").first).to_contain_text("What ran in the background is lost")
+    expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
+    page.locator(f"#{ids.MESSAGES} .btn-close").click()
+    expect(page.locator(f"#{ids.MESSAGES} .alert")).to_have_count(0)
+
+
+def a_server_that_is_killed_comes_back(page: Page, server: Server) -> None:
     runs = start_everything(page, server)
     # One that is told to end takes its runs along in the same way: tests/test_background.py.
     server.end(signal.SIGKILL)
@@ -126,23 +153,21 @@ def test_a_server_that_is_killed_and_comes_back(page: Page, server: Server) -> N
     page.reload()
     expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_have_value(TEXT)
     expect(page.locator(f"#{ids.ANALYZE_CLUSTERS}")).to_have_value("4")
-    for turn in held:
-        turn.__exit__(None, None, None)
-    page.locator(f"#{ids.ANALYZE}").click()
-    offered = page.locator(f"#{ids.FINISHED_LIST}")
-    expect(offered).to_contain_text("Analyzed 'The dog saw the cat", timeout=120_000)
 
 
-def test_a_run_that_is_killed_ends_in_a_sentence(page: Page, server: Server) -> None:
-    with server.held("analyze").taken(lambda _: None), server.held("analyze").taken(lambda _: None):
-        page.locator(f"#{ids.ANALYZE}").click()
-        expect(page.locator(f"#{ids.ANALYZE_STATUS}")).to_contain_text("2 others came before")
-        (run,) = server.runs()
-        run.kill()
-        expect(page.get_by_role("alert").first).to_contain_text(
-            "What ran in the background is lost"
-        )
-        expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
+def be_without_a_network(page: Page) -> None:
+    def unreachable(route: Route) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(), body="<html>Bad gateway</html>")
+        else:
+            route.abort()
+
+    # A proxy without a server first, then nothing at all.
+    answers = [502, 503]
+    page.route(UPDATES, unreachable)
+    expect(page.locator(f"#{ids.SERVER_SILENT}")).to_be_visible()
+    page.wait_for_timeout(3000)
+    page.unroute(UPDATES)
 
 
 def test_a_server_that_stays_away(page: Page, server: Server) -> None:
@@ -171,25 +196,3 @@ def test_a_server_that_stays_away(page: Page, server: Server) -> None:
         expect(page.get_by_role("alert").first).to_contain_text("the server does not answer")
         expect(page.locator(f"#{ids.ANALYZE}")).to_be_enabled()
         expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_have_value(TEXT)
-
-
-def test_a_network_that_is_gone_for_a_while(page: Page, server: Server) -> None:
-    def unreachable(route: Route) -> None:
-        if answers:
-            route.fulfill(status=answers.pop(), body="<html>Bad gateway</html>")
-        else:
-            route.abort()
-
-    # A proxy without a server first, then nothing at all.
-    answers = [502, 503]
-    turns = server.held("analyze")
-    with turns.taken(lambda _: None), turns.taken(lambda _: None):
-        page.locator(f"#{ids.ANALYZE}").click()
-        expect(page.locator(f"#{ids.ANALYZE_STATUS}")).to_contain_text("2 others came before")
-        page.route(UPDATES, unreachable)
-        expect(page.locator(f"#{ids.SERVER_SILENT}")).to_be_visible()
-        page.wait_for_timeout(3000)
-    page.unroute(UPDATES)
-    expect(page.locator(f"#{ids.FINISHED_LIST}")).to_contain_text("Analyzed", timeout=120_000)
-    expect(page.locator(f"#{ids.SERVER_SILENT}")).to_be_hidden()
-    expect(page.get_by_role("alert")).to_have_count(0)

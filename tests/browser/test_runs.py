@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.workers import gunicorn
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 from concept_fragmentation.persistence.turns import Turns
 
 Open = Callable[..., Page]
@@ -34,8 +34,21 @@ def held(folder: Path, kind: str) -> Turns:
     return Turns(folder / "cache" / "turns" / kind)
 
 
-def test_a_report_waits_is_cancelled_and_is_made(url: str, folder: Path, open_page: Open) -> None:
-    page = open_page(url)
+def test_reports_and_maps_wait_are_cancelled_and_are_made_while_the_page_answers(
+    url: str, folder: Path, open_page: Open
+) -> None:
+    page = open_page(f"{url}{View(tab='concepts', example=FIRST_EXAMPLE).to_query()}")
+    a_report_waits_is_cancelled_and_is_made(page, folder)
+    # The first example has no hidden states, and leads to the one that has them.
+    page.get_by_role("group", name="map of a layer").get_by_role("link").click()
+    a_map_by_umap_is_computed_while_the_page_answers(page, folder)
+    # Whoever opens the same has it at once.
+    page.reload()
+    expect(page.locator(f"#{ids.STATE_MAP}")).to_contain_text("UMAP, first axis")
+    expect(page.get_by_role("group", name="Mapping the layer by UMAP")).to_be_hidden()
+
+
+def a_report_waits_is_cancelled_and_is_made(page: Page, folder: Path) -> None:
     button = page.get_by_role("button", name="Report", exact=True)
     run = page.get_by_role("group", name="Making the report")
     expect(run).to_be_hidden()
@@ -51,10 +64,7 @@ def test_a_report_waits_is_cancelled_and_is_made(url: str, folder: Path, open_pa
     expect(run).to_be_hidden()
 
 
-def test_a_map_by_umap_is_computed_while_the_page_answers(
-    url: str, folder: Path, open_page: Open
-) -> None:
-    page = open_page(f"{url}{View(tab='concepts').to_query()}")
+def a_map_by_umap_is_computed_while_the_page_answers(page: Page, folder: Path) -> None:
     place = page.locator(f"#{ids.STATE_MAP}")
     run = page.get_by_role("group", name="Mapping the layer by UMAP")
     expect(place.locator(".main-svg").first).to_be_visible()
@@ -76,7 +86,3 @@ def test_a_map_by_umap_is_computed_while_the_page_answers(
     page.get_by_text("UMAP", exact=True).click()
     expect(place).to_contain_text("UMAP, first axis", timeout=MINUTES)
     expect(run).to_be_hidden()
-    # Whoever opens the same has it at once.
-    other = open_page(page.url)
-    expect(other.locator(f"#{ids.STATE_MAP}")).to_contain_text("UMAP, first axis")
-    expect(other.get_by_role("group", name="Mapping the layer by UMAP")).to_be_hidden()

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import plotly.graph_objects as go
 import pytest
@@ -47,6 +46,12 @@ def take(page: Page, name: str, kind: str) -> Path:
     return Path(download.value.path())
 
 
+# Of these, what Plotly draws is said by its name.
+BARRIERS = """() => axe.run({ exclude: [".main-svg"] }).then((found) => found.violations
+    .filter((violation) => ["serious", "critical"].includes(violation.impact))
+    .map((violation) => [violation.id, violation.nodes[0].html]))"""
+
+
 @pytest.fixture
 def alone(browser: Browser) -> Iterator[Page]:
     """A page in a profile without a network, which fails when it asks for one."""
@@ -75,16 +80,14 @@ def open_file(page: Page, file: Path) -> None:
     page.goto(copy.as_uri())
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_a_png_has_the_size_of_a_printed_page_on_every_screen(
-    server: Any, show: Open, width: int
-) -> None:
-    page = show(address(server, tab="concepts"), width=width)
-    content = take(page, "the cluster sizes", "PNG image").read_bytes()
-    assert content.startswith(b"\x89PNG")
-    across, down = struct.unpack(">II", content[16:24])
-    assert abs(across - 3600) <= 4
-    assert down > 1000
+def test_a_png_has_the_size_of_a_printed_page_on_every_screen(server: Any, show: Open) -> None:
+    for width in (1440, 390):
+        page = show(address(server, tab="concepts"), width=width)
+        content = take(page, "the cluster sizes", "PNG image").read_bytes()
+        assert content.startswith(b"\x89PNG")
+        across, down = struct.unpack(">II", content[16:24])
+        assert abs(across - 3600) <= 4
+        assert down > 1000
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -96,25 +99,12 @@ def test_an_svg_has_the_colours_of_the_page(server: Any, show: Open, dark: bool)
     assert 'width="720"' in text
 
 
-def test_a_web_page_of_a_figure_opens_without_a_network_in_the_theme_it_was_taken_in(
+def test_files_are_named_after_what_they_show_and_a_web_page_opens_without_a_network(
     server: Any, show: Open, alone: Page
 ) -> None:
     page = show(address(server, tab="paths", first=1, last=3))
-    open_file(alone, take(page, "the token flow", "web page"))
-    expect(alone.locator(".sankey-node").first).to_be_visible()
-    nodes = page.locator(f"#{ids.SANKEY} .sankey-node").count()
-    expect(alone.locator(".sankey-node")).to_have_count(nodes)
-    # The reader's system is dark; what was taken away was light.
-    background = alone.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == "rgb(255, 255, 255)"
-
-
-def test_files_are_named_after_the_analysis_its_window_and_the_figure(
-    server: Any, show: Open
-) -> None:
-    page = show(address(server, first=1, last=3))
     names = []
-    for kind in ("PNG image", "SVG image", "web page", "CSV data"):
+    for kind in ("PNG image", "SVG image", "CSV data", "web page"):
         entry = entry_of(page, "the token flow", f"Download the token flow as {kind}")
         with page.expect_download() as download:
             entry.click()
@@ -122,7 +112,17 @@ def test_files_are_named_after_the_analysis_its_window_and_the_figure(
     stems = {name.rpartition(".")[0] for name in names}
     assert len(stems) == 1
     assert stems.pop().endswith("-block_1-to-block_3-token-flow")
-    assert [name.rpartition(".")[2] for name in names] == ["png", "svg", "html", "csv"]
+    assert [name.rpartition(".")[2] for name in names] == ["png", "svg", "csv", "html"]
+
+    open_file(alone, Path(download.value.path()))
+    expect(alone.locator(".sankey-node").first).to_be_visible()
+    nodes = page.locator(f"#{ids.SANKEY} .sankey-node").count()
+    expect(alone.locator(".sankey-node")).to_have_count(nodes)
+    # The reader's system is dark; what was taken away was light.
+    background = alone.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(255, 255, 255)"
+    alone.evaluate(AXE_SCRIPT)
+    assert alone.evaluate(BARRIERS) == []
 
 
 def test_the_menu_works_with_the_keyboard(server: Any, show: Open) -> None:
@@ -164,9 +164,9 @@ def test_where_there_is_no_figure_there_is_nothing_to_download(server: Any, show
 
 
 def test_the_code_of_a_figure_is_shown_copied_and_draws_it(
-    server: Any, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    server: Any, show: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = open_page(address(server, tab="paths", first=1, last=3))
+    page = show(address(server, tab="paths", first=1, last=3))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     entry_of(page, "the token flow", "Show the token flow as Python code").click()
     dialog = page.get_by_role("dialog")
@@ -177,10 +177,10 @@ def test_the_code_of_a_figure_is_shown_copied_and_draws_it(
     assert "window=(1, 3)" in copied
     shown: list[go.Figure] = []
 
-    def show(figure: go.Figure) -> None:
+    def keep(figure: go.Figure) -> None:
         shown.append(figure)
 
-    monkeypatch.setattr(go.Figure, "show", show)
+    monkeypatch.setattr(go.Figure, "show", keep)
     exec(copied, {})  # noqa: S102 - the code is what is tested
     (figure,) = shown
     drawn = page.locator(f"#{ids.SANKEY} .sankey-node").count()
@@ -189,10 +189,11 @@ def test_the_code_of_a_figure_is_shown_copied_and_draws_it(
     expect(dialog).to_be_hidden()
 
 
-def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_prints_in_light(
-    server: Any, open_page: Open, alone: Page
+def test_a_report_opens_without_a_network_as_its_reader_needs_it(
+    server: Any, show: Open, alone: Page
 ) -> None:
-    page = open_page(address(server, tab="concepts", tokens=(1, 8)))
+    """In the colours of the system, in light on paper, on a narrow screen, and without barriers."""
+    page = show(address(server, tab="concepts", tokens=(1, 8)))
     with page.expect_download() as download:
         page.get_by_role("button", name="Report", exact=True).click()
     assert download.value.suggested_filename == "report-two-stories.html"
@@ -210,6 +211,8 @@ def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_print
     expect(figure).to_have_css("background-color", light)
     alone.emulate_media(color_scheme="dark")
     expect(figure).to_have_css("background-color", dark)
+    alone.evaluate(AXE_SCRIPT)
+    assert alone.evaluate(BARRIERS) == []
     alone.evaluate(
         """() => addEventListener("beforeprint", () => {
             window.printed = [...document.querySelectorAll("[data-figure]")].map((place) => {
@@ -221,30 +224,15 @@ def test_a_report_opens_without_a_network_in_the_colours_of_the_system_and_print
     alone.pdf(format="A4")
     assert set(alone.evaluate("window.printed")) == {f"{light},700"}
     expect(figure).to_have_css("background-color", dark)
-
-
-def test_a_report_fits_a_narrow_screen(server: Any, alone: Page, tmp_path: Path) -> None:
-    with urlopen(f"{server.url}report.html") as answer:  # noqa: S310 - our own server
-        content = answer.read()
-    report = tmp_path / "report.html"
-    report.write_bytes(content)
     alone.set_viewport_size({"width": 390, "height": 844})
-    alone.goto(report.as_uri())
-    expect(alone.locator(".main-svg").first).to_be_visible()
-    assert alone.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-# Of these, what Plotly draws is said by its name.
-BARRIERS = """() => axe.run({ exclude: [".main-svg"] }).then((found) => found.violations
-    .filter((violation) => ["serious", "critical"].includes(violation.impact))
-    .map((violation) => [violation.id, violation.nodes[0].html]))"""
+    alone.wait_for_function("() => document.documentElement.scrollWidth <= 390")
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_open_menu_and_the_dialog_with_code_are_no_barrier(
-    server: Any, open_page: Open, dark: bool
+    server: Any, show: Open, dark: bool
 ) -> None:
-    page = open_page(address(server, tab="concepts"), dark=dark)
+    page = show(address(server, tab="concepts"), dark=dark)
     page.evaluate(AXE_SCRIPT)
     page.locator(f"#{ids.CLUSTERS_SECTION} .cf-downloads summary").first.click()
     expect(page.locator(".cf-downloads .cf-menu")).to_be_visible()
@@ -254,17 +242,5 @@ def test_an_open_menu_and_the_dialog_with_code_are_no_barrier(
     # Not while it fades in: its colours are not its own yet.
     expect(page.locator(".modal.show")).to_have_css("opacity", "1")
     assert page.evaluate(BARRIERS) == []
-
-
-@pytest.mark.parametrize("file", ["report.html", f"figure/{ids.SANKEY}.html"])
-def test_what_is_taken_away_is_no_barrier(
-    server: Any, alone: Page, tmp_path: Path, file: str
-) -> None:
-    with urlopen(f"{server.url}{file}") as answer:  # noqa: S310 - our own server
-        content = answer.read()
-    page = tmp_path / "page.html"
-    page.write_bytes(content)
-    alone.goto(page.as_uri())
-    expect(alone.locator(".main-svg").first).to_be_visible()
-    alone.evaluate(AXE_SCRIPT)
-    assert alone.evaluate(BARRIERS) == []
+    page.keyboard.press("Escape")
+    expect(page.locator(".modal")).to_have_count(0)

@@ -28,27 +28,28 @@ def stories(server: Any) -> str:
         "<b>early</b>": View(analysis_id=saved, version=1, tab="paths", first=0, last=1),
     }.items():
         store.save_visualization_state(saved, view.to_dict(), "token_sankey", name)
+    store.create_session("stories of a session", [saved])
     return saved
 
 
-@pytest.mark.parametrize("dark", [False, True])
 def test_the_library_shows_a_picture_of_each_analysis_in_the_theme_of_the_page(
-    server: Any, stories: str, open_page: Open, dark: bool
+    server: Any, stories: str, open_page: Open
 ) -> None:
-    # The system's theme is the other one.
-    page = open_page(f"{server.url}{View(tab='library').to_query()}", dark=not dark)
-    page.get_by_role("button", name="Switch between light and dark").click()
+    page = open_page(f"{server.url}{View(tab='library').to_query()}")
     picture = page.get_by_role("img", name="Token flow of <i>stories</i>")
-    expect(picture).to_be_visible()
-    page.wait_for_function(LOADED, arg=picture.element_handle())
-    expect(picture).to_have_css("color-scheme", "dark" if dark else "light")
-    page.evaluate("localStorage.clear()")
+    for system, chosen in (("light", "dark"), ("dark", "light")):
+        page.emulate_media(color_scheme=system)
+        page.evaluate("localStorage.removeItem('concept-fragmentation-theme')")
+        page.get_by_role("button", name="Switch between light and dark").click()
+        expect(picture).to_be_visible()
+        page.wait_for_function(LOADED, arg=picture.element_handle())
+        expect(picture).to_have_css("color-scheme", chosen)
 
 
 def test_saved_views_are_listed_with_pictures_and_chosen_with_the_keyboard(
-    server: Any, stories: str, open_page: Open
+    server: Any, stories: str, show: Open
 ) -> None:
-    page = open_page(f"{server.url}{View(tab='persistence', analysis_id=stories).to_query()}")
+    page = show(f"{server.url}{View(tab='persistence', analysis_id=stories).to_query()}")
     views = page.get_by_role("group", name="Saved views")
     pictures = views.get_by_role("img")
     expect(pictures).to_have_count(2)
@@ -66,18 +67,17 @@ def test_saved_views_are_listed_with_pictures_and_chosen_with_the_keyboard(
     page.wait_for_url(lambda url: "w=2-4" in url and "t=1" in url)
 
 
-def test_on_a_narrow_screen_saved_views_fit(server: Any, stories: str, open_page: Open) -> None:
+def test_on_a_narrow_screen_saved_views_fit(server: Any, stories: str, show: Open) -> None:
     address = f"{server.url}{View(tab='persistence', analysis_id=stories).to_query()}"
-    page = open_page(address, width=390)
+    page = show(address, width=390)
     expect(page.locator(f"#{ids.STATE_CHOICE} img").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_session_opens_the_saved_views_of_its_analyses(
-    server: Any, stories: str, open_page: Open
+    server: Any, stories: str, show: Open
 ) -> None:
-    server.store.create_session("stories of a session", [stories])
-    page = open_page(f"{server.url}{View(tab='persistence').to_query()}")
+    page = show(f"{server.url}{View(tab='persistence').to_query()}")
     page.locator(f"#{ids.SESSION_CHOICE}").click()
     page.get_by_role("option").filter(has_text="stories of a session").click()
     page.get_by_role("button", name="Open session").click()
