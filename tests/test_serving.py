@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import runpy
 import select
 import shutil
 import socket
@@ -184,20 +185,18 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_sent(
         assert connection.getresponse().status == 413
 
 
-def test_an_upload_limit_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "app.py"],
-        cwd=tmp_path,
-        env=os.environ | {"CONCEPT_FRAGMENTATION_MAX_UPLOAD": "256MB"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == (
+def test_an_upload_limit_that_is_none_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONCEPT_FRAGMENTATION_MAX_UPLOAD", "256MB")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
         "CONCEPT_FRAGMENTATION_MAX_UPLOAD is '256MB'; "
         "give a whole number of MiB from 1 to 99,999.\n"
     )
-    assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,8 +262,13 @@ def test_app_py_serves_at_the_default_address(start: Callable[..., None], tmp_pa
     assert folders(tmp_path / "data" / "gpt2_analysis") == FOLDERS
 
 
-def test_a_taken_port_is_one_sentence(taken: int, tmp_path: Path) -> None:
-    assert fail(COMMAND, "serve", "--port", str(taken), cwd=tmp_path) == (
+def test_a_taken_port_is_one_sentence(
+    taken: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["serve", "--port", str(taken)])
+    assert result.exit_code == 1
+    assert result.output == (
         f"Error: Cannot serve at 127.0.0.1:{taken}: something else listens there. Stop that, or "
         "choose another with concept-fragmentation serve --host HOST --port PORT.\n"
     )
@@ -315,26 +319,6 @@ HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
 
 
 @pytest.mark.slow
-def test_half_sent_requests_do_not_stop_gunicorn(
-    start: Callable[..., None], tmp_path: Path
-) -> None:
-    port = free_port()
-    start(
-        *(GUNICORN, "-c", "python:concept_fragmentation.gunicorn_settings"),
-        *("--no-control-socket", "--bind", f"127.0.0.1:{port}"),
-        CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "store"),
-    )
-    get(port, "/")
-    with ExitStack() as kept:
-        # As many as there are workers, and some more.
-        for _ in range(6):
-            half = kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
-            half.sendall(HALF)
-        for _ in range(4):
-            get(port, "/_reload-hash")
-
-
-@pytest.mark.slow
 def test_a_thousand_half_sent_requests_do_not_stop_the_server(by_command: Served) -> None:
     _let_open(1500)
     port = by_command.port
@@ -364,27 +348,41 @@ def test_what_sends_nothing_is_closed_and_many_may_be_open() -> None:
 PASSWORD = "correct horse battery"  # noqa: S105 - of this test
 
 
-@pytest.fixture(params=["waitress", "gunicorn"])
+@pytest.fixture(scope="module", params=["waitress", "gunicorn"])
 def guarded(
-    request: pytest.FixtureRequest, start: Callable[..., None], tmp_path: Path
-) -> tuple[int, Path]:
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, Path]]:
     """Return the port of a server at which one signs in, and the folder of its temporary files."""
-    users, port, temporary = tmp_path / "users.json", free_port(), tmp_path / "temporary"
+    folder = tmp_path_factory.mktemp(request.param)
+    users, port, temporary = folder / "users.json", free_port(), folder / "temporary"
     temporary.mkdir()
     Users(users).set_password("ada", PASSWORD)
-    if request.param == "waitress":
-        options = ("--port", str(port), "--auth", users, "--dir", tmp_path / "store")
-        start(COMMAND, "serve", *options, TMPDIR=str(temporary))
-    else:
-        start(
-            *(GUNICORN, "-c", "python:concept_fragmentation.gunicorn_settings"),
-            *("--no-control-socket", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
-            CONCEPT_FRAGMENTATION_DIR=str(tmp_path / "store"),
-            CONCEPT_FRAGMENTATION_AUTH=str(users),
-            TMPDIR=str(temporary),
-        )
-    get(port, "/sign-in")
-    return port, temporary
+    with servers(folder) as start_one:
+        if request.param == "waitress":
+            options = ("--port", str(port), "--auth", users, "--dir", folder / "store")
+            start_one(COMMAND, "serve", *options, TMPDIR=str(temporary))
+        else:
+            start_one(
+                *(GUNICORN, "-c", "python:concept_fragmentation.gunicorn_settings"),
+                *("--no-control-socket", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
+                CONCEPT_FRAGMENTATION_DIR=str(folder / "store"),
+                CONCEPT_FRAGMENTATION_AUTH=str(users),
+                TMPDIR=str(temporary),
+            )
+        get(port, "/sign-in")
+        yield port, temporary
+
+
+@pytest.mark.slow
+def test_half_sent_requests_do_not_stop_a_server(guarded: tuple[int, Path]) -> None:
+    port, _ = guarded
+    with ExitStack() as kept:
+        # As many as there are workers, and some more.
+        for _ in range(6):
+            half = kept.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
+            half.sendall(HALF)
+        for _ in range(4):
+            get(port, "/healthz")
 
 
 def send(port: int, path: str, size: int, *, chunked: bool, cookie: str = "") -> int:

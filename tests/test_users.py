@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -12,8 +13,10 @@ from pathlib import Path
 import flask
 import pytest
 from click.testing import CliRunner
+from werkzeug.security import generate_password_hash
 from werkzeug.test import Client
 
+from concept_fragmentation import users as users_module
 from concept_fragmentation.app import Settings, create_app, create_server
 from concept_fragmentation.cli import main
 from concept_fragmentation.logins import Logins
@@ -23,6 +26,22 @@ from concept_fragmentation.users import Users, UsersError
 pytestmark = pytest.mark.slow
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of these tests
+
+
+@pytest.fixture
+def full_work() -> None:
+    """Let passwords be hashed as they are for users."""
+    users_module._nobody.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def hashed_with_little_work(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spare all tests that are not about it the work of which each hash takes a lot."""
+    if "full_work" not in request.fixturenames:
+        little = functools.partial(generate_password_hash, method="scrypt:1024:8:1")
+        monkeypatch.setattr(users_module, "generate_password_hash", little)
 
 
 @pytest.fixture
@@ -45,11 +64,11 @@ def sign_in(client: Client, password: str = PASSWORD, query: str = "") -> int:
 # The file
 
 
-def test_the_file_is_the_owners_alone_and_holds_no_password(users: Users) -> None:
+def test_the_file_is_the_owners_alone_and_holds_no_password(full_work: None, users: Users) -> None:
     assert stat.S_IMODE(users.path.stat().st_mode) == 0o600
     content = users.path.read_text()
     assert PASSWORD not in content
-    assert json.loads(content)["users"]["ada"].startswith("scrypt:")
+    assert json.loads(content)["users"]["ada"].startswith("scrypt:32768:8:1$")
     users.set_password("bob", PASSWORD)
     stored = json.loads(users.path.read_text())["users"]
     assert stored["ada"] != stored["bob"]
@@ -77,7 +96,7 @@ def test_another_password_or_none_ends_the_sessions(users: Users) -> None:
     assert users.secret_key == key
 
 
-def test_that_there_is_no_such_user_takes_as_long_to_say(users: Users) -> None:
+def test_that_there_is_no_such_user_takes_as_long_to_say(full_work: None, users: Users) -> None:
     def seconds(name: str) -> float:
         began = time.process_time()
         users.sign_in(name, "wrong password")
