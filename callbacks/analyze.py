@@ -30,6 +30,7 @@ from concept_fragmentation.callbacks.checks import read
 from concept_fragmentation.callbacks.library import ChoiceMissingError, Destination, destination
 from concept_fragmentation.callbacks.messages import say_failed
 from concept_fragmentation.callbacks.runs import Outcome, told_ahead
+from concept_fragmentation.callbacks.text_files import CategoryColumn
 from concept_fragmentation.callbacks.views import clicked
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
@@ -55,7 +56,7 @@ from concept_fragmentation.components.massive import READ_ALONE
 from concept_fragmentation.components.origin import settings_in_short
 from concept_fragmentation.components.runs import Progress
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import plural
+from concept_fragmentation.components.words import plural, title
 from concept_fragmentation.persistence.model_folders import ModelFolders
 from concept_fragmentation.persistence.turns import Turns
 from concept_fragmentation.persistence.unsaved import UnsavedAnalyses
@@ -75,6 +76,7 @@ _MODEL_NAME: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _KEPT: Final = (
     (ids.ANALYZE_TEXT, "value"),
     (ids.ANALYZE_SOURCE, "children"),
+    (ids.ANALYZE_CATEGORIES, "data"),
     (ids.ANALYZE_READING, "value"),
     (ids.ANALYZE_SEVERAL, "value"),
     (ids.ANALYZE_PREFIX, "value"),
@@ -107,6 +109,7 @@ class Form:
     prefix: str | None = None
     keep_massive: bool | None = None
     warm_start: bool | None = None
+    categories: Sequence[CategoryColumn] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ class Request:
                 "prefix": _prefix(form.prefix),
                 "keep_massive": bool(form.keep_massive),
                 "warm_start": form.warm_start is not False,
+                "categories": _categories(form.categories or (), reading, len(lines)),
             },
         )
 
@@ -209,6 +213,7 @@ def _register_run(app: Dash, workspace: Workspace) -> None:
                 "prefix": State(ids.ANALYZE_PREFIX, "value"),
                 "keep_massive": State(ids.ANALYZE_KEEP_MASSIVE, "value"),
                 "warm_start": State(ids.ANALYZE_WARM_START, "value"),
+                "categories": State(ids.ANALYZE_CATEGORIES, "data"),
             },
         },
         background=True,
@@ -410,6 +415,24 @@ def _model(form: Form, models: ModelFolders) -> str:
 
 def _several(chosen: str | None) -> str:
     return chosen if chosen in SEVERAL else "average"
+
+
+def _categories(
+    given: Sequence[CategoryColumn], reading: str, number: int
+) -> dict[str, Sequence[str | None]] | None:
+    if given and reading == "text":
+        raise ChoiceMissingError(
+            f"The categories are of texts or words: choose '{READINGS['lines']}' or "
+            f"'{READINGS['words']}', or leave the categories out."
+        )
+    for column in given:
+        if len(column["values"]) != number:
+            raise ChoiceMissingError(
+                f"The text has {plural(number, 'line')}, but '{title(column['name'], 60)}' has a "
+                f"category for {len(column['values']):,}: drop the table again, or leave the "
+                "categories out."
+            )
+    return {column["name"]: column["values"] for column in given} or None
 
 
 def _prefix(given: str | None) -> str:

@@ -25,6 +25,8 @@ from concept_fragmentation.components.parts import (
 
 # Longer texts are for Python and the command line, which don't send them through a browser.
 MAX_TEXT_CHARACTERS: Final = 2_000_000
+# The form is kept over a reload, for which browsers have five million characters in all.
+MAX_CATEGORY_CHARACTERS: Final = 1_000_000
 MAX_CLUSTERS: Final = 1000
 MAX_PREFIX_CHARACTERS: Final = 200
 MAX_SEED: Final = 2**31 - 1
@@ -154,19 +156,38 @@ def _text(max_upload: int) -> html.Div:
                 ids.ANALYZE_FILE,
                 [
                     html.Strong("Or a file"),
-                    html.Span(" — drop it here or choose one: plain text, or CSV with a column."),
+                    html.Span(
+                        " — drop it here or choose one: plain text, or CSV with a column of texts "
+                        "and any of categories."
+                    ),
                 ],
                 max_upload,
             ),
             html.Span(id=ids.ANALYZE_SOURCE, className="cf-hint", role="status"),
             html.Div(
-                labelled(
-                    "Column of the file",
-                    dcc.Dropdown(id=ids.ANALYZE_COLUMN, options=[], placeholder="Choose a column"),
-                ),
+                [
+                    labelled(
+                        "Column of the texts",
+                        dcc.Dropdown(
+                            id=ids.ANALYZE_COLUMN, options=[], placeholder="Choose a column"
+                        ),
+                    ),
+                    labelled(
+                        "Columns of categories",
+                        dcc.Dropdown(
+                            id=ids.ANALYZE_CATEGORY_COLUMNS,
+                            options=[],
+                            value=[],
+                            multi=True,
+                            placeholder="None; such as the part of speech of each word",
+                        ),
+                    ),
+                ],
                 id=ids.ANALYZE_COLUMN_FIELD,
+                className="cf-form-row",
                 hidden=True,
             ),
+            _categories(),
             labelled(
                 "Read it as",
                 segmented(ids.ANALYZE_READING, READINGS, "text"),
@@ -260,6 +281,26 @@ def _settings(offer: Offer) -> html.Div:
         ],
         label="Settings of the analysis",
         class_name="cf-panel cf-form",
+    )
+
+
+def _categories() -> html.Div:
+    """What is known of the categories of each line, which a reload keeps and the file does not."""
+    return html.Div(
+        [
+            html.Span(id=ids.ANALYZE_CATEGORIES_NOTE, className="cf-hint cf-grow", role="status"),
+            html.Button(
+                "Leave them out",
+                id=ids.ANALYZE_CATEGORIES_CLEAR,
+                type="button",
+                className="cf-link-button",
+                **aria(label="Leave the categories out"),
+            ),
+            dcc.Store(id=ids.ANALYZE_CATEGORIES),
+        ],
+        id=ids.ANALYZE_CATEGORIES_FIELD,
+        className="cf-inline-field",
+        hidden=True,
     )
 
 

@@ -98,13 +98,33 @@ def test_a_column_of_a_file_becomes_the_text(server: Any, show: Open) -> None:
         {
             "name": "texts.csv",
             "mimeType": "text/csv",
-            "buffer": b'id,text\n1,"The cat, asleep"\n2,A dog\n',
+            "buffer": b'id,text,tense\n1,"The cat, asleep",\n2,A dog,now\n',
         }
     )
     page.locator(f"#{ids.ANALYZE_COLUMN}").click()
     page.locator(".dash-dropdown-content").get_by_text("text", exact=True).click()
     expect(page.locator(f"#{ids.ANALYZE_TEXT}")).to_have_value("The cat, asleep\nA dog")
     expect(page.get_by_role("radio", name="A text a line")).to_be_checked()
+    # Its categories are other columns, and survive a reload, which the file does not.
+    page.locator(f"#{ids.ANALYZE_CATEGORY_COLUMNS}").click()
+    page.locator(".dash-dropdown-content").get_by_text("tense", exact=True).click()
+    page.keyboard.press("Escape")
+    note = page.locator(f"#{ids.ANALYZE_CATEGORIES_FIELD}")
+    expect(note).to_contain_text("Categories of 2 texts: tense.")
+    page.wait_for_timeout(500)
+    page.reload()
+    expect(note).to_contain_text("Categories of 2 texts: tense.")
+    text = page.locator(f"#{ids.ANALYZE_TEXT}")
+    text.fill("The cat, asleep\nA dog\nA boy")
+    run(page)
+    expect(page.get_by_role("alert").first).to_contain_text("3 lines, but 'tense' has a category")
+    text.fill("The cat, asleep\nA dog")
+    page.locator(f"#{ids.ANALYZE_CLUSTERS}").fill("2")
+    run(page)
+    open_result(page)
+    page.get_by_role("button", name="Analyze", exact=True).first.click()
+    page.get_by_role("button", name="Leave the categories out").click()
+    expect(note).to_be_hidden()
 
 
 def test_a_run_waits_while_others_work_and_can_be_cancelled(fresh: Any, open_page: Open) -> None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from concept_fragmentation.analysis.errors import InvalidDataError, ModelUnavailableError
@@ -54,6 +55,43 @@ def test_lines_are_texts_or_words() -> None:
         "embedding",
         -1,
     ]
+
+
+KINDS: list[dict[str, Any]] = [{"name": "kind", "values": ["noun", None, "verb"]}]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"reading": "text", "text": "dog\ncat\nran"}, "choose 'A text a line' or 'A word a line'"),
+        ({"reading": "words", "text": "dog\ncat"}, "2 lines, but 'kind' has a category for 3"),
+        ({"reading": "lines", "text": "a\nb\nc\nd"}, "drop the table again"),
+    ],
+)
+def test_categories_of_another_text_are_refused_before_the_run(
+    workspace: Workspace, change: dict[str, Any], said: str
+) -> None:
+    form = FORM | change | {"categories": KINDS}
+    made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), form, lambda _: None)
+    assert said in made["failure"]
+    assert not (workspace.store.base_dir / "cache" / "unsaved").exists()
+
+
+@pytest.mark.parametrize("several", ["average", "skip"])
+def test_categories_of_words_and_texts_reach_the_tokens(workspace: Workspace, several: str) -> None:
+    words = {"text": "dog\nsaxophone\n \nran", "reading": "words", "several": several}
+    form = FORM | words | {"categories": KINDS}
+    made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), form, lambda _: None)
+    kept = workspace.shown(View(draft=made["draft"])).analysis
+    kinds = ("noun", None, "verb") if several == "average" else ("noun", "verb")
+    assert kept.token_columns["kind"] == kinds
+    texts = {"text": "the dog ran\nthe cat\na boy", "reading": "lines", "categories": KINDS}
+    made = analyze.outcome(
+        workspace.unsaved, workspace.turns("analyze"), FORM | texts, lambda _: None
+    )
+    kept = workspace.shown(View(draft=made["draft"])).analysis
+    by_text = [kept.token_columns["kind"][i] for i in np.unique(kept.sequence_ids, True)[1]]
+    assert by_text == ["noun", None, "verb"]
 
 
 def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None:

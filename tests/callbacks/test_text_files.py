@@ -7,7 +7,10 @@ import pytest
 from concept_fragmentation.analysis.errors import InvalidDataError
 from concept_fragmentation.callbacks import text_files
 from concept_fragmentation.callbacks.library import ChoiceMissingError
-from concept_fragmentation.components.analyze_panel import MAX_TEXT_CHARACTERS
+from concept_fragmentation.components.analyze_panel import (
+    MAX_CATEGORY_CHARACTERS,
+    MAX_TEXT_CHARACTERS,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,33 @@ def test_notes_name_file_and_column_as_text() -> None:
     note = text_files.column_note("w.csv", "<i>", 1)
     assert note == "From 'w.csv', column '<i>': 1 text."
     assert len(text_files.source_note("x" * 5000, "")) < 200
+
+
+def test_categories_are_of_the_same_rows_as_the_texts() -> None:
+    table = b'word,kind,__proto__\ncat,noun,1\n , verb,2\n"two\nlines", ,3\n'
+    found = text_files.category_columns("w.csv", table, "word", ["__proto__", "kind"])
+    assert found == [
+        {"name": "__proto__", "values": ["1", "3"]},
+        {"name": "kind", "values": ["noun", None]},
+    ]
+    assert len(text_files.column_lines("w.csv", table, "word")) == 2
+    assert text_files.category_columns("w.csv", table, "word", []) == []
+
+
+def test_categories_that_can_not_be_are_refused_when_they_are_chosen() -> None:
+    with pytest.raises(InvalidDataError, match="'positions' says something else of tokens"):
+        text_files.category_columns("w.csv", b"word,positions\na,1\n", "word", ["positions"])
+    with pytest.raises(InvalidDataError, match="2 columns are called 'kind'"):
+        text_files.category_columns("w.csv", b"word,kind,kind\na,b,c\n", "word", ["kind"])
+    long = b"word,kind\na," + b"x" * MAX_CATEGORY_CHARACTERS + b"\n"
+    with pytest.raises(ChoiceMissingError, match="1,000,003 characters; the page takes up to"):
+        text_files.category_columns("w.csv", long, "word", ["kind"])
+
+
+def test_a_note_says_which_categories_there_are() -> None:
+    columns: list[text_files.CategoryColumn] = [
+        {"name": f"<{i}>", "values": ["a", None]} for i in range(10)
+    ]
+    assert text_files.categories_note(columns[:2]) == "Categories of 2 texts: <0>, <1>."
+    assert text_files.categories_note(columns).endswith("<7> and 2 more.")
+    assert text_files.categories_note([]) == ""
