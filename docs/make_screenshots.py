@@ -78,6 +78,18 @@ PICTURES: Final = (
             ("library", True, View(tab="library"), f"section#{ids.LIBRARY_SECTION}"),
         )
     ),
+    *(
+        Picture(f"two-banks-{name}.png", 1200, 4000, view=view, selector=selector)
+        for name, view, selector in (
+            (
+                "flow",
+                View(example="two-banks", first=24, last=30, colour_by="token.sense"),
+                f"#{ids.SANKEY}",
+            ),
+            ("paths", View(example="two-banks"), f"#{ids.PATH_MAP}"),
+            ("concepts", View(example="two-banks", tab="concepts"), f"#{ids.CONCEPTS}"),
+        )
+    ),
 )
 
 

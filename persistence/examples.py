@@ -36,8 +36,11 @@ class Example:
 
 GPT2_SMALL: Final = Example("gpt2-small", "GPT-2 small, 10,000 tokens", "gpt2_small_k10.json.gz")
 TWO_STORIES: Final = Example("two-stories", "Two stories, tiny model", "demo_analysis.json")
+TWO_BANKS: Final = Example(
+    "two-banks", "Two banks: one word in two senses, SmolLM2-135M", "two_banks.json.gz"
+)
 # In the order in which the page lists them.
-EXAMPLES: Final[tuple[Example, ...]] = (GPT2_SMALL, TWO_STORIES)
+EXAMPLES: Final[tuple[Example, ...]] = (GPT2_SMALL, TWO_BANKS, TWO_STORIES)
 
 
 def load_example(key: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from concept_fragmentation.components.view import View
 from concept_fragmentation.persistence import AnalysisNotFoundError, GPT2AnalysisPersistence
 from concept_fragmentation.persistence.examples import EXAMPLES, Example, load_example
 
-GPT2_SMALL, TWO_STORIES = EXAMPLE_VALUES
+GPT2_SMALL, TWO_BANKS, TWO_STORIES = EXAMPLE_VALUES
 
 
 @pytest.mark.parametrize("key", [example.key for example in EXAMPLES])
@@ -120,16 +120,16 @@ def test_saved_analyses_are_offered_newest_first_after_the_examples(
     newer = workspace.store.save_analysis_results(analysis, "gpt2", "text", name="newer")
     options = library.analysis_options(workspace, "", TWO_STORIES)
     assert [option["value"] for option in options if not option.get("disabled")] == [
-        *(GPT2_SMALL, TWO_STORIES),
+        *(GPT2_SMALL, TWO_BANKS, TWO_STORIES),
         *(newer, saved),
     ]
-    assert [i for i, option in enumerate(options) if option.get("disabled")] == [0, 3]
-    assert options[4]["label"].startswith("newer · gpt2 · 8 tokens · 20")
+    assert [i for i, option in enumerate(options) if option.get("disabled")] == [0, 4]
+    assert options[5]["label"].startswith("newer · gpt2 · 8 tokens · 20")
 
 
 def test_examples_stand_alone_where_nothing_is_saved(workspace: Workspace) -> None:
     options = library.analysis_options(workspace, "", None)
-    assert [option["value"] for option in options[1:]] == [GPT2_SMALL, TWO_STORIES]
+    assert [option["value"] for option in options[1:]] == [GPT2_SMALL, TWO_BANKS, TWO_STORIES]
     assert library.analysis_options(workspace, "", None, with_examples=False) == []
 
 
