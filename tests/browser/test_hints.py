@@ -41,7 +41,7 @@ def check_hint(page: Page, number: int) -> Locator:
     return shown
 
 
-def test_hints_of_an_example_come_one_after_the_other_and_do_not_come_back(
+def test_hints_come_one_after_the_other_do_not_come_back_and_leave_out_what_was_tried(
     server: Any, newcomer: BrowserContext
 ) -> None:
     saved = server.store.save_analysis_results(
@@ -64,10 +64,9 @@ def test_hints_of_an_example_come_one_after_the_other_and_do_not_come_back(
     expect(flow).to_be_visible()
     expect(bubbles(page)).to_have_count(0)
 
-
-def test_what_was_tried_needs_no_hint(server: Any, newcomer: BrowserContext) -> None:
-    page = newcomer.new_page()
-    page.goto(server.stories)
+    # A newcomer once more, who tries something before.
+    page.evaluate("localStorage.clear()")
+    page.reload()
     expect(bubbles(page)).to_contain_text(HINTS[0].sentence)
     page.get_by_role("button", name="Show the early layers").click()
     for number in (0, 1):

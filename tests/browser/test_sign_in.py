@@ -25,12 +25,12 @@ def test_who_signs_in_sees_the_view_that_was_asked_for_until_signing_out(
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{server.url}?v=1&tab=concepts")
+    page.goto(f"{server.url}?v=1&tab=library")
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator(f"#{ids.CONCEPTS} .main-svg").first).to_be_visible()
-    assert page.url == f"{server.url}?v=1&tab=concepts"
+    expect(page.locator(f"#{ids.LIBRARY_TABLE}")).to_be_visible()
+    assert page.url == f"{server.url}?v=1&tab=library"
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
     page.goto(server.stories)
