@@ -62,7 +62,7 @@ MESSAGES_WAIT = f"""
 window.cfWaiting = [];
 const later = window.setTimeout;
 window.setTimeout = (then, ms, ...more) => ms === {SUCCESS_MS}
-    ? window.cfWaiting.push(then) : later(then, ms, ...more);
+    ? (window.cfWaiting.push(then), 0) : later(then, ms, ...more);
 """
 END_TIMERS = "() => { for (const then of window.cfWaiting.splice(0)) then(); }"
 
