@@ -27,11 +27,13 @@ from concept_fragmentation.serving import bind
 expect.set_options(timeout=30_000)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in Path(item.path).parents:
             item.add_marker(pytest.mark.browser)
+            if not config.getoption("--soak"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @dataclass(frozen=True)
