@@ -47,6 +47,7 @@ def offered(settings: Settings) -> list[str]:
     return [option["value"] for option in find(layout)]
 
 
+@pytest.mark.slow
 def test_models_that_are_there_when_the_page_is_opened_are_offered(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_prefix_of_the_environment_means_a_proxy(monkeypatch: pytest.MonkeyPat
     assert not application._is_alone(Settings(), "127.0.0.1")
 
 
+@pytest.mark.slow
 def test_an_analysis_by_an_offered_model_says_nothing_of_its_path(
     models: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_figures_lists_and_tables_show_bytes() -> None:
     assert "xe7" in str(token_list(analysis, ("node", 0, 0), analysis.labels[:1, 0]))
 
 
+@pytest.mark.slow
 def test_analyze_keeps_bytes_where_there_is_a_part_of_a_character() -> None:
     made = analyze("a 🐈 b", model="tiny", n_clusters=2)
     shown = Analysis.from_dict(made).shown_tokens

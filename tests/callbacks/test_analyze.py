@@ -94,6 +94,7 @@ def test_categories_of_words_and_texts_reach_the_tokens(workspace: Workspace, se
     assert by_text == ["noun", None, "verb"]
 
 
+@pytest.mark.slow
 def test_a_text_is_analyzed_kept_unsaved_and_saved(workspace: Workspace) -> None:
     told: list[tuple[str | None, str]] = []
     made = analyze.outcome(workspace.unsaved, workspace.turns("analyze"), FORM, told.append)
@@ -128,6 +129,7 @@ def test_a_file_that_is_no_text_is_refused() -> None:
         text_files.column_lines("a.csv", b"id,text\n1,x\n", "nothing")
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_its_turn_and_is_refused_where_too_many_wait(workspace: Workspace) -> None:
     told: list[tuple[str | None, str]] = []
     folder = workspace.store.base_dir / "cache" / "turns" / "test"

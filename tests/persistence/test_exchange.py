@@ -72,6 +72,7 @@ def test_an_export_comes_back_equal(
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
+@pytest.mark.slow
 def test_the_real_analysis_comes_back_equal(
     store: Store, empty: Store, real_analysis: Analysis, export_format: str
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_csv_export_is_a_folder_that_people_can_read(store: Store, analysis: A
     assert np.array_equal(arrays[name], analysis["attention_data"]["layer_0"]["attention_probs"])
 
 
+@pytest.mark.slow
 def test_token_paths_are_computed_for_a_csv_reader(store: Store, real_analysis: Analysis) -> None:
     identifier = store.save_analysis_results(real_analysis, "gpt2-small", "")
     folder = Path(store.export_analysis(identifier, "csv"))
