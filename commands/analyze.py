@@ -20,6 +20,7 @@ from concept_fragmentation.analysis import (
     analyze,
     analyze_again,
     check_options,
+    layer_window,
     read_table_categories,
     read_text_file,
     saving_arguments,
@@ -28,6 +29,7 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.analysis.clustering import CHOICES_OF_K
 from concept_fragmentation.analysis.inputs import DEFAULT_PREFIX
 from concept_fragmentation.analysis.significance import FIGURES
+from concept_fragmentation.analysis.tables import layer_table
 from concept_fragmentation.commands.options import (
     check_can_save,
     complete_analysis,
@@ -37,6 +39,7 @@ from concept_fragmentation.commands.options import (
     open_store,
 )
 from concept_fragmentation.commands.output import path_lines, shown
+from concept_fragmentation.components.floors import floor_sentence
 from concept_fragmentation.components.massive import (
     READ_ALONE,
     set_aside_kinds,
@@ -257,11 +260,7 @@ def summary(made: Mapping[str, Any]) -> str:
         *_tested(made["significance"]),
         *([aside] if analysis.set_aside.any() else []),
         "",
-        f"{'layer':<14}{'clusters':>8}{'silhouette':>12}{'reproducibility':>17}",
-        *(
-            f"{layer:<14}{of['num_clusters']:>8}{of['silhouette']:>12.3f}{of['stability']:>17.3f}"
-            for layer, of in made["cluster_metrics"].items()
-        ),
+        *_layers(analysis),
     ]
     lines += _categories(made.get("category_association", {}))
     lines += ["", *path_lines(analysis)]
@@ -270,6 +269,32 @@ def summary(made: Mapping[str, Any]) -> str:
     if skipped := made.get("words", {}).get("skipped"):
         lines += ["", f"Skipped, of several tokens: {', '.join(skipped)}"]
     return "\n".join(lines)
+
+
+def _layers(analysis: Analysis) -> list[str]:
+    """Return the figures of each layer, each beside what it is without clusters or movement."""
+    columns = (
+        ("clusters", "num_clusters", 10, ".0f"),
+        ("silhouette", "silhouette", 11, ".3f"),
+        ("Gaussian", "silhouette_gaussian", 9, ".3f"),
+        ("reproducibility", "reproducibility", 16, ".3f"),
+        ("Gaussian", "stability_gaussian", 9, ".3f"),
+        ("moved", "moved", 7, ".3f"),
+        ("floor", "moved_floor", 7, ".3f"),
+    )
+    table = layer_table(analysis)
+    lines = [f"{'layer':<11}" + "".join(f"{name:>{width}}" for name, _, width, _ in columns)]
+    for layer, row in table.iterrows():
+        cells = (
+            "" if isnan(row[key]) else format(row[key], digits) for _, key, _, digits in columns
+        )
+        widths = (width for _, _, width, _ in columns)
+        lines.append(
+            f"{layer:<11}"
+            + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        )
+    window = layer_window(analysis, 0, -1)
+    return [*lines, *(["", floor_sentence(analysis, window)] if len(window.layers) > 1 else [])]
 
 
 def _tested(significance: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,11 @@ from concept_fragmentation.analysis import Analysis, ArchetypalPath, LayerWindow
 from concept_fragmentation.analysis.noise_floor import window_floor
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.layer_names import (
+    UNSTABLE,
+    UNSTABLE_SAID,
+    marked_layers,
+)
 from concept_fragmentation.components.floors import (
     NO_FLOOR,
     WHY_NO_FLOOR,
@@ -234,10 +239,13 @@ def token_list(
 ) -> list[Component]:
     """Return the tokens of a cluster or of a band, and say which they are."""
     layers = analysis.labelled_layers
-    layer = title(layers[selection[1]], 24)
+    names = marked_layers(layers, [title(name, 24) for name in layers], analysis.cluster_metrics)
+    layer = names[selection[1]]
     if selection[0] == "node":
         what = f"cluster {selection[2]} of {layer}"
     else:
-        after = title(layers[selection[1] + 1], 24)
+        after = names[selection[1] + 1]
         what = f"{layer} cluster {selection[2]} → {after} cluster {selection[3]}"
+    if UNSTABLE in what:
+        what = f"{what} ({UNSTABLE_SAID})"
     return listed_tokens(analysis, indices, f"in {what}")

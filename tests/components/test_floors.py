@@ -34,7 +34,7 @@ from concept_fragmentation.components.figures.windows import (
 )
 from concept_fragmentation.components.floors import NO_FLOOR, WHY_NO_FLOOR
 from concept_fragmentation.components.standouts import standouts
-from concept_fragmentation.components.summary import Stat, summary_stats
+from concept_fragmentation.components.summary import Stat, summary_stats, token_list
 
 LABELS = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 1], [1, 0, 1]])
 # Each layer clustered three times.
@@ -183,5 +183,7 @@ def test_a_layer_that_is_not_stable_is_marked_in_flow_heat_map_map_and_words() -
     drawn = state_map(analysis, 1, plane)
     assert drawn.layout.title.text == "Tokens in layer_1*"
     assert "* not stable" in drawn.layout.annotations[0].text
+    heading, *_ = token_list(analysis, ("link", 0, 0, 0), np.array([0, 1]))
+    assert "layer_0 cluster 0 → layer_1* cluster 0 (* not stable)" in str(heading)
     said = standouts(analysis, window)[-1]
     assert said.startswith("In 1 of 3 layers, marked with *, clusters do not come again")
