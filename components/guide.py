@@ -5,6 +5,9 @@ from __future__ import annotations
 from dash import html
 from dash.development.base_component import Component
 
+from concept_fragmentation.analysis.cluster_quality import LEAST_STABILITY
+from concept_fragmentation.components.figures.layer_names import UNSTABLE
+
 _TERMS: tuple[tuple[str, str], ...] = (
     (
         "Cluster",
@@ -55,6 +58,25 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "beside what it would be if each put its weights on the reachable keys in random order. "
         "Rollout and flow follow "
         "attention down to the input: where information can flow, not that it does.",
+    ),
+    (
+        "Noise floor",
+        "What a number of movement would be if all layers of the window were one layer, clustered "
+        "again and again: two clusterings of one layer differ, too. Movement means something as "
+        "far as it is above its floor. Labels that were supplied have none: nobody knows which "
+        "others the same clustering would have given.",
+    ),
+    (
+        f"Layers with {UNSTABLE}",
+        "Clusters of such a layer do not come again with another seed and other tokens: the "
+        f"adjusted Rand index of two clusterings is below {LEAST_STABILITY}. Where one cluster "
+        "ends and the next begins means little there.",
+    ),
+    (
+        "A Gaussian like the layer",
+        "Tokens drawn from a single cloud that has the mean and the covariance of the layer. "
+        "Clusters that are no clearer, or come again no more often, than those found in it are "
+        "regions of one cloud.",
     ),
     (
         "More than chance",
