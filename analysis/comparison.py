@@ -16,6 +16,7 @@ from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.lazy import LazyArray, is_array
 from concept_fragmentation.analysis.loaded import analysis_dict
 from concept_fragmentation.analysis.model import Analysis
+from concept_fragmentation.analysis.noise_floor import analysis_floor
 from concept_fragmentation.analysis.provenance import SURROUNDINGS
 from concept_fragmentation.analysis.rarefaction import FragmentationChange, compare_fragmentation
 from concept_fragmentation.analysis.shown import LONGEST, Shown, block, cell
@@ -78,6 +79,9 @@ class LabelChanges(Shown):
         num_compared: how many tokens are in both analyses.
         moved: int64 (M,), indices in the second analysis of the tokens that are not in the cluster
             that theirs matches; those that gained or lost their cluster among them.
+        floor: the share that moves between two clusterings of the layer by other seeds
+            (`NoiseFloor.reseeded`), as the first analysis keeps it, or else the second; NaN where
+            neither does.
     """
 
     layer: str
@@ -86,6 +90,7 @@ class LabelChanges(Shown):
     only_after: tuple[int, ...]
     num_compared: int
     moved: IntArray
+    floor: float = np.nan
 
     @property
     def share_moved(self) -> float:
@@ -379,7 +384,15 @@ def _compare_layer(
         only_after=tuple(np.delete(new_ids, columns).tolist()),
         num_compared=len(moved),
         moved=tokens.kept_after[moved],
+        floor=_floor(first, second, layer),
     )
+
+
+def _floor(first: Analysis, second: Analysis, layer: str) -> float:
+    for analysis in (first, second):
+        if (floor := analysis_floor(analysis)) is not None:
+            return float(floor.reseeded[floor.layers.index(layer)])
+    return float("nan")
 
 
 def _compare_fragmentation(first: Analysis, second: Analysis) -> FragmentationChange | None:

@@ -77,6 +77,11 @@ class NoiseFloor(Shown):
             for name, value in vars(self).items()
         }
 
+    @property
+    def reseeded(self) -> Floats:
+        """float64 (L,): the share that moves between two clusterings of a layer by other seeds."""
+        return self.other_floor if self.start == "warm" else self.moved.mean(axis=1)
+
     def by_step(self) -> dict[str, Floats]:
         """Return the mean floor of each step, {quantity of `LayerSteps`: float64 (L - 1,)}."""
         # From a clustering to the next; the first column of convergence is the clustering itself.

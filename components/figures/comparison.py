@@ -19,6 +19,7 @@ from concept_fragmentation.components.figures.matched_paths import (
 )
 from concept_fragmentation.components.figures.theme import empty_figure, new_figure
 from concept_fragmentation.components.figures.token_names import token_at
+from concept_fragmentation.components.floors import NO_FLOOR
 from concept_fragmentation.components.palette import change_colours, ink
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import decimals, percent, plural
@@ -60,18 +61,40 @@ def moved_by_layer(found: AnalysisComparison, theme: str = "light") -> go.Figure
             "<b>%{customdata[0]}</b><br>%{customdata[1]} (%{customdata[2]})<extra></extra>"
         ),
     }
+    floors = [layer.floor for layer in found.labels]
+    known = np.isfinite(floors)
+    floor = {
+        "type": "scatter",
+        "x": np.flatnonzero(known),
+        "y": np.array(floors)[known],
+        "mode": "markers",
+        "marker": {
+            "symbol": "line-ew",
+            "size": 22,
+            "line": {"color": ink(theme).accent, "width": 2.5},
+        },
+        "hovertemplate": "noise floor: two clusterings by other seeds, %{y:.1%}<extra></extra>",
+    }
+    floor_said = "line: noise floor" if known.any() else NO_FLOOR
     return new_figure(
         "Tokens in another cluster than before",
-        _fragmentation(found) or "clusters are matched layer by layer; other ids are no change",
+        f"{_fragmentation(found) or 'clusters are matched in each layer'}; {floor_said}",
         theme,
-        [bars],
+        [bars, *([floor] if known.any() else [])],
         bargap=0.25,
         layers={"x": layers},
         xaxis=layer_axis(layers),
         yaxis={
             "title": {"text": "tokens moved"},
             "tickformat": ".0%",
-            "range": [0, max(1.08 * max(layer.share_moved for layer in found.labels), 0.05)],
+            "range": [
+                0,
+                max(
+                    1.08 * max(layer.share_moved for layer in found.labels),
+                    1.08 * float(np.max(floors, initial=0, where=known)),
+                    0.05,
+                ),
+            ],
             "nticks": 5,
         },
     )
@@ -230,7 +253,7 @@ def _fragmentation(found: AnalysisComparison) -> str:
     if (change := found.fragmentation) is None:
         return ""
     before, after = (decimals(side.fragmentation) for side in (change.before, change.after))
-    return f"path fragmentation {before} → {after}, of {change.after.num_tokens:,} tokens each"
+    return f"fragmentation {before} → {after} at {plural(change.after.num_tokens, 'token')}"
 
 
 def _change(paths: MatchedPaths, old: int, new: int) -> str:

@@ -113,7 +113,7 @@ def matched_clusters_frame(
 
 
 def moved_by_layer_frame(found: AnalysisComparison) -> pd.DataFrame:
-    """Return one row a layer: the tokens compared, how many of them moved, and their share."""
+    """Return one row a layer: the tokens compared, those that moved, their share and its floor."""
     return pd.DataFrame(
         [
             {
@@ -121,6 +121,7 @@ def moved_by_layer_frame(found: AnalysisComparison) -> pd.DataFrame:
                 "tokens_compared": layer.num_compared,
                 "tokens_moved": len(layer.moved),
                 "share_moved": layer.share_moved,
+                "noise_floor": layer.floor,
             }
             for layer in found.labels
         ]

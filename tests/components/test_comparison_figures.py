@@ -15,6 +15,7 @@ from concept_fragmentation.analysis import (
     analysis_from_labels,
     compare_analyses,
 )
+from concept_fragmentation.analysis.noise_floor import noise_floor
 from concept_fragmentation.components.comparison_table import (
     MAX_PAIRS_LISTED,
     matched_clusters_grid,
@@ -39,6 +40,7 @@ from concept_fragmentation.components.figures.matched_paths import (
     layers_moved,
     matched_clusters_frame,
     matched_paths,
+    moved_by_layer_frame,
     moved_tokens_frame,
 )
 from concept_fragmentation.components.figures.sankey_layout import column_heads, stacked
@@ -258,7 +260,25 @@ def test_the_fragmentation_of_both_is_said_at_the_size_of_the_smaller() -> None:
     assert found.fragmentation is not None
     before = found.fragmentation.before.fragmentation
     said = moved_by_layer(found).layout.title.subtitle.text
-    assert said == f"path fragmentation {before:.2f} → 0.75, of 4 tokens each"
+    assert said == f"fragmentation {before:.2f} → 0.75 at 4 tokens; no noise floor known"
+
+
+def test_what_moved_stands_beside_what_another_seed_moves() -> None:
+    before = analysis_from_labels(list("wxyz"), [[0, 0], [0, 0], [1, 1], [1, 1]])
+    after = analysis_from_labels(list("wxyz"), [[0, 0], [0, 0], [1, 1], [1, 0]])
+    labels = [np.array([[0, 0], [0, 0], [1, 1], [1, 1]])] * 2
+    floor = noise_floor(before["layers"], "warm", labels, [0.5], [0.1, 0.4])
+    before["noise_floor"] = floor.record()
+    # Whichever of the two keeps a floor says it.
+    for found in (compare_analyses(before, after), compare_analyses(after, before)):
+        figure = moved_by_layer(found)
+        assert list(figure.data[0].y) == [0, 0.25]
+        assert list(figure.data[1].y) == [0.1, 0.4]
+        assert "line: noise floor" in figure.layout.title.subtitle.text
+        assert moved_by_layer_frame(found)["noise_floor"].tolist() == [0.1, 0.4]
+    cold = noise_floor(before["layers"], "cold", labels, [0.5], [0.1, 0.4])
+    before["noise_floor"] = cold.record()
+    assert [layer.floor for layer in compare_analyses(before, after).labels] == [0, 0]
 
 
 def test_where_nothing_moved_that_is_said() -> None:
