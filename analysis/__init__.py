@@ -47,6 +47,7 @@ from concept_fragmentation.analysis.build import (
     compute_token_paths,
     with_token_paths,
 )
+from concept_fragmentation.analysis.categories import category_values, only_category
 from concept_fragmentation.analysis.choices import Layer
 from concept_fragmentation.analysis.cluster_quality import (
     SILHOUETTE_ALL,
@@ -219,6 +220,7 @@ __all__ = [
     "category_association",
     "category_entropy",
     "category_fragmentation",
+    "category_values",
     "centroid_fragmentation",
     "centroid_similarity",
     "check_analysis",
@@ -240,6 +242,7 @@ __all__ = [
     "layer_table",
     "layer_window",
     "linear_cka",
+    "only_category",
     "pair_divergence",
     "principal_plane",
     "purity",

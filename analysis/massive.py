@@ -51,6 +51,11 @@ class SetAside(Shown):
             found[getattr(self, name)] = True
         return found
 
+    def among(self, tokens: Mask) -> SetAside:
+        """Return those of some tokens, bool (T,)."""
+        kinds = (getattr(self, name) for name in KINDS)
+        return SetAside(*(kind[tokens[kind]] for kind in kinds))
+
     def record(self) -> dict[str, Any]:
         """Return the `set_aside` of an analysis dict: the indices of each kind, and the rule."""
         kinds = {name: getattr(self, name).tolist() for name in KINDS}

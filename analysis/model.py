@@ -33,6 +33,21 @@ TOKEN_COLUMNS: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Which tokens an analysis is restricted to; see `Analysis.of_tokens`.
+
+    Attributes:
+        whole: the analysis of all tokens.
+        tokens: bool (T,), those that it is restricted to.
+        name: what they have in common, in a few words.
+    """
+
+    whole: Analysis
+    tokens: npt.NDArray[np.bool_]
+    name: str
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Analysis:
     """T tokens in L layers that have cluster labels.
@@ -61,6 +76,7 @@ class Analysis:
         noise_floor: as it was given: what clusterings of one layer make of movement and paths.
         massive: the positions with massive activations that are set aside; none of an analysis that
             names none in `set_aside`.
+        part: which tokens it is restricted to; None is all.
     """
 
     model_type: str
@@ -82,6 +98,7 @@ class Analysis:
     category_association: Mapping[str, Any] = field(default_factory=dict)
     noise_floor: Mapping[str, Any] = field(default_factory=dict)
     massive: SetAside = field(default_factory=lambda: recorded(None))
+    part: Part | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
@@ -180,7 +197,33 @@ class Analysis:
     @cached_property
     def ordinary(self) -> npt.NDArray[np.bool_]:
         """bool (T,): the tokens that hidden states are compared of: no padding, not set aside."""
-        return ~(self.padding | self.set_aside)
+        return ~(self.padding | self.set_aside) & self.looked_at
+
+    @cached_property
+    def looked_at(self) -> npt.NDArray[np.bool_]:
+        """bool (T,): the tokens that the analysis is restricted to; see `of_tokens`."""
+        return np.ones(self.num_tokens, dtype=bool) if self.part is None else self.part.tokens
+
+    def of_tokens(self, tokens: npt.NDArray[np.bool_], name: str) -> Analysis:
+        """Return the analysis restricted to some tokens: the others have no cluster in any layer.
+
+        All tokens stay, so that indices mean the same. A cluster keeps its aligned id, and so its
+        colour. What was measured of all tokens and means something else of a part is left out: the
+        noise floor and the similarity of layers. Attention, the figures of each layer's clusters
+        and the tests of paths and categories stay those of all tokens.
+
+        Args:
+            tokens: bool (T,).
+            name: what they have in common, in a few words.
+        """
+        return replace(
+            self,
+            labels=np.where(tokens[:, np.newaxis], self.labels, NO_CLUSTER),
+            layer_similarity={},
+            noise_floor={},
+            massive=self.massive.among(tokens),
+            part=Part(self if self.part is None else self.part.whole, tokens, name),
+        )
 
     def without_set_aside(self) -> Analysis:
         """Return the analysis with no cluster for tokens that are set aside, as tests take it.
@@ -220,6 +263,8 @@ class Analysis:
         See `AttentionStatistics`. Nothing is computed of more than `MOST_WEIGHTS` weights, which
         would take seconds, or of weights that are not causal.
         """
+        if self.part is not None:
+            return self.part.whole.attention_figures
         given = {layer: self.attention.get(layer, {}) for layer in self.layers}
         weights = {
             layer: as_weights(values["attention_probs"])
@@ -239,7 +284,11 @@ class Analysis:
     @cached_property
     def aligned(self) -> AlignedLabels:
         """The labels on ids of chains of matches between layers; see `align_labels`."""
-        return align_labels(self.labels)
+        if self.part is None:
+            return align_labels(self.labels)
+        whole = self.part.whole.aligned
+        labels = np.where(self.labels == NO_CLUSTER, NO_CLUSTER, whole.labels)
+        return replace(whole, labels=labels)
 
     @cached_property
     def token_metrics(self) -> TokenPathMetrics:
@@ -254,7 +303,7 @@ class Analysis:
         return token_path_metrics(
             self.aligned.labels[:, layers],
             known if known and len(known) == len(states) else None,
-            self.padding,
+            self.padding | ~self.looked_at,
             self.set_aside,
         )
 

@@ -104,6 +104,8 @@ def comparison(workspace: Workspace, view: View) -> Compared | str:
     """Return a settled view's comparison, or say why there is none."""
     if view.other is None:
         return NO_OTHER
+    # Both may lack the category of the other.
+    view = view.of_all_tokens
     other = View(analysis_id=view.other, version=view.other_version)
     try:
         before = workspace.shown(other)

@@ -196,8 +196,10 @@ def plane_of(
 ) -> Projection | Embedding | None:
     """Return the plane of a settled view's map; None of a layer without hidden states.
 
-    By UMAP it takes long, and comes as from `Workspace.made`, which makes it within `turn`.
+    By UMAP it takes long, and comes as from `Workspace.made`, which makes it within `turn`. That of
+    a part of the tokens is that of all, so that they stay where they are.
     """
+    view = view.of_all_tokens
     analysis = workspace.shown(view).analysis
     layer = mapped_layer(analysis, view)
     names = analysis.labelled_layers

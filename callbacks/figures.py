@@ -16,22 +16,27 @@ from concept_fragmentation.callbacks.views import (
     Source,
     being_made,
     figure_or_reason,
+    of_all_tokens,
     order_for,
     ordered,
     placed,
 )
 from concept_fragmentation.callbacks.workspace import NotMadeError, Workspace
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.structure import sections_of_images
+from concept_fragmentation.components.structure import is_of_all_tokens, sections_of_images
 from concept_fragmentation.components.view import View
 
-SOURCES: Final[Mapping[str, Source]] = {
+_RESTRICTED: Final[Mapping[str, Source]] = {
     **flow.SOURCES,
     **trajectories.SOURCES,
     **layers.SOURCES,
     **attention.SOURCES,
     **concepts.SOURCES,
     **compare.SOURCES,
+}
+SOURCES: Final[Mapping[str, Source]] = {
+    figure_id: of_all_tokens(source) if is_of_all_tokens(figure_id) else source
+    for figure_id, source in _RESTRICTED.items()
 }
 # In these a click chooses something; see assets/figures.js.
 _CLICKED: Final = (

@@ -35,7 +35,11 @@ from concept_fragmentation.components.figures.sankey import SankeyView, token_sa
 from concept_fragmentation.components.massive import set_aside_sentence
 from concept_fragmentation.components.parts import card, downloads, empty_state
 from concept_fragmentation.components.path_members import path_members
-from concept_fragmentation.components.summary import archetypal_table, token_list
+from concept_fragmentation.components.summary import (
+    archetypal_table,
+    token_list,
+    without_path,
+)
 from concept_fragmentation.components.view import View
 from concept_fragmentation.components.words import arrows, plural
 
@@ -105,7 +109,7 @@ def note(workspace: Workspace, view: View, theme: str) -> str:
     analysis = workspace.shown(view).analysis
     if sentence := set_aside_sentence(analysis):
         said.append(sentence)
-    if others := int(((window.path_of_token < 0) & ~analysis.set_aside).sum()):
+    if others := without_path(analysis, window):
         said.append(f"Left out: {plural(others, 'token')} without a cluster.")
     return " ".join(said) or "Every band is shown."
 

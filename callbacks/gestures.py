@@ -12,6 +12,7 @@ from concept_fragmentation.components.view import (
     MAX_HIGHLIGHTED_TOKENS,
     View,
     parse_colouring,
+    parse_only,
     parse_path,
     parse_projection,
     parse_selection,
@@ -36,6 +37,8 @@ class Controls:
     threshold: int | None = None
     map_layer: int | None = None
     projection: str | None = None
+    only_column: str | None = None
+    only_values: Sequence[str] | None = None
 
     def apply(self, view: View, weights: tuple[int, int | None] | None, mapped: int | None) -> View:
         """Return the view as the controls have it; what a control can't say stays.
@@ -64,7 +67,16 @@ class Controls:
             view = replace(view, threshold=parse_threshold(int(self.threshold)))
         if self.projection is not None:
             view = replace(view, projection=parse_projection(self.projection))
+        if self.only_column is not None:
+            view = replace(view, only=self._only(view))
         return view
+
+    def _only(self, view: View) -> tuple[str, ...]:
+        """A column and values of it; those of another column go with it."""
+        if not self.only_column:
+            return ()
+        same = (self.only_column,) == view.only[:1]
+        return parse_only([self.only_column, *(self.only_values or () if same else ())])
 
 
 class Gesture(TypedDict):

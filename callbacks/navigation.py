@@ -22,7 +22,7 @@ from concept_fragmentation.callbacks.gestures import (
 from concept_fragmentation.callbacks.library import Destination
 from concept_fragmentation.callbacks.messages import say, say_failed
 from concept_fragmentation.callbacks.views import Parts
-from concept_fragmentation.callbacks.workspace import Shown, Workspace
+from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.controls import (
     ALL_HEADS,
@@ -33,6 +33,9 @@ from concept_fragmentation.components.controls import (
     layer_options,
     matches_text,
     matching_tokens,
+    only_column_options,
+    only_text,
+    only_value_options,
     token_options,
     window_text,
 )
@@ -80,6 +83,13 @@ def register(app: Dash, workspace: Workspace) -> None:
             "layer": Output(ids.ATTENTION_LAYER, "value"),
             "head": Output(ids.ATTENTION_HEAD, "value"),
             "threshold": Output(ids.ATTENTION_THRESHOLD, "value"),
+            "only_hidden": Output(ids.ONLY_FIELD, "hidden"),
+            "only_columns": Output(ids.ONLY_COLUMN, "options"),
+            "only_column": Output(ids.ONLY_COLUMN, "value"),
+            "only_options": Output(ids.ONLY_VALUES, "options"),
+            "only_values": Output(ids.ONLY_VALUES, "value"),
+            "only_disabled": Output(ids.ONLY_VALUES, "disabled"),
+            "only_note": Output(ids.ONLY_NOTE, "children"),
             "map_layers": Output(ids.MAP_LAYER, "options"),
             "map_layer": Output(ids.MAP_LAYER, "value"),
             "projection": Output(ids.MAP_PROJECTION, "value"),
@@ -108,6 +118,8 @@ def register(app: Dash, workspace: Workspace) -> None:
                 "threshold": Input(ids.ATTENTION_THRESHOLD, "value"),
                 "map_layer": Input(ids.MAP_LAYER, "value"),
                 "projection": Input(ids.MAP_PROJECTION, "value"),
+                "only_column": Input(ids.ONLY_COLUMN, "value"),
+                "only_values": Input(ids.ONLY_VALUES, "value"),
             },
         },
         state={"query": State(ids.VIEW, "data"), "done": State(ids.GESTURES_DONE, "data")},
@@ -133,7 +145,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         triggered = set(ctx.triggered_prop_ids.values())
         if ids.LOCATION in triggered or query is None:
             try:
-                view = workspace.settle(View.from_query(search))
+                view = settled_view(workspace, search)
             except ConceptFragmentationError as error:
                 say_failed(f"{error} An example is shown instead.")
                 view = workspace.settle(View(example=FIRST_EXAMPLE))
@@ -151,10 +163,11 @@ def register(app: Dash, workspace: Workspace) -> None:
             state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
             return state | last
         if ids.DESTINATION in triggered and destination:
-            settled = workspace.settle(View.from_query(destination["query"]))
+            settled = settled_view(workspace, destination["query"])
         else:
             analysis = workspace.shown(old).analysis
-            view = said.apply(old, matrix_choice(analysis, old), _mapped(analysis, old))
+            applied = said.apply(old, matrix_choice(analysis, old), _mapped(analysis, old))
+            view = with_known_category(workspace, applied)
             for gesture in pending:
                 view = apply_gesture(view, gesture, analysis)
             if {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
@@ -165,8 +178,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             elif ids.OTHER_VERSION in triggered:
                 view = replace(view, other_version=other_version)
             settled = with_layer_of_cluster(workspace.settle(view), old, analysis)
-            if ids.FIND_TOKENS in triggered:
-                say_left_out(len(said.tokens or ()) - len(settled.tokens))
+            say_limits(triggered, said, settled)
         state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
         return state | last
 
@@ -243,6 +255,30 @@ def example_instead(workspace: Workspace, gone: View, gestures: Sequence[Gesture
     return view
 
 
+def settled_view(workspace: Workspace, query: str | None) -> View:
+    """Return the settled view of an address; a category that is not there is left out, and said."""
+    return workspace.settle(with_known_category(workspace, View.from_query(query)))
+
+
+def with_known_category(workspace: Workspace, view: View) -> View:
+    """Return the view without categories that its analysis does not have, and say which those are.
+
+    Raises what `Workspace.shown` does.
+    """
+    known, sentence = workspace.with_known_category(view)
+    if sentence:
+        say_failed(sentence)
+    return known
+
+
+def say_limits(triggered: Collection[str], said: Controls, settled: View) -> None:
+    """Say what of a choice of several tokens or categories is too much for a view."""
+    if ids.ONLY_VALUES in triggered and len(said.only_values or ()) > len(settled.only[1:]):
+        say("An address has no room for more categories than these.")
+    if ids.FIND_TOKENS in triggered:
+        say_left_out(len(said.tokens or ()) - len(settled.tokens))
+
+
 def say_left_out(left_out: int) -> None:
     """Say how many tokens of a choice are not highlighted because there are too many."""
     if left_out > 0:
@@ -271,17 +307,23 @@ def page_state(
         "search": _changed(query, None if old is None else old.to_query()),
         "view": _changed(query, None if old is None else old.to_query()),
     }
-    state["analysis"] = _changed(view.part("analysis"), old and old.part("analysis"))
+    before = old and old.of_all_tokens.part("analysis")
+    state["analysis"] = _changed(view.of_all_tokens.part("analysis"), before)
     parts = _parts(view, shown.analysis.layers, workspace.file_stem(view))
     known = old and _parts(old, shown.analysis.layers, parts["file"])
     state["parts"] = _changed(parts, known)
     same_analysis = old is not None and state["analysis"] is no_update
     same_window = old is not None and view.part("window") == old.part("window")
+    whole = workspace.shown(view.of_all_tokens).analysis
     return (
         state
         | _control_values(view, said, shown.analysis)
-        | _control_choices(shown, same_analysis)
+        | _control_choices(whole, same_analysis)
+        | _only_choices(view, old if same_analysis else None, whole)
         | {
+            "only_note": no_update
+            if same_analysis and old is not None and view.only == old.only
+            else only_text(shown.analysis),
             "window_text": no_update
             if same_window
             else window_text(shown.analysis, view.first, view.last or 0),
@@ -326,10 +368,25 @@ def _control_values(view: View, said: Controls, analysis: Analysis) -> dict[str,
         "threshold": _changed(view.threshold, said.threshold),
         "map_layer": _changed(_mapped(analysis, view), said.map_layer),
         "projection": _changed(view.projection, said.projection),
+        "only_column": _changed(view.only[0] if view.only else "", said.only_column),
+        "only_values": _changed(list(view.only[1:]), list(said.only_values or ())),
     }
 
 
-def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
+def _only_choices(view: View, old: View | None, whole: Analysis) -> dict[str, Any]:
+    """What the choice of a category offers; `old` was a view of the same analysis."""
+    column = view.only[0] if view.only else ""
+    columns = only_column_options(whole) if old is None else []
+    same_column = old is not None and old.only[:1] == view.only[:1]
+    return {
+        "only_columns": columns or no_update,
+        "only_hidden": no_update if old is not None else len(columns) < 2,
+        "only_options": no_update if same_column else only_value_options(whole, column),
+        "only_disabled": no_update if same_column else not column,
+    }
+
+
+def _control_choices(analysis: Analysis, same_analysis: bool) -> dict[str, Any]:
     names = (
         "window_max",
         "window_marks",
@@ -343,7 +400,6 @@ def _control_choices(shown: Shown, same_analysis: bool) -> dict[str, Any]:
     )
     if same_analysis:
         return dict.fromkeys(names, no_update)
-    analysis = shown.analysis
     layers = analysis.labelled_layers
     options = layer_options(layers)
 

@@ -91,12 +91,13 @@ def facts_of_window(workspace: Workspace, view: View) -> list[str]:
     shown, window = workspace.shown(view), workspace.window(view)
     if window is None:
         return []
+    of_all = "" if shown.analysis.part is None else "Of all tokens: "
     return workspace.computed(
         view,
         ("facts", window.first, window.last),
         lambda: [
             *standouts(shown.analysis, window),
-            *significance_of_all_layers(shown.analysis),
-            *categories_of_all_layers(shown.analysis),
+            *(f"{of_all}{said}" for said in significance_of_all_layers(shown.analysis)),
+            *(f"{of_all}{said}" for said in categories_of_all_layers(shown.analysis)),
         ],
     )

@@ -16,7 +16,7 @@ from concept_fragmentation.callbacks.workspace import Shown, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.python_dialog import COPY
 from concept_fragmentation.components.snippet import Example, Origin, Stored, Unsaved, snippet
-from concept_fragmentation.components.structure import FIGURES
+from concept_fragmentation.components.structure import FIGURES, is_of_all_tokens
 from concept_fragmentation.components.view import View
 
 
@@ -71,6 +71,7 @@ def python_of(workspace: Workspace, figure_id: str, view: View, theme: str) -> s
         public_path(workspace.store.base_dir.resolve()),
         _origin(workspace.shown(view)),
         before,
+        () if is_of_all_tokens(figure_id) else view.only,
     )
 
 

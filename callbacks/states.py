@@ -100,10 +100,12 @@ def restore_state(workspace: Workspace, state_id: str | None) -> Saved:
     state = workspace.store.load_visualization_state(state_id)
     saved = _saved_at(workspace, state["analysis_id"])
     wanted = View.from_dict(state["config"]).version
-    view = workspace.settle(_looked_at(state, saved))
+    known, missing = workspace.with_known_category(_looked_at(state, saved))
+    view = workspace.settle(known)
     sentence = f"Restored the view '{title(state['state_name'])}'"
     gone = wanted not in saved
-    return Saved(view, f"{sentence} on the newest version." if gone else f"{sentence}.")
+    sentence = f"{sentence} on the newest version." if gone else f"{sentence}."
+    return Saved(view, f"{sentence} {missing}".rstrip())
 
 
 def delete_state(workspace: Workspace, state_id: str | None) -> str:

@@ -66,6 +66,15 @@ def call_of(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
     return of_view
 
 
+def of_all_tokens(source: Source) -> Source:
+    """Return the same source, but of all tokens whatever category a view is restricted to."""
+    return Source(
+        lambda workspace, view, theme: source.draw(workspace, view.of_all_tokens, theme),
+        lambda workspace, view: source.frame(workspace, view.of_all_tokens),
+        lambda workspace, view: source.call(workspace, view.of_all_tokens),
+    )
+
+
 def position_of(analysis: Analysis, column: int) -> int:
     """Return where a labelled layer stands in `layers`, as `concept_fragmentation.figures` counts.
 

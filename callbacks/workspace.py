@@ -17,6 +17,8 @@ from concept_fragmentation.analysis import (
     Analysis,
     LayerWindow,
     TokenPathMetrics,
+    category_values,
+    only_category,
 )
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.analysis.windows import labelled_window
@@ -24,7 +26,7 @@ from concept_fragmentation.callbacks.gate import Gate
 from concept_fragmentation.callbacks.memory import Memory, usual_budget
 from concept_fragmentation.components.figures.data import token_paths_frame
 from concept_fragmentation.components.figures.metrics import window_metrics
-from concept_fragmentation.components.file_names import file_stem
+from concept_fragmentation.components.file_names import file_stem, part_of_name
 from concept_fragmentation.components.view import Selection, View
 from concept_fragmentation.components.words import title
 from concept_fragmentation.persistence import (
@@ -163,7 +165,43 @@ class Workspace:
         )
 
     def shown(self, view: View) -> Shown:
-        """Return the analysis of a view; not found and corrupted ones raise the store's errors."""
+        """Return the analysis of a view, restricted to its category.
+
+        Not found and corrupted ones raise the store's errors; a category that the analysis does not
+        have raises UnknownChoiceError.
+        """
+        whole = self._whole(view)
+        column, *values = view.only or ("",)
+        if not values:
+            return whole
+        key = (*whole.key, "only", view.only)
+
+        def restricted() -> Shown:
+            analysis = only_category(whole.analysis, column, values)
+            return replace(whole, analysis=analysis, key=key)
+
+        part = self.memory.get(key, restricted, is_analysis=True)
+        return replace(part, metadata=whole.metadata)
+
+    def with_known_category(self, view: View) -> tuple[View, str]:
+        """Return a view without the categories that its analysis does not have, and what to say."""
+        if not view.only:
+            return view, ""
+        known = category_values(self._whole(view).analysis)
+        column, *values = view.only
+        if column not in known:
+            said = f"No column of categories is called '{title(column, 60)}' here"
+            return view.of_all_tokens, f"{said}: all tokens are shown."
+        unknown = [value for value in values if value not in known[column]]
+        if not unknown:
+            return view, ""
+        only = (column, *(value for value in values if value in known[column]))
+        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+        named = f"'{title(unknown[0], 60)}'{more}"
+        said = f"No token has the {title(column, 60)} {named}, which the choice now lacks."
+        return replace(view, only=only), said
+
+    def _whole(self, view: View) -> Shown:
         if view.draft is not None:
             return self._unsaved(view.draft)
         if view.analysis_id is None:
@@ -275,7 +313,9 @@ class Workspace:
     def file_stem(self, view: View) -> str:
         """Return the beginning of file names of a settled view: the analysis and the window."""
         shown, last = self.shown(view), 0 if view.last is None else view.last
-        return file_stem(shown.name, shown.analysis.labelled_layers[view.first : last + 1])
+        part = shown.analysis.part
+        stem = file_stem(shown.name, shown.analysis.labelled_layers[view.first : last + 1])
+        return stem if part is None else f"{stem}-{part_of_name(part.name)}".rstrip("-")
 
     def metrics(self, view: View) -> TokenPathMetrics | None:
         """Return the path metrics of a settled view's tokens within its window."""

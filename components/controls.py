@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.analysis import Analysis, LayerWindow, category_values
 from concept_fragmentation.analysis.token_search import find_tokens
 from concept_fragmentation.components.figures.colouring import colourings
 from concept_fragmentation.components.figures.layer_names import abbreviated
@@ -72,6 +72,31 @@ def colour_options(analysis: Analysis) -> list[dict[str, str]]:
     return [
         {"label": title(name, 32), "value": value} for value, name in colourings(analysis).items()
     ]
+
+
+def only_column_options(analysis: Analysis) -> list[dict[str, str]]:
+    """Return the columns of categories as options; the value "" is all tokens."""
+    columns = [{"label": title(name, 32), "value": name} for name in category_values(analysis)]
+    return [{"label": "every category", "value": ""}, *columns]
+
+
+def only_value_options(analysis: Analysis, column: str) -> list[dict[str, str]]:
+    """Return the values of a column of categories, with how many tokens have each, as options."""
+    return [
+        {"label": f"{visible(value, limit=40)} ({count:,})", "value": value, "search": value}
+        for value, count in category_values(analysis).get(column, {}).items()
+    ]
+
+
+def only_text(analysis: Analysis) -> str:
+    """Return which tokens are shown, and what is of all tokens nevertheless; nothing of all."""
+    if analysis.part is None:
+        return ""
+    shown = int(analysis.looked_at.sum())
+    return (
+        f"{shown:,} of {plural(analysis.num_tokens, 'token')}: {title(analysis.part.name, 80)}. "
+        "Attention, cluster quality, tests and Compare are of all tokens."
+    )
 
 
 def head_options(num_heads: int) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from concept_fragmentation.components.words import decimals, plural
 NO_FLOOR: Final = "no noise floor known"
 WHY_NO_FLOOR: Final = (
     "A noise floor is what clusterings of one and the same layer make of a number. It is known of "
-    "texts that were analyzed here, not where labels were supplied or an earlier version made them."
+    "all tokens of texts that were analyzed here, not of a part of them, and not where labels were "
+    "supplied or an earlier version made them."
 )
 
 

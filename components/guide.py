@@ -92,6 +92,13 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "layer by layer. A token has moved if it left the cluster that its own is matched with.",
     ),
     (
+        "Categories",
+        "What an analysis says of each token, such as its part of speech. Under “Only tokens of” a "
+        "category leaves these tokens alone in every path, flow, table and map; clusters keep "
+        "their colours, and a map stays where it is. The noise floor of a part of the tokens is "
+        "not known. Attention, the quality of clusters, tests and Compare are of all tokens.",
+    ),
+    (
         "Highlights",
         "Find tokens, or click an archetypal path: they are drawn on top in the token flow. Click "
         "a cluster, or a layer in any figure: it is framed in all that show it, and a second click "
@@ -120,7 +127,8 @@ def guide() -> html.Div:
             html.P(
                 "Under Analyze, paste a text or drop a file and choose a model: hidden states, "
                 "clusters and metrics are computed in the background. The result is shown at once, "
-                "and is kept when you save it."
+                "and is kept when you save it. Of a table, choose the column of the texts and any "
+                "columns of categories."
             ),
             html.H2("Keep, find and share", className="cf-section-title"),
             html.P(

@@ -48,6 +48,10 @@ LAYER_WINDOW_TEXT: Final = "layer-window-text"
 QUICK_WINDOW: Final = "quick-window"  # pattern: {"type": QUICK_WINDOW, "index": "early"}
 FIND_TOKENS: Final = "find-tokens"
 FIND_NOTE: Final = "find-note"
+ONLY_FIELD: Final = "only-field"
+ONLY_COLUMN: Final = "only-column"
+ONLY_VALUES: Final = "only-values"
+ONLY_NOTE: Final = "only-note"
 CLEAR_HIGHLIGHTS: Final = "clear-highlights"
 
 # Sections.

@@ -416,8 +416,42 @@ def _controls() -> html.Div:
                 role="group",
                 **aria(label="Find tokens"),
             ),
+            _only(),
         ],
         className="cf-controls",
+    )
+
+
+def _only() -> html.Div:
+    """Return the choice of a category whose tokens alone are shown."""
+    return html.Div(
+        [
+            html.Span("Only tokens of", className="cf-label"),
+            dcc.Dropdown(
+                id=ids.ONLY_COLUMN,
+                options=[{"label": "every category", "value": ""}],
+                value="",
+                clearable=False,
+                searchable=False,
+                className="cf-small-dropdown",
+            ),
+            dcc.Dropdown(
+                id=ids.ONLY_VALUES,
+                options=[],
+                value=[],
+                multi=True,
+                placeholder="Choose one or more",
+                disabled=True,
+                className="cf-only-values",
+                labels={"no_options_found": "No such category"},
+            ),
+            html.Span(id=ids.ONLY_NOTE, className="cf-hint cf-grow", role="status"),
+        ],
+        id=ids.ONLY_FIELD,
+        className="cf-inline-field cf-only",
+        hidden=True,
+        role="group",
+        **aria(label="Only tokens of a category"),
     )
 
 

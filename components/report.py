@@ -178,6 +178,8 @@ def settings_table(analysis: Analysis, view: View, compared_with: str | None) ->
         names = dict.fromkeys((layers[view.first], layers[view.last]))
         count = plural(view.last - view.first + 1, "layer")
         chosen["layer window"] = f"{' to '.join(title(name, 40) for name in names)}, {count}"
+    if analysis.part is not None:
+        chosen["only tokens of"] = title(analysis.part.name)
     chosen["colours"] = title(view.colour_by)
     chosen["bands hidden below"] = plural(view.min_count, "token")
     if view.tokens:

@@ -48,7 +48,12 @@ SAVE_FIRST: Final = "save-it-first"
 
 
 def snippet(
-    call: Call, theme: str, folder: str, analysis: Origin, before: Origin | None = None
+    call: Call,
+    theme: str,
+    folder: str,
+    analysis: Origin,
+    before: Origin | None = None,
+    only: Sequence[str] = (),
 ) -> str:
     """Return a script that draws a figure and shows it.
 
@@ -58,6 +63,7 @@ def snippet(
         folder: where the store is.
         analysis: where the analysis that is drawn comes from.
         before: where the one comes from that it is compared with, if it is.
+        only: a column of categories and the values whose tokens are drawn; nothing is all tokens.
     """
     used = {"analysis": analysis} | ({} if before is None else {"before": before})
     examples = {name: origin for name, origin in used.items() if isinstance(origin, Example)}
@@ -65,7 +71,12 @@ def snippet(
     arguments = {name: value for name, value in call.arguments.items() if not _is_empty(value)}
     given = [*used, *(f"{name}={value!r}" for name, value in arguments.items()), f"theme={theme!r}"]
     drawing = _laid_out("figure = figures.", call.function, given)
+    column, *values = only or ("",)
+    if values:
+        drawing = [f"analysis = only_category(analysis, {column!r}, {values!r})", *drawing]
     lines = ["from concept_fragmentation import figures"]
+    if values:
+        lines.append("from concept_fragmentation.analysis import only_category")
     if stored:
         lines.append("from concept_fragmentation.persistence import GPT2AnalysisPersistence")
     if examples:

@@ -134,6 +134,12 @@ FIGURES: Final[Mapping[str, Place]] = {
 }
 
 
+def is_of_all_tokens(figure_id: str) -> bool:
+    """Return whether a figure shows all tokens, whatever category the view is restricted to."""
+    place = FIGURES[figure_id]
+    return place.part == "comparison" or place.section == ids.WEIGHTS_SECTION
+
+
 def sections_of_images() -> dict[str, list[str]]:
     """Return the sections all of whose figures are images, none a table or list, with these."""
     found: dict[str, list[str]] = {}

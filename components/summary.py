@@ -126,7 +126,7 @@ def summary_stats(
         of_changes = f"noise floor {decimals(floor.cluster_changes)}"
         of_mobility = f"noise floor {decimals(mobility_floor(analysis, window, floor))}"
     return [
-        Stat("Tokens", f"{analysis.num_tokens:,}", _left_out(analysis, window)),
+        _tokens(analysis, window),
         Stat("Layers", str(len(window.layers)), f"of {len(analysis.labelled_layers)}"),
         Stat("Clusters", f"{sum(sizes):,}", f"{spread} in a layer"),
         Stat(
@@ -150,9 +150,23 @@ def summary_stats(
     ]
 
 
+def without_path(analysis: Analysis, window: LayerWindow) -> int:
+    """Return how many tokens of a window have no path, those that are set aside not counted."""
+    missing = (window.path_of_token < 0) & ~analysis.set_aside & analysis.looked_at
+    return int(missing.sum())
+
+
+def _tokens(analysis: Analysis, window: LayerWindow) -> Stat:
+    left_out = _left_out(analysis, window)
+    if analysis.part is None:
+        return Stat("Tokens", f"{analysis.num_tokens:,}", left_out)
+    of = f"of {analysis.num_tokens:,}: {title(analysis.part.name, 80)}"
+    return Stat("Tokens", f"{int(analysis.looked_at.sum()):,}", f"{of}; {left_out}")
+
+
 def _left_out(analysis: Analysis, window: LayerWindow) -> str:
     """Say what is set aside, and how many other tokens have no path."""
-    others = int(((window.path_of_token < 0) & ~analysis.set_aside).sum())
+    others = without_path(analysis, window)
     aside = int(analysis.set_aside.sum())
     said = [
         f"{aside:,} set aside (massive)" if aside else "",

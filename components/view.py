@@ -18,7 +18,7 @@ The query is short, readable and versioned::
     b    analysis to compare with        f  least share of the attention flow, in percent
     rb   its version                    y  how a layer is mapped: umap; absent for
     e    example that ships, absent        its principal components
-         for the one of two stories
+         for the one of two stories     o  only tokens of a category: column:value:value
 
 An address without a query is the first view of the page: the example of GPT-2 small.
 """
@@ -29,13 +29,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote
 
 QUERY_VERSION: Final = "1"
 MAX_QUERY_LENGTH: Final = 8000
 MAX_HIGHLIGHTED_TOKENS: Final = 200
 MAX_HIGHLIGHTED_PATHS: Final = 20
 MAX_PATH_LENGTH: Final = 200
+# Of a category in an address, escaped: a longer address would not be read at all.
+MAX_ONLY_LENGTH: Final = 2000
 
 # The examples, by their keys in persistence/examples.py. Addresses that were copied when there was
 # one example name none, so the one of two stories needs no name.
@@ -118,6 +120,8 @@ class View:
     `version` None is the newest, `last` None the default window.
     `draft` is the hash of an analysis that is not saved yet, which has no id.
     `example` is the key of the example shown where `analysis_id` and `draft` are None.
+    `only` is a column of `token_metadata` and the values in it whose tokens are shown; a column
+    without a value is one that was chosen and restricts nothing yet.
     """
 
     tab: Tab = "overview"
@@ -139,6 +143,7 @@ class View:
     other: str | None = None
     other_version: int | None = None
     projection: MapProjection = "pca"
+    only: tuple[str, ...] = ()
 
     def to_query(self) -> str:
         """Return the view as the query of an address; choices left alone are left out."""
@@ -190,6 +195,8 @@ class View:
             items["rb"] = str(self.other_version)
         if self.projection != "pca":
             items["y"] = self.projection
+        if self.only:
+            items["o"] = _only_text(self.only)
         return items
 
     @classmethod
@@ -226,6 +233,7 @@ class View:
             other=items.get("b"),
             other_version=_number(items.get("rb")),
             projection=parse_projection(items.get("y")),
+            only=_read_only(items.get("o")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -250,6 +258,7 @@ class View:
             "compared_with": self.other,
             "compared_version": self.other_version,
             "map_projection": self.projection,
+            "only_category": list(self.only),
         }
 
     @classmethod
@@ -282,12 +291,18 @@ class View:
             other=other if isinstance(other, str) else None,
             other_version=_integer(config.get("compared_version")),
             projection=parse_projection(config.get("map_projection")),
+            only=parse_only(config.get("only_category")),
         )
 
     @property
     def is_example(self) -> bool:
         """Whether an example is shown, not an analysis that is saved or was just made."""
         return self.analysis_id is None and self.draft is None
+
+    @property
+    def of_all_tokens(self) -> View:
+        """The same view, restricted to no category."""
+        return replace(self, only=())
 
     @property
     def selected_clusters(self) -> tuple[tuple[int, int], ...]:
@@ -304,7 +319,7 @@ class View:
         if part == "nothing":
             return View().to_query()
         kept = {name: getattr(self, name) for name in _PARTS[part]}
-        names = ("analysis_id", "version", "draft", "example")
+        names = ("analysis_id", "version", "draft", "example", "only")
         shown = {name: getattr(self, name) for name in names}
         return View(**shown, **kept).to_query()
 
@@ -405,6 +420,25 @@ def parse_projection(name: Any) -> MapProjection:
 def parse_colouring(text: Any) -> str:
     """Read a colouring; an unreadable one is by cluster."""
     return text if isinstance(text, str) and _COLOURING.fullmatch(text) else "cluster"
+
+
+def parse_only(parts: Any) -> tuple[str, ...]:
+    """Read a column and values of it; values for which an address has no room are left out."""
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        return ()
+    found = tuple(dict.fromkeys(parts[1:]))
+    chosen = (*parts[:1], *found)
+    while chosen and len(quote(_only_text(chosen), safe="", errors="replace")) > MAX_ONLY_LENGTH:
+        chosen = chosen[:-1]
+    return chosen
+
+
+def _only_text(parts: Sequence[str]) -> str:
+    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
+
+
+def _read_only(text: str | None) -> tuple[str, ...]:
+    return parse_only([unquote(part) for part in text.split(":")]) if text else ()
 
 
 def parse_threshold(percent: int | None) -> int:

@@ -55,7 +55,7 @@ def state_map_frame(
     """
     axes = _AXES[type(projection)]
     points = np.where(analysis.set_aside[:, np.newaxis], np.nan, projection.coordinates)
-    return pd.DataFrame(
+    every = pd.DataFrame(
         {
             "token": list(analysis.shown_tokens),
             "position": analysis.positions,
@@ -65,3 +65,4 @@ def state_map_frame(
             "aligned": analysis.aligned.labels[:, layer_index],
         }
     )
+    return every[analysis.looked_at]

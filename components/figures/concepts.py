@@ -182,7 +182,8 @@ def state_map(
         theme: "light" or "dark".
     """
     points = projection.coordinates
-    tokens = np.flatnonzero(np.isfinite(points).all(axis=1) & ~analysis.set_aside)
+    drawn = ~analysis.set_aside & analysis.looked_at
+    tokens = np.flatnonzero(np.isfinite(points).all(axis=1) & drawn)
     step = -(-len(tokens) // MOST_POINTS) or 1
     outside, reach = _far(points[tokens])
     # Those that are named are drawn too.

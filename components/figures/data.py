@@ -72,7 +72,10 @@ def window_links_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
 
 
 def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
-    """Return one row a token: its text, position, cluster in each layer, and path metrics."""
+    """Return one row a token: its text, position, cluster in each layer, and path metrics.
+
+    The index of a row is that of the token.
+    """
     metrics = window_metrics(analysis, window)
     columns = {"token": list(analysis.shown_tokens), "position": analysis.positions}
     for i, name in enumerate(_layer_columns(window.layers)):
@@ -84,7 +87,7 @@ def token_paths_frame(analysis: Analysis, window: LayerWindow) -> pd.DataFrame:
         values = getattr(metrics, name)
         if values is not None:
             columns[name] = values
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns)[analysis.looked_at]
 
 
 def tokens_frame(analysis: Analysis, indices: list[int]) -> pd.DataFrame:

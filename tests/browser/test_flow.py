@@ -303,7 +303,7 @@ def test_clicking_a_path_highlights_it_and_clicking_again_does_not(server: Any, 
     expect(path).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_token_is_found_by_typing_and_highlighted(server: Any, show: Open) -> None:
+def test_tokens_are_found_by_typing_and_restricted_to_a_category(server: Any, show: Open) -> None:
     page = show(server.stories)
     page.locator(f"#{ids.FIND_TOKENS}").click()
     page.keyboard.type("money")
@@ -316,6 +316,19 @@ def test_a_token_is_found_by_typing_and_highlighted(server: Any, show: Open) -> 
     page.wait_for_url(re.compile(r"t=\d+"))
     page.get_by_role("button", name="Clear highlights").click()
     page.wait_for_url(re.compile(r"^(?!.*t=)"))
+
+    page.locator(f"#{ids.ONLY_COLUMN}").click()
+    page.locator(".dash-dropdown-content").get_by_text("part_of_speech", exact=True).click()
+    page.locator(f"#{ids.ONLY_VALUES}").click()
+    options.filter(has_text="noun (29)").first.click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile(r"o=part_of_speech%3Anoun"))
+    expect(page.locator(f"#{ids.SUMMARY}")).to_contain_text("of 117: part_of_speech noun")
+    expect(page.locator(f"#{ids.SANKEY}")).to_contain_text("29 tokens on")
+    page.locator(f"#{ids.ONLY_COLUMN}").click()
+    page.locator(".dash-dropdown-content").get_by_text("every category", exact=True).click()
+    page.wait_for_url(re.compile(r"^(?!.*o=)"))
+    expect(page.locator(f"#{ids.SANKEY}")).to_contain_text("116 tokens on")
 
 
 def test_the_table_is_filtered_on_the_server(server: Any, show: Open) -> None:

@@ -32,6 +32,7 @@ ANALYSIS = analysis_from_labels(
     {"layer_0": [0, 0, 1, 1], "layer_1": [1, 1, 0, 0], "layer_2": [0, 1, 1, 1]},
     layers=["layer_0", "layer_1", "layer_2"],
 )
+ANALYSIS["token_metadata"]["kind"] = ["x", "%:", None, "x"]
 # Requests name the one, and may well delete it; none of them names the other.
 MINE, THEIRS = "mine", "theirs"
 
@@ -113,11 +114,10 @@ queries = st.builds(
     lambda parts: "?v=1" + "".join(f"&{key}={value}" for key, value in parts),
     st.lists(
         st.tuples(
-            st.sampled_from(
-                ["a", "r", "w", "c", "m", "t", "p", "s", "h", "l", "f", "b", "d", "rb", "tab"]
-            ),
+            st.sampled_from([*"arwcmtpshlfbdo", "rb", "tab"]),
             st.one_of(
                 st.sampled_from(["0-99", "2-0", "9.9.9", "node.0.9", "link.1.0.7", "0.1_1.0"]),
+                st.sampled_from(["kind", "kind:x", "kind:x:%25%3A", "none:x", ":"]),
                 st.sampled_from([MINE, "../x", "%00", "%ed%a0%80", "metric.x", *TAB_NAMES]),
                 st.integers(-2, 10**9).map(str),
             ),

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from concept_fragmentation.analysis import Analysis, analysis_from_labels, layer_window
+from concept_fragmentation.analysis import (
+    Analysis,
+    analysis_from_labels,
+    layer_window,
+    only_category,
+)
 from concept_fragmentation.components.controls import (
     TOKENS_OFFERED,
     cluster_options,
     layer_marks,
     matches_text,
     matching_tokens,
+    only_column_options,
+    only_text,
+    only_value_options,
     short_names,
     token_options,
     window_text,
@@ -98,3 +106,17 @@ def test_the_clusters_of_one_layer_are_offered_alone() -> None:
     assert [option["value"] for option in cluster_options(window, 2)] == ["node.2.2", "node.2.3"]
     assert len(cluster_options(window)) == 5
     assert cluster_options(window, 7) == []
+
+
+def test_categories_are_offered_with_their_counts() -> None:
+    data = analysis_from_labels(["a", "b", "c"], [[0], [0], [1]])
+    assert len(only_column_options(Analysis.from_dict(data))) == 1
+    data["token_metadata"]["kind"] = ["<b>", "\n", "<b>"]
+    analysis = Analysis.from_dict(data)
+    assert [option["value"] for option in only_column_options(analysis)] == ["", "kind"]
+    options = only_value_options(analysis, "kind")
+    assert [(o["label"], o["value"]) for o in options] == [("<b> (2)", "<b>"), ("↵ (1)", "\n")]
+    assert only_value_options(analysis, "") == []
+    assert only_text(analysis) == ""
+    said = only_text(only_category(analysis, "kind", ["<b>"]))
+    assert said.startswith("2 of 3 tokens: kind <b>. ")

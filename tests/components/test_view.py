@@ -25,6 +25,9 @@ selections = (
 )
 
 
+categories = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
 @st.composite
 def views(draw: st.DrawFn) -> View:
     first = draw(small)
@@ -43,6 +46,7 @@ def views(draw: st.DrawFn) -> View:
         ),
         selection=draw(selections),
         heat=draw(st.none() | st.tuples(small, small)),
+        only=tuple(draw(st.lists(categories, max_size=4, unique=True))),
     )
 
 
@@ -207,3 +211,24 @@ def test_a_part_of_the_view_holds_the_paths_whose_members_are_listed() -> None:
     view = View(analysis_id="x", first=0, last=2)
     assert replace(view, paths=((0, 1, 2),)).part("members") != view.part("members")
     assert replace(view, paths=((0, 1, 2),)).part("selection") == view.part("selection")
+
+
+def test_a_category_stands_in_the_address_as_a_person_reads_it() -> None:
+    view = View(only=("part_of_speech", "noun", "verb"))
+    assert view.to_query() == "?v=1&o=part_of_speech%3Anoun%3Averb"
+    assert View.from_query("?v=1&o=part_of_speech:noun:verb") == view
+    assert View.from_query("?v=1&w=0-3").only == ()
+    odd = View(only=("a:b", "50%", "%3A", "&o=x", "é"))
+    assert View.from_query(odd.to_query()) == View.from_dict(odd.to_dict()) == odd
+    assert view.part("window") != View().part("window")
+    assert view.of_all_tokens == View()
+
+
+def test_a_category_takes_no_more_room_than_an_address_has() -> None:
+    """A longer address would not be read at all."""
+    view = View.from_dict({"only_category": ["é", *(f"{i:03d}" + "é" * 40 for i in range(200))]})
+    assert 2 < len(view.only) < 100
+    assert len(view.to_query()) < MAX_QUERY_LENGTH
+    assert View.from_query(view.to_query()) == view
+    for unreadable in (None, 7, ["x", 3], {"a": "b"}):
+        assert View.from_dict({"only_category": unreadable}).only == ()
