@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from concept_fragmentation.analysis.counting import Floats, IntArray
 from concept_fragmentation.analysis.errors import InvalidDataError
@@ -62,3 +63,18 @@ def check_states(states: States, num_tokens: int) -> None:
     """Raise InvalidDataError if these are not the states of so many tokens."""
     if states.ndim != 2 or len(states) != num_tokens:
         raise InvalidDataError([f"hidden_states: shape {states.shape} for {num_tokens} tokens"])
+
+
+def group_means(states: npt.NDArray[Any], codes: IntArray) -> npt.NDArray[np.float64]:
+    """Return the mean state of each group of tokens, float64 (G, d).
+
+    Args:
+        states: float (T, d).
+        codes: int64 (T,), the group of each token, from 0 to G - 1, none of them empty.
+    """
+    member = scipy.sparse.csr_array(
+        (np.ones(len(codes)), (codes, np.arange(len(codes)))),
+        shape=(int(codes.max(initial=-1)) + 1, len(codes)),
+    )
+    sums: npt.NDArray[np.float64] = member @ np.asarray(states, dtype=np.float64)
+    return sums / np.bincount(codes)[:, np.newaxis]

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from concept_fragmentation.analysis.arrays import as_whole_number, shown, to_whole_numbers
+from concept_fragmentation.analysis.centred import group_means
 from concept_fragmentation.analysis.cluster_quality import silhouette
 from concept_fragmentation.analysis.counting import IntArray, compact
 from concept_fragmentation.analysis.errors import InvalidDataError
@@ -165,6 +165,7 @@ class Clusterer:
         prepared: npt.NDArray[Any],
         report: Callable[[float], object],
         before: IntArray | None = None,
+        words: IntArray | None = None,
     ) -> Clustering:
         """Cluster the prepared states (T, d) of one layer.
 
@@ -174,6 +175,8 @@ class Clusterer:
             report: called with the share that is done; what it raises ends the work.
             before: int64 (T,), the labels of the layer before, as `warm_start` gives them; None for
                 the first layer.
+            words: int64 (T,), the word of each token as a number from 0 on; by default none is
+                there twice. The gap statistic is that of the words' mean states.
 
         Raises:
             InvalidDataError: the estimator refuses the states.
@@ -186,13 +189,14 @@ class Clusterer:
         if given == "auto":
             k, silhouettes = self._most_apart(prepared, report)
         elif given == "gap":
-            gap = gap_statistic(prepared, seed=self.seed, report=report)
+            of_words = prepared if words is None else group_means(prepared, compact(words)[1])
+            gap = gap_statistic(of_words, seed=self.seed, report=report)
             k = gap.chosen
         else:
             asked = as_whole_number(given[layer] if isinstance(given, Mapping) else given)
             k = asked or DEFAULT_CLUSTERS
         cold = self._kmeans(prepared, k, self.seed)
-        warm = None if before is None else self.warm(prepared, before, k)
+        warm = None if before is None else self._warm(prepared, before, k)
         in_sequence = cold
         if warm is not None and cold.inertia_ >= (1 - WARM_MARGIN) * warm.inertia_:
             in_sequence = warm
@@ -208,31 +212,42 @@ class Clusterer:
             gap=gap,
         )
 
-    def warm(
+    def again(
+        self,
+        prepared: npt.NDArray[Any],
+        k: int,
+        weights: npt.NDArray[np.float64],
+        before: IntArray | None,
+        run: int,
+    ) -> IntArray:
+        """Return the labels int64 (T,) of one more k-means of a layer.
+
+        Args:
+            prepared: float (T, d), see `prepare`.
+            k: how many clusters; less where fewer tokens count.
+            weights: float64 (T,), how often each token counts.
+            before: int64 (T,), the partition it begins at; None: at random.
+            run: which one it is, from 1 on: another seed.
+        """
+        found = None if before is None else self._warm(prepared, before, k, weights)
+        if found is None:
+            k = max(min(k, int((weights > 0).sum())), 1)
+            found = self._kmeans(prepared, k, (self.seed + run) % 2**32, weights=weights)
+        labels: IntArray = found.labels_.astype(np.int64)
+        return labels
+
+    def _warm(
         self,
         prepared: npt.NDArray[Any],
         before: IntArray,
         k: int,
         weights: npt.NDArray[np.float64] | None = None,
     ) -> Any:
-        """Return the k-means that begins at a partition of the tokens; None if it has not k parts.
-
-        Args:
-            prepared: float (T, d), see `prepare`.
-            before: int64 (T,), the partition.
-            k: how many clusters.
-            weights: float64 (T,), how often each token counts; by default once.
-
-        Returns:
-            The fitted `KMeans` or `MiniBatchKMeans`.
-        """
+        """Return the k-means that begins at a partition of the tokens; None if not of k parts."""
         ids, codes = compact(before)
         if len(ids) != k:
             return None
-        member = scipy.sparse.csr_array(
-            (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(k, len(codes))
-        )
-        centres = (member @ prepared) / member.sum(axis=1)[:, np.newaxis]
+        centres = group_means(prepared, codes)
         return self._kmeans(prepared, k, self.seed, centres.astype(prepared.dtype), weights)
 
     def labels(self, prepared: npt.NDArray[Any], k: int, seed: int) -> IntArray:

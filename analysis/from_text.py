@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from concept_fragmentation.analysis.alignment import align_labels
 from concept_fragmentation.analysis.arrays import shown
+from concept_fragmentation.analysis.association import word_types
+from concept_fragmentation.analysis.cluster_quality import word_codes
 from concept_fragmentation.analysis.clustering import (
     DEFAULT_CLUSTERS,
     Clusterer,
@@ -499,6 +501,8 @@ class _Run:
         widths = [state.shape[1] for state in extracted.states]
         _check_enough(clusterer, layers, len(ordinary), ~ordinary, min(widths))
         labels = np.full((len(ordinary), len(widths)), NO_CLUSTER)
+        types = word_types(extracted.token_metadata["tokens"])
+        words = word_codes(types, len(types))[ordinary]
         metrics, again, others, repeated = [], [], [], []
         before: IntArray | None = None
         for i, (layer, states) in enumerate(zip(layers, extracted.states, strict=True)):
@@ -507,29 +511,24 @@ class _Run:
                 self._report((done + share) / len(layers))
 
             prepared = clusterer.prepare(states[ordinary])
-            clustering = clusterer.cluster(layer, prepared, report, before)
+            clustering = clusterer.cluster(layer, prepared, report, before, words)
             labels[ordinary, i] = clustering.labels
             before = clustering.labels if clusterer.warm_start else clustering.other
-            measured = cluster_measures(prepared, clustering, clusterer)
+            measured = cluster_measures(prepared, words, clustering, clusterer)
             metrics.append(measured.metrics)
             again.append(measured.moved_again)
-            others.append(clustering.other)
-            if len(layers) > 1:
-                repeated.append(
-                    layer_floor(clusterer, prepared, clustering, len(layers), first=i == 0)
-                )
+            if clustering.other is not None and len(layers) > 1:
+                others.append(clustering.other)
+                repeated.append(layer_floor(clusterer, prepared, words, clustering, first=i == 0))
             report(1.0)
         if not repeated:
             return labels, metrics, None
-        by_kmeans = [other for other in others if other is not None]
-        warm = clusterer.warm_start and bool(by_kmeans)
-        unknown = [np.nan] * len(layers)
         floor = noise_floor(
             layers,
-            "warm" if warm else "cold",
+            "warm" if clusterer.warm_start else "cold",
             repeated,
-            moved_shares(np.stack(by_kmeans, axis=1)) if by_kmeans else unknown[1:],
-            again if warm else unknown,
+            moved_shares(np.stack(others, axis=1)),
+            again if clusterer.warm_start else [np.nan] * len(layers),
         )
         return labels, metrics, floor
 

@@ -61,12 +61,13 @@ class LayerMeasures:
 
 
 def cluster_measures(
-    prepared: npt.NDArray[Any], clustering: Clustering, clusterer: Clusterer
+    prepared: npt.NDArray[Any], words: IntArray, clustering: Clustering, clusterer: Clusterer
 ) -> LayerMeasures:
     """Measure the clusters of one layer, and what clusters there are in a Gaussian like it.
 
     Args:
         prepared: float (T, d), the states as they were clustered.
+        words: int64 (T,), the word of each token as a number from 0 on.
         clustering: what came of it.
         clusterer: what it came of.
 
@@ -74,10 +75,11 @@ def cluster_measures(
         Metrics are {"num_clusters", "silhouette", "stability": see `cluster_stability`, of
         clusterings of random parts of the tokens by other seeds (NaN where a part has too few
         tokens for it), "silhouette_gaussian", "stability_gaussian": the same of as many tokens,
-        `STABILITY_TOKENS` at most, of a Gaussian with the covariance of the layer, in which there
-        are no clusters (`gaussian_like`)}; of k-means also {"start", "inertia", "inertia_warm"
-        where there was a warm start, "inertia_cold"}, see `Clustering`; "silhouette_by_k" {k:
-        number}, or "gap_by_k" and "gap_error_by_k", where k was chosen.
+        `STABILITY_TOKENS` at most, of a Gaussian with the covariance of the layer and words that
+        repeat as often, in which there are no clusters but words (`gaussian_like`)}; of k-means
+        also {"start", "inertia", "inertia_warm" where there was a warm start, "inertia_cold"}, see
+        `Clustering`; "silhouette_by_k" {k: number}, or "gap_by_k" and "gap_error_by_k", where k was
+        chosen.
     """
     labels, k = clustering.labels, len(compact(clustering.labels)[0])
     runs = _runs(prepared, k, clusterer)
@@ -86,7 +88,7 @@ def cluster_measures(
         "silhouette": silhouette(prepared, labels, seed=clusterer.seed).mean,
         "stability": cluster_stability(runs),
     }
-    found |= _of_gaussian(prepared, k, clusterer)
+    found |= _of_gaussian(prepared, words, k, clusterer)
     if clustering.start is not None:
         found |= {"start": clustering.start, "inertia": clustering.inertia}
         if not np.isnan(clustering.inertia_warm):
@@ -97,7 +99,7 @@ def cluster_measures(
     if clustering.gap is not None:
         found["gap_by_k"] = clustering.gap.gaps
         found["gap_error_by_k"] = clustering.gap.errors
-    moved = [moved_shares(np.stack(pair, axis=1))[0] for pair in combinations(runs, 2)]
+    moved = [_moved_in_both(*pair) for pair in combinations(runs, 2)]
     return LayerMeasures(found, float(np.mean(moved)) if moved else np.nan)
 
 
@@ -207,13 +209,15 @@ def path_measures(
 
 def _runs(prepared: npt.NDArray[Any], k: int, clusterer: Clusterer) -> list[IntArray]:
     """Cluster random parts of the tokens by other seeds; none where a part has too few for it."""
-    size = int(min(len(prepared), STABILITY_TOKENS) * STABILITY_SHARE)
+    rng = np.random.default_rng(clusterer.seed)
+    if len(prepared) > STABILITY_TOKENS:
+        prepared = prepared[np.sort(rng.choice(len(prepared), STABILITY_TOKENS, False))]
+    size = int(len(prepared) * STABILITY_SHARE)
     if not 1 <= k <= size:
         return []
     runs = []
     for run in range(1, STABILITY_RUNS + 1):
-        drawn = np.random.default_rng((clusterer.seed, run)).choice(len(prepared), size, False)
-        drawn.sort()
+        drawn = np.sort(rng.choice(len(prepared), size, False))
         of_run = np.full(len(prepared), NO_CLUSTER)
         try:
             of_run[drawn] = clusterer.labels(prepared[drawn], k, (clusterer.seed + run) % 2**32)
@@ -224,9 +228,17 @@ def _runs(prepared: npt.NDArray[Any], k: int, clusterer: Clusterer) -> list[IntA
     return runs
 
 
-def _of_gaussian(prepared: npt.NDArray[Any], k: int, clusterer: Clusterer) -> dict[str, float]:
+def _moved_in_both(one: IntArray, other: IntArray) -> float:
+    """Return the share that moves of the tokens that both clusterings have drawn."""
+    both = (one != NO_CLUSTER) & (other != NO_CLUSTER)
+    return float(moved_shares(np.stack([one[both], other[both]], axis=1))[0])
+
+
+def _of_gaussian(
+    prepared: npt.NDArray[Any], words: IntArray, k: int, clusterer: Clusterer
+) -> dict[str, float]:
     """Return silhouette and stability of a Gaussian with the covariance of the states."""
-    drawn = gaussian_like(prepared, min(len(prepared), STABILITY_TOKENS), seed=clusterer.seed)
+    drawn = gaussian_like(prepared, words, STABILITY_TOKENS, seed=clusterer.seed)
     apart = np.nan
     if 1 <= k <= len(drawn):
         try:

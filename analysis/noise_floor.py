@@ -122,9 +122,9 @@ class WindowFloor(Shown):
         num_paths: different paths.
         fragmentation: see `LayerWindow.fragmentation`.
         convergence: see `LayerWindow.convergence`.
-        num_clusterings: how many clusterings of each layer there are, W at most.
-        is_least: whether these are fewer than W: then `num_paths`, `fragmentation` and
-            `convergence` of W clusterings would be as high or higher.
+        num_clusterings: how many clusterings of each layer there are, W at most. The three numbers
+            above are those of so many layers.
+        is_least: whether these are fewer than W: then there would be as many paths or more.
     """
 
     cluster_changes: float
@@ -138,44 +138,39 @@ class WindowFloor(Shown):
 def layer_floor(
     clusterer: Clusterer,
     prepared: npt.NDArray[Any],
+    words: IntArray,
     clustering: Clustering,
-    num_layers: int,
     *,
     first: bool = False,
 ) -> IntArray:
-    """Cluster one layer again and again, as it was clustered after the layer before.
+    """Cluster one layer by k-means again and again, as it was clustered after the layer before.
 
-    Where a warm start was kept, and of the first layer of a sequence, each clustering starts from
-    the one before, of as many tokens drawn with replacement (the bootstrap, Efron 1979), and every
-    token takes the nearest centre: what moves is what the sample of tokens decides. Where a start
-    at random was kept, each starts at random, of the same tokens, by another seed: what moves is
-    what the start decides.
+    Each time as many words are drawn with replacement (the bootstrap, Efron 1979), each with all of
+    its tokens, and every token takes the nearest centre: what moves is what the sample of words
+    decides. Where a warm start was kept, and of the first layer of a sequence, each clustering
+    starts from the one before. Where a start at random was kept, each starts at random by another
+    seed, and what moves is what the start decides, too.
 
     Args:
         clusterer: how the layers are clustered.
         prepared: float (T, d), the states as they were clustered.
+        words: int64 (T,), the word of each token as a number from 0 on.
         clustering: what came of it.
-        num_layers: how many layers there are; more clusterings are not needed.
         first: whether it is the first layer.
 
     Returns:
         int64 (T, R + 1): the labels of the clustering, and of R more.
     """
-    in_sequence = clusterer.warm_start and clustering.other is not None
-    warm = in_sequence and (first or clustering.start == "warm")
-    repeats = WARM_REPEATS if in_sequence and len(prepared) <= MINI_BATCH_TOKENS else COLD_REPEATS
+    warm = clusterer.warm_start and (first or clustering.start == "warm")
+    many = len(prepared) > MINI_BATCH_TOKENS or not clusterer.warm_start
     k = len(compact(clustering.labels)[0])
+    ids, codes = compact(words)
     found = [clustering.labels]
-    for run in range(1, min(repeats, num_layers - 1) + 1):
-        again = None
-        if warm:
-            rng = np.random.default_rng((clusterer.seed, run))
-            drawn = rng.multinomial(len(prepared), np.full(len(prepared), 1 / len(prepared)))
-            again = clusterer.warm(prepared, found[-1], k, drawn.astype(np.float64))
-        if again is None:
-            found.append(clusterer.labels(prepared, max(k, 1), (clusterer.seed + run) % 2**32))
-        else:
-            found.append(again.labels_.astype(np.int64))
+    for run in range(1, (COLD_REPEATS if many else WARM_REPEATS) + 1):
+        rng = np.random.default_rng((clusterer.seed, run))
+        weights = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)))[codes]
+        before = found[-1] if warm else None
+        found.append(clusterer.again(prepared, k, weights.astype(np.float64), before, run))
     return np.stack(found, axis=1)
 
 

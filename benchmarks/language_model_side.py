@@ -86,9 +86,10 @@ def from_cache(ids: list[int], folder: Path, keep: Callable[[str], bool]) -> dic
     del cache, model, source
     clusterer = Clusterer(NUM_CLUSTERS)
     found, metrics = {}, {}
+    words = np.unique(ids, return_inverse=True)[1]
     for name, state in states.items():
-        found[name] = Clustering(clusterer.labels(state, NUM_CLUSTERS, 0), None)
-        metrics[name] = cluster_measures(state, found[name], clusterer)
+        found[name] = Clustering(clusterer.labels(state, NUM_CLUSTERS, 0))
+        metrics[name] = cluster_measures(state, words, found[name], clusterer).metrics
     raw = np.stack([clustering.labels for clustering in found.values()], axis=1)
     labels = align_labels(raw).labels
     data = with_token_paths(
@@ -103,7 +104,8 @@ def from_cache(ids: list[int], folder: Path, keep: Callable[[str], bool]) -> dic
         }
     )
     rows: Any = list(states.values())
-    data["layer_similarity"] = similarity_measures(rows, labels, 0)
+    everywhere = np.ones(len(ids), dtype=bool)
+    data["layer_similarity"] = similarity_measures(rows, labels, everywhere, 0)
     return data | path_measures(Analysis.from_dict(data), {}, 0, lambda _: None)
 
 

@@ -11,15 +11,17 @@ from concept_fragmentation.components.words import decimals, plural
 NO_FLOOR: Final = "no noise floor known"
 WHY_NO_FLOOR: Final = (
     "A noise floor is what clusterings of one and the same layer make of a number. It is known of "
-    "all tokens of texts that were analyzed here, not of a part of them, and not where labels were "
-    "supplied or an earlier version made them."
+    "texts that were analyzed here by k-means, not where labels or an estimator were supplied, or "
+    "an earlier version made them."
 )
 
 
-def floor_said(floor: WindowFloor, *numbers: str) -> str:
-    """Return the floor of some numbers that grow with the layers of a window, in a few words."""
-    least = "≥ " if floor.is_least else ""
-    return f"noise floor {'; '.join(least + number for number in numbers)}"
+def paths_floor(floor: WindowFloor) -> str:
+    """Return how many paths clusterings of one layer make, and their fragmentation, in short."""
+    paths, fragmentation = f"{floor.num_paths:,.0f}", decimals(floor.fragmentation)
+    if not floor.is_least:
+        return f"noise floor {paths}; {fragmentation}"
+    return f"noise floor ≥ {paths}; {fragmentation} in {plural(floor.num_clusterings, 'layer')}"
 
 
 def mobility_floor(analysis: Analysis, window: LayerWindow, floor: WindowFloor) -> float:
@@ -38,11 +40,12 @@ def floor_sentence(analysis: Analysis, window: LayerWindow) -> str:
     floor = window_floor(analysis, window)
     if floor is None:
         return WHY_NO_FLOOR
-    least = " at least" if floor.is_least else ""
+    layers = plural(len(window.layers), "layer")
+    if floor.is_least:
+        layers = f"{floor.num_clusterings} of the {len(window.layers)} layers"
     return (
-        f"Noise floor: were all {plural(len(window.layers), 'layer')} one and the same, "
-        f"{plural(floor.num_clusterings, 'clustering')} of it would make {floor.num_paths:,.0f} "
-        f"paths{least}, a fragmentation of {decimals(floor.fragmentation)}{least}, and a "
-        f"convergence of {decimals(floor.convergence)}{least}; a token would change its cluster "
-        f"{decimals(floor.cluster_changes)} times on average."
+        f"Noise floor: were {layers} one and the same, its clusterings would make "
+        f"{floor.num_paths:,.0f} paths, a fragmentation of {decimals(floor.fragmentation)} and a "
+        f"convergence of {decimals(floor.convergence)}. In the window a token would change its "
+        f"cluster {decimals(floor.cluster_changes)} times on average."
     )

@@ -62,14 +62,15 @@ _TERMS: tuple[tuple[str, str], ...] = (
     (
         "Noise floor",
         "What a number of movement would be if all layers of the window were one layer, clustered "
-        "again and again: two clusterings of one layer differ, too. Movement means something as "
-        "far as it is above its floor. Labels that were supplied have none: nobody knows which "
-        "others the same clustering would have given.",
+        "again and again: two clusterings of one layer differ, too. Movement below its "
+        "floor says nothing; above it, something other than another sample of words has changed "
+        "the clusters. Labels that were supplied have none: nobody knows which others the same "
+        "clustering would have given.",
     ),
     (
         f"Layers with {UNSTABLE}",
-        "Clusters of such a layer do not come again with another seed and other tokens: the "
-        f"adjusted Rand index of two clusterings is below {LEAST_STABILITY}. Where one cluster "
+        "Clusters of such a layer do not come again with another seed and a part of the tokens: "
+        f"the adjusted Rand index of two clusterings is below {LEAST_STABILITY}. Where one cluster "
         "ends and the next begins means little there.",
     ),
     (

@@ -130,11 +130,11 @@ def path_table(metrics: TokenPathMetrics) -> Table:
 def window_table(analysis: Analysis, window: LayerWindow) -> Table:
     """Return the metrics of a window as a whole, each beside its noise floor where there is one."""
     floor = window_floor(analysis, window)
-    least = "≥ " if floor is not None and floor.is_least else ""
     fragmentation = convergence = NO_FLOOR
     if floor is not None:
-        fragmentation = f"{least}{decimals(floor.fragmentation)}"
-        convergence = f"{least}{decimals(floor.convergence)}"
+        fewer = f" in {plural(floor.num_clusterings, 'layer')}" if floor.is_least else ""
+        fragmentation = f"{decimals(floor.fragmentation)}{fewer}"
+        convergence = f"{decimals(floor.convergence)}{fewer}"
     rows = [
         (
             "fragmentation",

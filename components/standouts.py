@@ -187,8 +187,8 @@ def _unstable(analysis: Analysis, window: LayerWindow) -> str:
         return ""
     return (
         f"In {len(unstable)} of {plural(len(window.layers), 'layer')}, marked with {UNSTABLE}, "
-        "clusters do not come again with another seed and other tokens (adjusted Rand index below "
-        f"{LEAST_STABILITY}): their borders mean little."
+        "clusters do not come again with another seed and a part of the tokens (adjusted Rand "
+        f"index below {LEAST_STABILITY}): their borders mean little."
     )
 
 

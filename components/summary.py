@@ -23,8 +23,8 @@ from concept_fragmentation.components.figures.layer_names import (
 from concept_fragmentation.components.floors import (
     NO_FLOOR,
     WHY_NO_FLOOR,
-    floor_said,
     mobility_floor,
+    paths_floor,
 )
 from concept_fragmentation.components.origin import settings_facts
 from concept_fragmentation.components.palette import text_on
@@ -122,7 +122,7 @@ def summary_stats(
     floor = window_floor(analysis, window) if steps else None
     of_paths = of_changes = of_mobility = NO_FLOOR if steps else ""
     if floor is not None:
-        of_paths = floor_said(floor, f"{floor.num_paths:,.0f}", decimals(floor.fragmentation))
+        of_paths = paths_floor(floor)
         of_changes = f"noise floor {decimals(floor.cluster_changes)}"
         of_mobility = f"noise floor {decimals(mobility_floor(analysis, window, floor))}"
     return [

@@ -1,9 +1,11 @@
 """Make `data/two_banks.json.gz`, a real model's analysis of the word "bank" in two senses.
 
 48 sentences (`two_banks.csv`), 24 of the bank of a river and 24 of the bank that holds money, are
-read by SmolLM2-135M-Instruct, and the tokens of each layer clustered by five seeds. The analysis is
-that of seed 0; beside it stand, of the 48 tokens " bank", how many of either sense are in which
-cluster by each seed (`bank_by_seed`), and how well the hidden states tell the senses apart.
+read by SmolLM2-135M-Instruct, and the tokens of each layer clustered by five seeds. In every
+sentence what stands before the word says which bank is meant. The analysis is that of seed 0;
+beside it stand, of the 48 tokens " bank", how many of either sense are in which cluster by each
+seed (`bank_by_seed`), and how well the hidden states, and the positions alone, tell the senses
+apart.
 
     python examples/make_two_banks.py FOLDER
 
@@ -60,6 +62,8 @@ def make(folder: str) -> dict[str, Any]:
     for layer, states in data.pop("hidden_states").items():
         told = told_apart(states[bank].astype(np.float64), is_river)
         data["cluster_metrics"][layer]["senses_told_apart"] = told
+    places = analysis.positions[bank, np.newaxis].astype(np.float64)
+    data["told_apart_by_position"] = told_apart(places, is_river)
     data["bank_by_seed"] = {
         str(seed): {
             layer: counts(np.array(run["cluster_labels"][layer])[bank], is_river)

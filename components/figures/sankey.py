@@ -39,7 +39,6 @@ from concept_fragmentation.components.figures.sankey_layout import (
 )
 from concept_fragmentation.components.figures.theme import empty_figure, halo, new_figure, table_of
 from concept_fragmentation.components.figures.token_names import token_at
-from concept_fragmentation.components.floors import floor_said
 from concept_fragmentation.components.palette import faded, ink, path_colour
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import percent, plural
@@ -209,7 +208,7 @@ def token_sankey(
     names = marked_layers(window.layers, column_names(window.layers), analysis.cluster_metrics)
     meaning = f", by {colouring_name(colour_by)}" if "." in colour_by and lines else ""
     if not meaning and (floor := window_floor(analysis, window)) is not None:
-        meaning += f"; {floor_said(floor, f'{floor.num_paths:,.0f}')}"
+        meaning += f"; noise floor {'≥ ' if floor.is_least else ''}{floor.num_paths:,.0f}"
     if any(name.endswith(UNSTABLE) for name in names):
         meaning += f"; {UNSTABLE_SAID}"
     figure = _figure(window, trace, lines, named, margin, theme, meaning, names, slanted=slanted)

@@ -28,7 +28,7 @@ from concept_fragmentation.components.figures.theme import (
     table_of,
 )
 from concept_fragmentation.components.figures.token_names import token_at
-from concept_fragmentation.components.floors import NO_FLOOR, floor_said
+from concept_fragmentation.components.floors import NO_FLOOR
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import ordinal, percent, plural
@@ -269,7 +269,10 @@ def _fragmentation_floor(floor: NoiseFloor | None, first: str, last: str) -> str
     if first == last:
         return ""
     found = None if floor is None else floor.between(first, last)
-    return NO_FLOOR if found is None else floor_said(found, f"{found.fragmentation:.3f}")
+    if found is None:
+        return NO_FLOOR
+    fewer = f" in {plural(found.num_clusterings, 'layer')}" if found.is_least else ""
+    return f"noise floor {found.fragmentation:.3f}{fewer}"
 
 
 def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:

@@ -37,7 +37,8 @@ def in_sequence(clusterer: Clusterer, states: Sequence[Array]) -> tuple[Array, N
     for i, layer in enumerate(states):
         found.append(clusterer.cluster(str(i), layer, silent, before))
         before = found[-1].labels
-        repeated.append(layer_floor(clusterer, layer, found[-1], len(states), first=i == 0))
+        words = np.arange(len(layer))
+        repeated.append(layer_floor(clusterer, layer, words, found[-1], first=i == 0))
     names = [str(i) for i in range(len(states))]
     unknown = [np.nan] * len(states)
     start = "warm" if clusterer.warm_start else "cold"
@@ -100,21 +101,42 @@ def test_a_merger_and_a_split_are_found_once_they_lower_the_inertia_by_the_margi
 
 
 def test_the_number_of_clusterings_and_of_tokens() -> None:
-    states = np.random.default_rng(4).normal(size=(10, 3))
+    states, words = np.random.default_rng(4).normal(size=(10, 3)), np.arange(10)
     for clusterer, most in ((Clusterer(3), WARM_REPEATS), (Clusterer(3, warm_start=False), 3)):
         clustering = clusterer.cluster("a", states, silent)
-        assert layer_floor(clusterer, states, clustering, 40).shape == (10, most + 1)
-        assert layer_floor(clusterer, states, clustering, 2).shape == (10, 2)
+        found = layer_floor(clusterer, states, words, clustering)
+        assert found.shape == (10, most + 1)
+        np.testing.assert_array_equal(found[:, 0], clustering.labels)
     assert COLD_REPEATS == 3
-    # A layer that kept a start at random is clustered so again, and each time by another seed.
-    sequence = Clusterer(3)
-    cold = sequence.cluster("a", states, silent)
-    again = layer_floor(sequence, states, cold, 40)
-    for run in (1, 4, 7):
-        np.testing.assert_array_equal(again[:, run], sequence.labels(states, 3, run))
     one = Clusterer(1)
-    found = layer_floor(one, states, one.cluster("a", states, silent), 40)
-    assert (found == 0).all()
+    assert (layer_floor(one, states, words, one.cluster("a", states, silent)) == 0).all()
+    # A single word is all that can be drawn.
+    alone = layer_floor(one, states, np.zeros(10, dtype=int), one.cluster("a", states, silent))
+    assert (alone == 0).all()
+
+
+def test_a_layer_that_kept_a_start_at_random_is_clustered_so_again() -> None:
+    rng = np.random.default_rng(6)
+    states = rng.normal(size=(300, 8))
+    sequence = Clusterer(6)
+    cold = sequence.cluster("a", states, silent)
+    words = np.arange(300)
+    at_random = moved_shares(layer_floor(sequence, states, words, cold)).mean()
+    in_turn = moved_shares(layer_floor(sequence, states, words, cold, first=True)).mean()
+    assert at_random > 2 * in_turn > 0
+
+
+def test_words_are_drawn_not_their_occurrences() -> None:
+    # 40 words, each ten times: another text would have other words, not other occurrences.
+    rng = np.random.default_rng(7)
+    states = np.repeat(rng.normal(size=(40, 6)), 10, axis=0) + 0.05 * rng.normal(size=(400, 6))
+    clusterer = Clusterer(5)
+    clustering = clusterer.cluster("a", states, silent)
+    floors = {
+        name: moved_shares(layer_floor(clusterer, states, words, clustering, first=True)).mean()
+        for name, words in (("tokens", np.arange(400)), ("words", np.repeat(np.arange(40), 10)))
+    }
+    assert floors["words"] > 2 * floors["tokens"]
 
 
 def hand_made() -> NoiseFloor:
