@@ -66,6 +66,7 @@ from concept_fragmentation.components.figures.options import (
     Theme,
     Window,
     checked_figure,
+    column_colouring,
     column_of,
     columns_of_window,
     layer_name,
@@ -125,26 +126,36 @@ def sankey(
     ).figure
 
 
-@checked_figure()
-def path_map(handle: Source, theme: Theme = "light") -> go.Figure:
-    """The paths of all tokens through all layers, a row a token."""
-    return windows.path_map(_labelled(_analysis(handle)), theme)
+@checked_figure(colour_by=column_colouring)
+def path_map(handle: Source, theme: Theme = "light", *, colour_by: str = "cluster") -> go.Figure:
+    """The paths of all tokens through all layers, a row a token.
+
+    With `colour_by`, a column of `token_metadata`, the tokens are by category, whose colours stand
+    beside the rows.
+    """
+    return windows.path_map(_labelled(_analysis(handle)), theme, colour_by=colour_by)
 
 
-@checked_figure()
+@checked_figure(colour_by=column_colouring)
 def trajectories(
     handle: Source,
     window: Window = None,
     *,
+    colour_by: str = "cluster",
     highlighted_tokens: Sequence[int] = (),
     highlighted_paths: Sequence[Sequence[int]] = (),
     theme: Theme = "light",
 ) -> go.Figure:
-    """The paths of a window as lines, bundled where tokens take the same one."""
+    """The paths of a window as lines, bundled where tokens take the same one.
+
+    Lines have the colour of the cluster in which they begin, or with `colour_by`, a column of
+    `token_metadata`, those of the categories of their tokens.
+    """
     analysis, chosen = _window(_analysis(handle), window)
     return trajectory_lines(
         analysis,
         chosen,
+        colour_by=colour_by,
         highlighted_tokens=highlighted_tokens,
         highlighted_paths=[tuple(path) for path in highlighted_paths],
         theme=theme,
@@ -246,12 +257,13 @@ def layer_similarity(
     return concepts.layer_similarity(layers_, matrix, measure, theme, debiased=debiased)
 
 
-@checked_figure()
+@checked_figure(colour_by=column_colouring)
 def state_map(
     handle: Source,
     layer: Layer,
     *,
     projection: MapProjection = "pca",
+    colour_by: str = "cluster",
     highlighted_tokens: Sequence[int] = (),
     selected: Sequence[tuple[Layer, int]] = (),
     theme: Theme = "light",
@@ -260,7 +272,7 @@ def state_map(
 
     `projection` "umap" needs the extra `umap`, and seconds; see `umap_plane` for what misleads.
     The tokens that are in all of the `selected` clusters are outlined; each is a layer and a raw
-    cluster id.
+    cluster id. `colour_by` is "cluster" or a column of `token_metadata`.
     """
     analysis = _analysis(handle)
     name = layer_name(analysis, layer)
@@ -268,11 +280,12 @@ def state_map(
     known = states if name in analysis.labelled_layers and analysis.num_tokens else None
     plane = umap_plane if projection == "umap" else principal_plane
     states = _need(known, lambda: concepts.missing_states(analysis, name))
-    mapped = plane(states, fitted=analysis.ordinary)
+    mapped = plane(states, fitted=analysis.whole.ordinary)
     return concepts.state_map(
         analysis,
         analysis.labelled_layers.index(name),
         mapped,
+        colour_by=colour_by,
         highlighted_tokens=highlighted_tokens,
         selected=[(column_of(analysis, name), cluster) for name, cluster in selected],
         theme=theme,

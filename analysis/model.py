@@ -199,6 +199,11 @@ class Analysis:
         """bool (T,): the tokens that hidden states are compared of: no padding, not set aside."""
         return ~(self.padding | self.set_aside) & self.looked_at
 
+    @property
+    def whole(self) -> Analysis:
+        """The analysis of all tokens, where this is restricted to some; see `of_tokens`."""
+        return self if self.part is None else self.part.whole
+
     @cached_property
     def looked_at(self) -> npt.NDArray[np.bool_]:
         """bool (T,): the tokens that the analysis is restricted to; see `of_tokens`."""
@@ -222,7 +227,7 @@ class Analysis:
             layer_similarity={},
             noise_floor={},
             massive=self.massive.among(tokens),
-            part=Part(self if self.part is None else self.part.whole, tokens, name),
+            part=Part(self.whole, tokens, name),
         )
 
     def without_set_aside(self) -> Analysis:

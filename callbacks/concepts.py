@@ -185,6 +185,7 @@ def _map(workspace: Workspace, view: View, theme: str) -> Drawing:
         analysis,
         layer,
         plane,
+        colour_by=view.column_colouring,
         highlighted_tokens=view.tokens,
         selected=view.selected_clusters,
         theme=theme,
@@ -262,6 +263,8 @@ def _map_call(workspace: Workspace, view: View) -> Call:
     if view.selection is not None:
         names = analysis.labelled_layers
         chosen["selected"] = [(names[at], cluster) for at, cluster in view.selected_clusters]
+    if view.column_colouring != "cluster":
+        chosen["colour_by"] = view.column_colouring
     if view.projection != "pca":
         chosen["projection"] = view.projection
     return Call("state_map", chosen)

@@ -37,6 +37,7 @@ class Controls:
     threshold: int | None = None
     map_layer: int | None = None
     projection: str | None = None
+    map_colour_by: str | None = None
     only_column: str | None = None
     only_values: Sequence[str] | None = None
 
@@ -46,10 +47,13 @@ class Controls:
         `weights` are the layer and head whose attention the view shows, `mapped` is the layer whose
         hidden states it maps: the selected layer may be one that has none.
         """
+        colours = view.column_colouring
         if self.window is not None and len(self.window) == 2:
             view = view.with_window(int(self.window[0]), int(self.window[1]))
         if self.colour_by is not None:
             view = replace(view, colour_by=parse_colouring(self.colour_by))
+        if self.map_colour_by is not None and self.map_colour_by != colours:
+            view = replace(view, colour_by=parse_colouring(self.map_colour_by))
         if self.min_count is not None:
             view = replace(view, min_count=max(1, int(self.min_count)))
         if self.tokens is not None:

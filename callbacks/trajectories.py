@@ -79,7 +79,9 @@ def together(workspace: Workspace, view: View) -> str:
 
 def _path_map(workspace: Workspace, view: View, theme: str) -> Drawing:
     analysis = workspace.shown(view).analysis
-    return path_map(analysis, theme) if analysis.labelled_layers else NO_LABELS
+    if not analysis.labelled_layers:
+        return NO_LABELS
+    return path_map(analysis, theme, colour_by=view.column_colouring)
 
 
 def _all_paths_frame(workspace: Workspace, view: View) -> pd.DataFrame:
@@ -94,6 +96,7 @@ def _trajectories(workspace: Workspace, view: View, theme: str) -> Drawing:
     return trajectory_lines(
         workspace.shown(view).analysis,
         window,
+        colour_by=view.column_colouring,
         highlighted_tokens=view.tokens,
         highlighted_paths=view.paths,
         theme=theme,
@@ -158,11 +161,13 @@ def _transitions_call(workspace: Workspace, view: View) -> Call:
 
 
 SOURCES: Final[Mapping[str, Source]] = {
-    ids.PATH_MAP: Source(_path_map, _all_paths_frame, call_of("path_map")),
+    ids.PATH_MAP: Source(_path_map, _all_paths_frame, call_of("path_map", "column_colouring")),
     ids.TRAJECTORIES: Source(
         _trajectories,
         frame_of_window(trajectories_frame),
-        call_of("trajectories", "window", "highlighted_tokens", "highlighted_paths"),
+        call_of(
+            "trajectories", "window", "column_colouring", "highlighted_tokens", "highlighted_paths"
+        ),
     ),
     ids.COMPARED_TOKENS: Source(
         _compared, _compared_frame, call_of("compared_tokens", "tokens", "window")

@@ -61,7 +61,10 @@ def call_of(function: str, *choices: str) -> Callable[[Workspace, View], Call]:
                 for column, cluster in view.selected_clusters
             ],
         }
-        return Call(function, {name: said[name] for name in choices})
+        given = {name: said[name] for name in choices if name != "column_colouring"}
+        if "column_colouring" in choices and view.column_colouring != "cluster":
+            given["colour_by"] = view.column_colouring
+        return Call(function, given)
 
     return of_view
 

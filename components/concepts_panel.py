@@ -75,8 +75,17 @@ def _projection() -> html.Div:
             html.Span("by", className="cf-label"),
             segmented(ids.MAP_PROJECTION, PROJECTIONS, "pca"),
             html.Span("UMAP takes a while", className="cf-hint"),
+            html.Span("colour by", className="cf-label"),
+            dcc.Dropdown(
+                id=ids.MAP_COLOUR_BY,
+                # As with the colours of the token flow, its value is an option from the first.
+                options=[{"label": "cluster", "value": "cluster"}],
+                value="cluster",
+                clearable=False,
+                searchable=False,
+            ),
         ],
         className="cf-inline-field cf-layer-pair",
         role="group",
-        **aria(label="Which layer is mapped, and how"),
+        **aria(label="Which layer is mapped, how, and in which colours"),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from concept_fragmentation.analysis import Analysis, LayerWindow, category_values
 from concept_fragmentation.analysis.token_search import find_tokens
-from concept_fragmentation.components.figures.colouring import colourings
+from concept_fragmentation.components.figures.colouring import colourings, is_column
 from concept_fragmentation.components.figures.layer_names import abbreviated
 from concept_fragmentation.components.text import from_visible, visible
 from concept_fragmentation.components.view import MAX_HIGHLIGHTED_TOKENS, default_window
@@ -71,6 +71,15 @@ def colour_options(analysis: Analysis) -> list[dict[str, str]]:
     """Return what the bands of the token flow can be coloured by, as options."""
     return [
         {"label": title(name, 32), "value": value} for value, name in colourings(analysis).items()
+    ]
+
+
+def column_colour_options(analysis: Analysis) -> list[dict[str, str]]:
+    """Return what figures other than the token flow can be coloured by, as options."""
+    return [
+        option
+        for option in colour_options(analysis)
+        if option["value"] == "cluster" or is_column(option["value"])
     ]
 
 

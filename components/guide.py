@@ -97,7 +97,9 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "What an analysis says of each token, such as its part of speech. Under “Only tokens of” a "
         "category leaves these tokens alone in every path, flow, table and map; clusters keep "
         "their colours, and a map stays where it is. The noise floor of a part of the tokens is "
-        "not known. Attention, the quality of clusters, tests and Compare are of all tokens.",
+        "not known. Attention, the quality of clusters, tests and Compare are of all tokens. "
+        "“Colour by” a category colours the token flow, the trajectories and the map of a layer, "
+        "and stands beside all paths at a glance.",
     ),
     (
         "Highlights",

@@ -83,7 +83,7 @@ class Place:
 FIGURES: Final[Mapping[str, Place]] = {
     ids.SUMMARY: Place("summary", ids.SUMMARY_SECTION, "window", is_image=False),
     ids.STANDS_OUT: Place("what stands out", ids.GLANCE_SECTION, "window", is_image=False),
-    ids.PATH_MAP: Place("paths at a glance", ids.GLANCE_SECTION, "analysis", 400),
+    ids.PATH_MAP: Place("paths at a glance", ids.GLANCE_SECTION, "glance", 400),
     ids.ORIGIN: Place("settings and text", ids.ORIGIN_SECTION, "analysis", is_image=False),
     ids.SANKEY: Place("token flow", ids.FLOW_SECTION, "flow", 520),
     ids.PATHS: Place("archetypal paths", ids.FLOW_SECTION, "flow", is_image=False),

@@ -66,6 +66,7 @@ Part = Literal[
     "analysis",
     "window",
     "tokens",
+    "glance",
     "traces",
     "flow",
     "heat",
@@ -97,7 +98,8 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "analysis": (),
     "window": ("first", "last"),
     "tokens": ("tokens",),
-    "traces": ("first", "last", "tokens", "paths"),
+    "glance": ("colour_by",),
+    "traces": ("first", "last", "colour_by", "tokens", "paths"),
     "flow": ("first", "last", "colour_by", "min_count", "tokens", "paths"),
     "heat": ("heat",),
     "selection": ("selection",),
@@ -105,7 +107,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "head": ("layer", "head", "tokens"),
     "influx": ("tokens", "threshold"),
     "comparison": ("first", "last", "other", "other_version"),
-    "map": ("selection", "first", "last", "layer", "tokens", "projection"),
+    "map": ("selection", "first", "last", "layer", "colour_by", "tokens", "projection"),
     "sizes": ("first", "last", "selection"),
     "nothing": (),
 }
@@ -300,6 +302,14 @@ class View:
         return self.analysis_id is None and self.draft is None
 
     @property
+    def column_colouring(self) -> str:
+        """The colouring where it is by a column of `token_metadata`, else "cluster".
+
+        Most figures of tokens have these two only.
+        """
+        return self.colour_by if self.colour_by.startswith("token.") else "cluster"
+
+    @property
     def of_all_tokens(self) -> View:
         """The same view, restricted to no category."""
         return replace(self, only=())
@@ -319,6 +329,8 @@ class View:
         if part == "nothing":
             return View().to_query()
         kept = {name: getattr(self, name) for name in _PARTS[part]}
+        if part != "flow" and "colour_by" in kept:
+            kept["colour_by"] = self.column_colouring
         names = ("analysis_id", "version", "draft", "example", "only")
         shown = {name: getattr(self, name) for name in names}
         return View(**shown, **kept).to_query()

@@ -110,8 +110,12 @@ class FigureMethods:
     def path_lengths(self, window: Window = None, theme: Theme = "light") -> go.Figure:
         """How far the tokens travel: Euclidean, scaled and angular lengths; reads hidden states."""
 
-    def path_map(self, theme: Theme = "light") -> go.Figure:
-        """The paths of all tokens through all layers, a row a token."""
+    def path_map(self, theme: Theme = "light", *, colour_by: str = "cluster") -> go.Figure:
+        """The paths of all tokens through all layers, a row a token.
+
+        With `colour_by`, a column of `token_metadata`, the tokens are by category, whose colours stand
+        beside the rows.
+        """
 
     def path_metrics(self, window: Window = None, theme: Theme = "light") -> go.Figure:
         """How the metrics of the tokens' paths are distributed."""
@@ -149,6 +153,7 @@ class FigureMethods:
         layer: Layer,
         *,
         projection: MapProjection = "pca",
+        colour_by: str = "cluster",
         highlighted_tokens: Sequence[int] = (),
         selected: Sequence[tuple[Layer, int]] = (),
         theme: Theme = "light",
@@ -157,7 +162,7 @@ class FigureMethods:
 
         `projection` "umap" needs the extra `umap`, and seconds; see `umap_plane` for what misleads.
         The tokens that are in all of the `selected` clusters are outlined; each is a layer and a raw
-        cluster id.
+        cluster id. `colour_by` is "cluster" or a column of `token_metadata`.
         """
 
     def token_rollout(self, token: int, theme: Theme = "light") -> go.Figure:
@@ -167,11 +172,16 @@ class FigureMethods:
         self,
         window: Window = None,
         *,
+        colour_by: str = "cluster",
         highlighted_tokens: Sequence[int] = (),
         highlighted_paths: Sequence[Sequence[int]] = (),
         theme: Theme = "light",
     ) -> go.Figure:
-        """The paths of a window as lines, bundled where tokens take the same one."""
+        """The paths of a window as lines, bundled where tokens take the same one.
+
+        Lines have the colour of the cluster in which they begin, or with `colour_by`, a column of
+        `token_metadata`, those of the categories of their tokens.
+        """
 
     def transitions(self, source: Layer, target: Layer, theme: Theme = "light") -> go.Figure:
         """Where the tokens of each cluster of one layer are in another."""

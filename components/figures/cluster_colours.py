@@ -34,7 +34,7 @@ def cluster_places(analysis: Analysis) -> Mapping[int, int]:
     which clusters first appear, which needs no more colours than that (Golumbic 1980). It depends
     on the analysis alone, so that a cluster has one colour in every window and figure.
     """
-    aligned = (analysis if analysis.part is None else analysis.part.whole).aligned
+    aligned = analysis.whole.aligned
     found = _known.get(aligned)
     if found is None:
         found = _known[aligned] = _places(aligned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concept_fragmentation.analysis import Analysis, LayerWindow
+from concept_fragmentation.analysis.arrays import is_missing
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.palette import ink, path_colour
 from concept_fragmentation.components.text import plotly_name, plotly_text
@@ -72,9 +74,52 @@ def token_groups(
         return [] if values is None else _of_numbers(values, theme)
     if source != "token" or name not in analysis.token_columns:
         return []
-    column = analysis.token_columns[name]
+    return _of_column(analysis, name, theme)
+
+
+def _of_column(analysis: Analysis, name: str, theme: str) -> list[TokenGroup]:
+    """The groups of a column, of the tokens that are shown."""
+    shown = analysis.looked_at.tolist()
+    column = tuple(
+        value if here and not is_missing(value) else None
+        for value, here in zip(analysis.token_columns[name], shown, strict=True)
+    )
     numbers = _numbers(column)
     return _of_texts(column, theme) if numbers is None else _of_numbers(numbers, theme)
+
+
+def is_column(colour_by: str) -> bool:
+    """Return whether a colouring is by a column of `token_metadata`."""
+    return colour_by.startswith("token.")
+
+
+def column_groups(analysis: Analysis, colour_by: str, theme: str = "light") -> list[TokenGroup]:
+    """Return groups of all tokens that are shown, where they are coloured by a column; else none.
+
+    Those of `token_groups`; then the tokens of rarer values, "other", and those that have none.
+    """
+    name = colour_by.partition(".")[2]
+    if not is_column(colour_by) or name not in analysis.token_columns:
+        return []
+    groups = _of_column(analysis, name, theme)
+    left = analysis.looked_at.copy()
+    for group in groups:
+        left[group.tokens] = False
+    missing = np.array([is_missing(value) for value in analysis.token_columns[name]], dtype=bool)
+    rest = (("other", ink(theme).soft, left & ~missing), ("none", ink(theme).muted, left & missing))
+    return groups + [
+        TokenGroup(f"{label} ({int(tokens.sum()):,})", colour, np.flatnonzero(tokens))
+        for label, colour, tokens in rest
+        if tokens.any()
+    ]
+
+
+def group_of_token(groups: Sequence[TokenGroup], num_tokens: int) -> IntArray:
+    """Return the index of each token's group, int64 (T,), -1 for those in none."""
+    found = np.full(num_tokens, -1)
+    for i, group in enumerate(groups):
+        found[group.tokens] = i
+    return found
 
 
 def colouring_name(colour_by: str) -> str:

@@ -18,6 +18,11 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.components.figures.cells import cell_numbers, numbered_cells
 from concept_fragmentation.components.figures.cluster_colours import colour_of
+from concept_fragmentation.components.figures.colouring import (
+    colouring_name,
+    column_groups,
+    group_of_token,
+)
 from concept_fragmentation.components.figures.layer_names import (
     UNSTABLE,
     UNSTABLE_SAID,
@@ -160,11 +165,12 @@ def state_map(
     layer_index: int,
     projection: Projection | Embedding,
     *,
+    colour_by: str = "cluster",
     highlighted_tokens: Sequence[int] = (),
     selected: Collection[tuple[int, int]] = (),
     theme: str = "light",
 ) -> go.Figure:
-    """Draw where the tokens of a labelled layer lie, coloured by cluster.
+    """Draw where the tokens of a labelled layer lie, coloured by cluster or by a column.
 
     `customdata` is the index of each token. Of more than `MOST_POINTS` tokens
     every so many-th is drawn; highlighted ones are ringed and named. Those that are set aside are
@@ -176,6 +182,7 @@ def state_map(
         analysis: with labels of the layer.
         layer_index: among the labelled layers.
         projection: `principal_plane` or `umap_plane` of the layer's hidden states.
+        colour_by: "cluster", or a column as `column_groups` takes it.
         highlighted_tokens: indices of tokens.
         selected: clusters as (index among the labelled layers, raw id), of this layer or another;
             the tokens that are in all of them are outlined.
@@ -192,13 +199,14 @@ def state_map(
     marked = np.zeros(len(shown), dtype=bool)
     if selected:
         marked = np.all([analysis.labels[shown, at] == cluster for at, cluster in selected], axis=0)
-    aligned = analysis.aligned.labels[shown, layer_index]
+    groups = column_groups(analysis, colour_by, theme)
+    if groups:
+        number = group_of_token(groups, analysis.num_tokens)[shown]
+        legend = [(group.label, group.colour) for group in groups]
+    else:
+        number, legend = _clusters(analysis, layer_index, shown, theme)
     # A number a point and a scale of steps: Plotly takes long to check ten thousand colours.
-    clusters, number = np.unique(aligned, return_inverse=True)
-    colours = [
-        ink(theme).muted if cluster < 0 else colour_of(analysis, cluster, theme)
-        for cluster in clusters.tolist()
-    ]
+    colours = [colour for _, colour in legend]
     usual = 0.7 if len(shown) > 2000 else 0.85
     everywhere = _points(analysis, layer_index, projection, shown) | {
         "mode": "markers",
@@ -232,15 +240,11 @@ def state_map(
     across, up, caution = _said_of(projection)
     axis = {"zeroline": False, "nticks": 5, "ticks": "", "showticklabels": False}
     ranges = [{}, {}] if reach is None else [{"range": ends} for ends in reach.tolist()]
-    names = {of: f"C{raw}" for raw, of in analysis.aligned.raw_to_aligned[layer_index].items()}
-    legend = [
-        (names.get(cluster, "no cluster"), colour)
-        for cluster, colour in zip(clusters.tolist(), colours, strict=True)
-    ]
     lines = legend_lines(legend) if len(legend) <= _MOST_NAMED else []
     if said := _said_outside(analysis, far):
         lines = [said, *lines]
     outlined = f"; outlined: {_said_of_clusters(analysis, selected)}" if marked.any() else ""
+    by = colouring_name(colour_by) if groups else "cluster"
     left_out = int(analysis.set_aside.sum())
     aside = f", {left_out:,} set aside" if left_out else ""
     layer = analysis.labelled_layers[layer_index]
@@ -249,7 +253,7 @@ def state_map(
         lines = [UNSTABLE_SAID, *lines]
     return new_figure(
         f"Tokens in {heading}",
-        f"{which}{plural(len(tokens), 'token')}{aside}; colour: cluster{outlined}{caution}",
+        f"{which}{plural(len(tokens), 'token')}{aside}; colour: {by}{outlined}{caution}",
         theme,
         [everywhere, *([ringed] if len(chosen) else [])],
         keyed="token",
@@ -266,6 +270,22 @@ def state_map(
             "scaleratio": 1,
         },
     )
+
+
+def _clusters(
+    analysis: Analysis, layer_index: int, tokens: npt.NDArray[np.int64], theme: str
+) -> tuple[npt.NDArray[np.int64], list[tuple[str, str]]]:
+    """The place of each token's cluster among those of some tokens, and their names and colours."""
+    found, number = np.unique(analysis.aligned.labels[tokens, layer_index], return_inverse=True)
+    names = {of: f"C{raw}" for raw, of in analysis.aligned.raw_to_aligned[layer_index].items()}
+    legend = [
+        (
+            names.get(cluster, "no cluster"),
+            ink(theme).muted if cluster < 0 else colour_of(analysis, cluster, theme),
+        )
+        for cluster in found.tolist()
+    ]
+    return number, legend
 
 
 def _far(points: Floats) -> tuple[npt.NDArray[np.bool_], Floats | None]:

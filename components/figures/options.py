@@ -31,7 +31,7 @@ from concept_fragmentation.analysis.choices import (
 )
 from concept_fragmentation.analysis.counting import compact
 from concept_fragmentation.components.figures import weights
-from concept_fragmentation.components.figures.colouring import colourings
+from concept_fragmentation.components.figures.colouring import colourings, is_column
 from concept_fragmentation.components.figures.concepts import MEASURES
 from concept_fragmentation.components.view import MapProjection, View
 
@@ -112,6 +112,15 @@ def _colouring(analysis: Analysis, given: Any, _all: Mapping[str, Any]) -> str:
     if isinstance(given, str) and given in known:
         return given
     return plain[choose("colour_by", given, plain)]
+
+
+def column_colouring(analysis: Analysis, given: Any, _all: Mapping[str, Any]) -> str:
+    """The colouring by cluster, or by a column whose name may lack the "token." before it."""
+    known = {"cluster": "cluster"}
+    for name in colourings(analysis):
+        if is_column(name):
+            known |= {name: name, name.partition(".")[2]: name}
+    return known[choose("colour_by", given, known)]
 
 
 def _layer(analysis: Analysis, given: Any, _all: Mapping[str, Any]) -> str:

@@ -15,6 +15,12 @@ from concept_fragmentation.components.figures.cluster_colours import (
     colour_of,
     shared_colours,
 )
+from concept_fragmentation.components.figures.colouring import (
+    TokenGroup,
+    colouring_name,
+    column_groups,
+    group_of_token,
+)
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import (
     LEGEND_LINE,
@@ -75,16 +81,19 @@ def trajectory_lines(
     analysis: Analysis,
     window: LayerWindow,
     *,
+    colour_by: str = "cluster",
     highlighted_tokens: Sequence[int] = (),
     highlighted_paths: Sequence[tuple[int, ...]] = (),
     theme: str = "light",
 ) -> go.Figure:
     """Draw the paths of a window as lines through their clusters, as wide as tokens take them.
 
-    A line has the colour of the cluster in which it begins. The `MOST_LINES` most frequent paths
-    have lines, the next `MOST_HAIRLINES` hairlines; all others take their room, so that a bar is as
-    high as its cluster has counted tokens. Highlighted paths and single tokens (the first
-    `MOST_TRACED`) are drawn on top, in the colours that they have in the token Sankey.
+    A line has the colour of the cluster in which it begins. Where `colour_by` is a column, as
+    `column_groups` takes it, and nothing is highlighted, it has the colours of its tokens'
+    categories, each as wide as its share. The `MOST_LINES` most frequent paths have lines, the next
+    `MOST_HAIRLINES` hairlines; all others take their room, so that a bar is as high as its cluster
+    has counted tokens. Highlighted paths and single tokens (the first `MOST_TRACED`) are drawn on
+    top, in the colours that they have in the token Sankey.
     """
     if len(window.layers) < 2 or not len(window.paths):
         sentence = (
@@ -100,10 +109,16 @@ def trajectory_lines(
     number = len(window.layers)
     bar = 0.4 if number > MOST_FITTING else 0.24 if number > 6 else 0.14
     traces = [_hairlines(lanes, drawn, bar, theme)]
-    traces += _lines(analysis, window, lanes, range(drawn), scale, bar, theme, dimmed=bool(traced))
+    groups = [] if traced else column_groups(analysis, colour_by, theme)
+    strands = (
+        _strands_of_groups(window, range(drawn), groups)
+        if groups
+        else _strands_of_paths(analysis, window, range(drawn), theme, dimmed=bool(traced))
+    )
+    traces += _lines(analysis, window, lanes, strands, scale, bar, dimmed=bool(traced))
     traces.append(_bars(analysis, window, lanes, bar, theme))
     traces += [_on_top(lanes, line, scale, bar) for line in traced]
-    legend = [(line.label, line.colour) for line in traced]
+    legend = [(line.label, line.colour) for line in traced or groups]
     if left_out:
         legend.append((f"{left_out:,} more, not drawn", ink(theme).soft))
     lines = legend_lines(legend) or shared_colours(analysis, window.first, window.last)
@@ -113,10 +128,11 @@ def trajectory_lines(
     whole = f"all {every}" if len(window.paths) > 1 else every
     some = f"{drawn} of {every} ({percent(share, 0)} of tokens)"
     paths = whole if drawn == len(window.paths) else some
+    by = colouring_name(colour_by) if groups else "first cluster"
     first, last = plotly_name(window.layers[0], 20), plotly_name(window.layers[-1], 20)
     return new_figure(
         f"Trajectories, {first} to {last}",
-        paths if traced else f"{paths}; colour: first cluster",
+        paths if traced else f"{paths}; colour: {by}",
         theme,
         traces,
         annotations=[legend_below(lines, theme, below=_MARGIN["b"])] if lines else [],
@@ -188,41 +204,91 @@ def _hairlines(lanes: _Lanes, after: int, bar: float, theme: str) -> dict[str, A
     }
 
 
+@dataclass(frozen=True, eq=False)
+class _Strand:
+    """Tokens of one path and one colour.
+
+    Attributes:
+        rank: of the path.
+        colour: of the tokens.
+        label: what they have in common beside the path, Plotly text.
+        tokens: their indices.
+        shift: how many tokens its middle lies below that of the path.
+    """
+
+    rank: int
+    colour: str
+    label: str
+    tokens: IntArray
+    shift: float
+
+
+def _tokens_of_paths(window: LayerWindow, ranks: Sequence[int]) -> list[IntArray]:
+    by_path = np.argsort(window.path_of_token, kind="stable")
+    starts = np.searchsorted(window.path_of_token[by_path], np.arange(len(ranks) + 1))
+    return [by_path[starts[rank] : starts[rank + 1]] for rank in ranks]
+
+
+def _strands_of_paths(
+    analysis: Analysis, window: LayerWindow, ranks: Sequence[int], theme: str, *, dimmed: bool
+) -> list[_Strand]:
+    """A strand a path, in the colour of the cluster in which it begins."""
+    mapping = analysis.aligned.raw_to_aligned[window.first]
+    return [
+        _Strand(
+            rank,
+            ink(theme).muted
+            if dimmed
+            else colour_of(analysis, mapping[int(window.paths[rank, 0])], theme),
+            "",
+            tokens,
+            0.0,
+        )
+        for rank, tokens in zip(ranks, _tokens_of_paths(window, ranks), strict=True)
+    ]
+
+
+def _strands_of_groups(
+    window: LayerWindow, ranks: Sequence[int], groups: Sequence[TokenGroup]
+) -> list[_Strand]:
+    """The strands of each path, one for each group that has tokens on it, below each other."""
+    group = group_of_token(groups, len(window.path_of_token))
+    strands = []
+    for rank, tokens in zip(ranks, _tokens_of_paths(window, ranks), strict=True):
+        above = 0
+        for i in np.unique(group[tokens]).tolist():
+            mine = tokens[group[tokens] == i]
+            shift = above + len(mine) / 2 - len(tokens) / 2
+            strands.append(_Strand(rank, groups[i].colour, groups[i].label, mine, shift))
+            above += len(mine)
+    return strands
+
+
 def _lines(
     analysis: Analysis,
     window: LayerWindow,
     lanes: _Lanes,
-    ranks: Sequence[int],
+    strands: Sequence[_Strand],
     scale: float,
     bar: float,
-    theme: str,
     *,
     dimmed: bool,
 ) -> list[dict[str, Any]]:
-    """The lines of some paths, those of one colour and about one width together."""
-    mapping = analysis.aligned.raw_to_aligned[window.first]
-    groups: dict[tuple[str, float], list[int]] = {}
-    for rank in ranks:
-        aligned = mapping[int(window.paths[rank, 0])]
-        colour = ink(theme).muted if dimmed else colour_of(analysis, aligned, theme)
-        groups.setdefault((colour, _width(window.counts[rank] * scale)), []).append(rank)
-    by_path = np.argsort(window.path_of_token, kind="stable")
-    starts = np.searchsorted(window.path_of_token[by_path], np.arange(len(ranks) + 1))
+    """The lines of some strands, those of one colour and about one width together."""
+    alike: dict[tuple[str, float], list[_Strand]] = {}
+    for strand in strands:
+        width = _width(len(strand.tokens) * scale)
+        alike.setdefault((strand.colour, width), []).append(strand)
     traces = []
     # Wide lines below thin ones.
-    for (colour, width), members in sorted(groups.items(), key=lambda item: -item[0][1]):
-        x, y = _points(lanes.middles[members], bar)
+    for (colour, width), members in sorted(alike.items(), key=lambda item: -item[0][1]):
+        shifts = np.array([strand.shift for strand in members])
+        middles = lanes.middles[[strand.rank for strand in members]] + shifts[:, np.newaxis]
+        x, y = _points(middles, bar)
         says: list[list[Any]] = []
-        for rank in members:
-            found = by_path[starts[rank] : starts[rank + 1]][:_EXAMPLES].tolist()
-            count = int(window.counts[rank])
-            examples = ", ".join(token_at(analysis, index) for index in found)
-            more = ", …" if count > len(found) else ""
-            said = (
-                f"<b>{_path(window.paths[rank].tolist())}</b><br>{plural(count, 'token')} "
-                f"({percent(count / window.num_counted)})<br>{examples}{more}"
-            )
-            says += [[*key, said] for key in _corners(window, rank)]
+        for strand in members:
+            said = _said_of(analysis, window, strand)
+            says += [[*key, said] for key in _corners(window, strand.rank)]
             says.append([None] * 4)
         traces.append(
             {
@@ -236,6 +302,18 @@ def _lines(
             }
         )
     return traces
+
+
+def _said_of(analysis: Analysis, window: LayerWindow, strand: _Strand) -> str:
+    found = strand.tokens[:_EXAMPLES].tolist()
+    count = int(window.counts[strand.rank])
+    examples = ", ".join(token_at(analysis, index) for index in found)
+    more = ", …" if len(strand.tokens) > len(found) else ""
+    which = f"{len(strand.tokens):,} of them: {strand.label}<br>" if strand.label else ""
+    return (
+        f"<b>{_path(window.paths[strand.rank].tolist())}</b><br>{plural(count, 'token')} "
+        f"({percent(count / window.num_counted)})<br>{which}{examples}{more}"
+    )
 
 
 def _corners(window: LayerWindow, rank: int) -> list[list[Any]]:

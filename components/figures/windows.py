@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,9 +17,17 @@ from concept_fragmentation.components.figures.cluster_colours import (
     cluster_places,
     shared_colours,
 )
+from concept_fragmentation.components.figures.colouring import (
+    TokenGroup,
+    colouring_name,
+    column_groups,
+    group_of_token,
+)
 from concept_fragmentation.components.figures.layer_names import layer_axis
 from concept_fragmentation.components.figures.legends import (
+    LEGEND_LINE,
     legend_below_axis,
+    legend_lines,
     lines_below_axis,
 )
 from concept_fragmentation.components.figures.theme import (
@@ -37,11 +46,15 @@ IntArray = npt.NDArray[np.int64]
 
 MOST_ROWS: Final = 500
 
+# Where the colours of categories stand, in layers from the first.
+_STRIP: Final = (0.06, 0.26)
+# Of the map with a legend of categories below it, without that, in pixels.
+_HEIGHT: Final = 400
 # The height of the legend of floors, in pixels.
 _LEGEND: Final = 32
 
 
-def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
+def path_map(analysis: Analysis, theme: str = "light", *, colour_by: str = "cluster") -> go.Figure:
     """Draw every token's path through all labelled layers: a row a token, a column a layer.
 
     A sequence index plot (Scherer 2001), with tokens in the order of the cluster that they are in
@@ -49,11 +62,17 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     and the order go by aligned ids, that is, chains of clusters that are matched from layer to
     layer. Below it, the share of tokens that change their aligned cluster from each layer to the
     next.
+
+    Where `colour_by` is a column, as `column_groups` takes it, the tokens of each category are
+    beside each other, and its colour stands at their rows.
     """
     layers = analysis.labelled_layers
     if (analysis.labels == NO_CLUSTER).all():
         return empty_figure("No token has a cluster in any layer.", theme)
     order = tokens_by_path(analysis)
+    groups = column_groups(analysis, colour_by, theme)
+    group = group_of_token(groups, analysis.num_tokens)
+    order = order[np.argsort(group[order], kind="stable")]
     step = -(-len(order) // MOST_ROWS) or 1
     rows = order[step // 2 :: step]
     raw = analysis.labels[rows]
@@ -109,27 +128,39 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
     shared = shared_colours(analysis, 0, len(layers) - 1)
     nothing: dict[str, Any] = {"annotations": [], "margin": {"b": 40}}
     below = lines_below_axis(shared, theme) if shared else nothing
+    height: dict[str, Any] = {}
+    room = _LEGEND if floors else 0
+    if groups:
+        lines = [*legend_lines([(of.label, of.colour) for of in groups]), *shared]
+        below = lines_below_axis(lines, theme)
+        # On a narrow page the legend of floors is of several lines.
+        room *= 3
+        height = {"height": _HEIGHT + LEGEND_LINE * len(lines) + room}
     which = (
         "every token" if step == 1 else f"every {ordinal(step)} of {plural(len(order), 'token')}"
     )
     return new_figure(
         "All paths at a glance",
-        f"{which} a row; colour: chain of clusters",
+        f"{which} a row; "
+        + (f"at the left: {colouring_name(colour_by)}" if groups else "colour: chain of clusters"),
         theme,
-        [cells, moved, *floors],
-        margin={"l": 12, "b": below["margin"]["b"] + (_LEGEND if floors else 0)},
+        [cells, moved, *floors, *_strip(groups, group[rows], tokens)],
+        margin={"l": 12, "b": below["margin"]["b"] + room},
         annotations=below["annotations"] + ([] if floors else [_no_floor(theme)]),
+        **height,
         showlegend=bool(floors),
         legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         layers={"x": layers},
-        xaxis=layer_axis(layers, analysis.cluster_metrics) | {"anchor": "y2"},
+        xaxis=layer_axis(layers, analysis.cluster_metrics)
+        | {"anchor": "y2"}
+        | ({"range": [-_STRIP[1] - 0.5, len(layers) - 0.5]} if groups else {}),
         yaxis={
             "domain": [0.27, 1],
             "range": [len(rows) - 0.5, -0.5],
             "showticklabels": False,
             "showgrid": False,
             "ticks": "",
-            "title": {"text": "tokens, by path"},
+            "title": {"text": "tokens, by category" if groups else "tokens, by path"},
         },
         yaxis2={
             "domain": [0, 0.2],
@@ -140,6 +171,35 @@ def path_map(analysis: Analysis, theme: str = "light") -> go.Figure:
             "title": {"text": "moved"},
         },
     )
+
+
+def _strip(
+    groups: Sequence[TokenGroup], of_rows: IntArray, tokens: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The colours of the groups at the left of the rows of some tokens."""
+    if not groups:
+        return []
+    labels = [groups[i].label for i in of_rows.tolist()]
+    return [
+        {
+            "type": "heatmap",
+            # The edges of its one column.
+            "x": [-_STRIP[1] - 0.5, -_STRIP[0] - 0.5],
+            "z": of_rows[:, np.newaxis].astype(np.float32),
+            "zmin": -0.5,
+            "zmax": len(groups) - 0.5,
+            "colorscale": steps_scale([of.colour for of in groups]),
+            "showscale": False,
+            "showlegend": False,
+            "text": table_of(
+                [
+                    [f"<b>{token}</b><br>{label}"]
+                    for token, label in zip(tokens, labels, strict=True)
+                ]
+            ),
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    ]
 
 
 def _no_floor(theme: str) -> dict[str, Any]:
