@@ -519,7 +519,7 @@ class _Run:
             again.append(measured.moved_again)
             if clustering.other is not None and len(layers) > 1:
                 others.append(clustering.other)
-                repeated.append(layer_floor(clusterer, prepared, words, clustering, first=i == 0))
+                repeated.append(layer_floor(clusterer, prepared, clustering, first=i == 0))
             report(1.0)
         if not repeated:
             return labels, metrics, None

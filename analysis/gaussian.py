@@ -20,10 +20,11 @@ def gaussian_like(
     """Return tokens of words that are drawn from one Gaussian cloud with the states' covariance.
 
     Occurrences of one word lie near each other in any layer, and k-means finds them. So each word
-    is drawn once, from the Gaussian of the words' means, and each of its tokens lies around it by
-    the Gaussian of how far tokens lie from their word's mean. Both covariances are those of the
-    states, and add up to that of the layer. Where no word repeats, it is the Gaussian with the mean
-    and covariance of the states. A draw is z X / sqrt(T), z standard normal (T,), X centred.
+    is drawn once, from the Gaussian of the words' means, and each of its n tokens lies around it by
+    sqrt(1 - 1 / n) of a draw from the Gaussian of how far tokens lie from their word: the sum over
+    words of (x - mean)'(x - mean) / sum of (n - 1). Together they have the covariance of the layer.
+    Where no word repeats, it is the Gaussian with the mean and covariance of the states. A draw is
+    z X / sqrt(T), z standard normal (T,), X centred.
 
     Args:
         states: float (T, d), one layer's; of more than 10,000 tokens a random sample is used.
@@ -43,12 +44,14 @@ def gaussian_like(
     sizes = np.bincount(codes)
     means, mean = group_means(chosen, codes), chosen.mean(axis=0)
     between = ((means - mean) * np.sqrt(sizes / len(rows))[:, np.newaxis]).astype(np.float32)
-    within = ((chosen - means[codes]) / np.sqrt(len(rows))).astype(np.float32)
+    repeats = len(rows) - len(means)
+    within = ((chosen - means[codes]) / np.sqrt(max(repeats, 1))).astype(np.float32)
     of_word = codes
     if len(rows) > most:
         of_word = codes[np.sort(rng.choice(len(rows), most, replace=False))]
     centres = rng.standard_normal((len(means), len(means)), dtype=np.float32) @ between
     found: npt.NDArray[np.float32] = centres[of_word] + mean.astype(np.float32)
-    if within.any():
-        found += rng.standard_normal((len(found), len(rows)), dtype=np.float32) @ within
+    if repeats:
+        around = rng.standard_normal((len(found), len(rows)), dtype=np.float32) @ within
+        found += around * np.sqrt(1 - 1 / sizes[of_word], dtype=np.float32)[:, np.newaxis]
     return found

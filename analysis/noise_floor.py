@@ -138,23 +138,21 @@ class WindowFloor(Shown):
 def layer_floor(
     clusterer: Clusterer,
     prepared: npt.NDArray[Any],
-    words: IntArray,
     clustering: Clustering,
     *,
     first: bool = False,
 ) -> IntArray:
     """Cluster one layer by k-means again and again, as it was clustered after the layer before.
 
-    Each time as many words are drawn with replacement (the bootstrap, Efron 1979), each with all of
-    its tokens, and every token takes the nearest centre: what moves is what the sample of words
-    decides. Where a warm start was kept, and of the first layer of a sequence, each clustering
-    starts from the one before. Where a start at random was kept, each starts at random by another
-    seed, and what moves is what the start decides, too.
+    Each time as many tokens are drawn with replacement (the bootstrap, Efron 1979), and every token
+    takes the nearest centre: what moves is what the sample of tokens decides. Where a warm start
+    was kept, and of the first layer of a sequence, each clustering starts from the one before.
+    Where a start at random was kept, each starts at random by another seed, and what moves is what
+    the start decides, too.
 
     Args:
         clusterer: how the layers are clustered.
         prepared: float (T, d), the states as they were clustered.
-        words: int64 (T,), the word of each token as a number from 0 on.
         clustering: what came of it.
         first: whether it is the first layer.
 
@@ -162,13 +160,13 @@ def layer_floor(
         int64 (T, R + 1): the labels of the clustering, and of R more.
     """
     warm = clusterer.warm_start and (first or clustering.start == "warm")
-    many = len(prepared) > MINI_BATCH_TOKENS or not clusterer.warm_start
+    num_tokens = len(prepared)
+    many = num_tokens > MINI_BATCH_TOKENS or not clusterer.warm_start
     k = len(compact(clustering.labels)[0])
-    ids, codes = compact(words)
     found = [clustering.labels]
     for run in range(1, (COLD_REPEATS if many else WARM_REPEATS) + 1):
         rng = np.random.default_rng((clusterer.seed, run))
-        weights = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)))[codes]
+        weights = rng.multinomial(num_tokens, np.full(num_tokens, 1 / num_tokens))
         before = found[-1] if warm else None
         found.append(clusterer.again(prepared, k, weights.astype(np.float64), before, run))
     return np.stack(found, axis=1)

@@ -37,8 +37,7 @@ def in_sequence(clusterer: Clusterer, states: Sequence[Array]) -> tuple[Array, N
     for i, layer in enumerate(states):
         found.append(clusterer.cluster(str(i), layer, silent, before))
         before = found[-1].labels
-        words = np.arange(len(layer))
-        repeated.append(layer_floor(clusterer, layer, words, found[-1], first=i == 0))
+        repeated.append(layer_floor(clusterer, layer, found[-1], first=i == 0))
     names = [str(i) for i in range(len(states))]
     unknown = [np.nan] * len(states)
     start = "warm" if clusterer.warm_start else "cold"
@@ -101,18 +100,15 @@ def test_a_merger_and_a_split_are_found_once_they_lower_the_inertia_by_the_margi
 
 
 def test_the_number_of_clusterings_and_of_tokens() -> None:
-    states, words = np.random.default_rng(4).normal(size=(10, 3)), np.arange(10)
+    states = np.random.default_rng(4).normal(size=(10, 3))
     for clusterer, most in ((Clusterer(3), WARM_REPEATS), (Clusterer(3, warm_start=False), 3)):
         clustering = clusterer.cluster("a", states, silent)
-        found = layer_floor(clusterer, states, words, clustering)
+        found = layer_floor(clusterer, states, clustering)
         assert found.shape == (10, most + 1)
         np.testing.assert_array_equal(found[:, 0], clustering.labels)
     assert COLD_REPEATS == 3
     one = Clusterer(1)
-    assert (layer_floor(one, states, words, one.cluster("a", states, silent)) == 0).all()
-    # A single word is all that can be drawn.
-    alone = layer_floor(one, states, np.zeros(10, dtype=int), one.cluster("a", states, silent))
-    assert (alone == 0).all()
+    assert (layer_floor(one, states, one.cluster("a", states, silent)) == 0).all()
 
 
 def test_a_layer_that_kept_a_start_at_random_is_clustered_so_again() -> None:
@@ -120,23 +116,9 @@ def test_a_layer_that_kept_a_start_at_random_is_clustered_so_again() -> None:
     states = rng.normal(size=(300, 8))
     sequence = Clusterer(6)
     cold = sequence.cluster("a", states, silent)
-    words = np.arange(300)
-    at_random = moved_shares(layer_floor(sequence, states, words, cold)).mean()
-    in_turn = moved_shares(layer_floor(sequence, states, words, cold, first=True)).mean()
+    at_random = moved_shares(layer_floor(sequence, states, cold)).mean()
+    in_turn = moved_shares(layer_floor(sequence, states, cold, first=True)).mean()
     assert at_random > 2 * in_turn > 0
-
-
-def test_words_are_drawn_not_their_occurrences() -> None:
-    # 40 words, each ten times: another text would have other words, not other occurrences.
-    rng = np.random.default_rng(7)
-    states = np.repeat(rng.normal(size=(40, 6)), 10, axis=0) + 0.05 * rng.normal(size=(400, 6))
-    clusterer = Clusterer(5)
-    clustering = clusterer.cluster("a", states, silent)
-    floors = {
-        name: moved_shares(layer_floor(clusterer, states, words, clustering, first=True)).mean()
-        for name, words in (("tokens", np.arange(400)), ("words", np.repeat(np.arange(40), 10)))
-    }
-    assert floors["words"] > 2 * floors["tokens"]
 
 
 def hand_made() -> NoiseFloor:
