@@ -83,7 +83,7 @@ PICTURES: Final = (
         for name, view, selector in (
             (
                 "flow",
-                View(example="two-banks", first=24, last=30, colour_by="token.sense"),
+                View(example="two-banks", first=8, last=14, colour_by="token.sense"),
                 f"#{ids.SANKEY}",
             ),
             ("paths", View(example="two-banks"), f"#{ids.PATH_MAP}"),
