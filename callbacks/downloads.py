@@ -11,7 +11,7 @@ import pandas as pd
 from dash import Dash
 
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
-from concept_fragmentation.callbacks import compare, concepts, flow
+from concept_fragmentation.callbacks import categories, compare, concepts, flow
 from concept_fragmentation.callbacks.figures import SOURCES, drawn
 from concept_fragmentation.callbacks.messages import public
 from concept_fragmentation.callbacks.report import made_report
@@ -139,6 +139,7 @@ FRAMES: Final[Mapping[str, Callable[[Workspace, View], pd.DataFrame]]] = {
     **{figure_id: source.frame for figure_id, source in SOURCES.items()},
     **flow.FRAMES,
     **compare.FRAMES,
+    **categories.FRAMES,
     ids.TYPICAL: concepts.typical_frame,
     ids.PATH_TABLE: Workspace.frame,
 }

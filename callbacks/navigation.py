@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
-from concept_fragmentation.analysis import Analysis
+from concept_fragmentation.analysis import Analysis, category_values
 from concept_fragmentation.analysis.errors import ConceptFragmentationError
 from concept_fragmentation.callbacks.attention import matrix_choice
 from concept_fragmentation.callbacks.browser import in_browser
@@ -86,6 +86,8 @@ def register(app: Dash, workspace: Workspace) -> None:
             "layer": Output(ids.ATTENTION_LAYER, "value"),
             "head": Output(ids.ATTENTION_HEAD, "value"),
             "threshold": Output(ids.ATTENTION_THRESHOLD, "value"),
+            "by_columns": Output(ids.BY_COLUMN, "options"),
+            "by_column": Output(ids.BY_COLUMN, "value"),
             "only_hidden": Output(ids.ONLY_FIELD, "hidden"),
             "only_columns": Output(ids.ONLY_COLUMN, "options"),
             "only_column": Output(ids.ONLY_COLUMN, "value"),
@@ -107,6 +109,7 @@ def register(app: Dash, workspace: Workspace) -> None:
             "gestures": Input(ids.GESTURES, "data"),
             "cluster": Input(ids.CLUSTER_CHOICE, "value"),
             "concept": Input(ids.CONCEPT_CHOICE, "value"),
+            "by_column": Input(ids.BY_COLUMN, "value"),
             "other": Input(ids.OTHER, "value"),
             "other_version": Input(ids.OTHER_VERSION, "value"),
             "controls": {
@@ -135,6 +138,7 @@ def register(app: Dash, workspace: Workspace) -> None:
         gestures: Sequence[Gesture] | None,
         cluster: str | None,
         concept: str | None,
+        by_column: str | None,
         other: str | None,
         other_version: int | None,
         controls: Controls,
@@ -177,10 +181,10 @@ def register(app: Dash, workspace: Workspace) -> None:
             if {ids.CLUSTER_CHOICE, ids.CONCEPT_CHOICE} & triggered:
                 node = cluster if ids.CLUSTER_CHOICE in triggered else concept
                 view = replace(view, selection=parse_selection((node or "").split(".")))
-            elif ids.OTHER in triggered and other is not None and other != view.other:
-                view = replace(view, other=other, other_version=None)
-            elif ids.OTHER_VERSION in triggered:
-                view = replace(view, other_version=other_version)
+            elif ids.BY_COLUMN in triggered and by_column is not None:
+                view, _ = workspace.with_known_category(replace(view, category=by_column))
+            else:
+                view = with_other(view, triggered, other, other_version)
             settled = with_layer_of_cluster(workspace.settle(view), old, analysis)
             say_limits(triggered, said, settled)
         state = page_state(workspace, settled, old, said, cluster=cluster, concept=concept)
@@ -256,6 +260,17 @@ def example_instead(workspace: Workspace, gone: View, gestures: Sequence[Gesture
         # A choice of a tab is the one gesture that does not refer to what was shown.
         if gesture["kind"] == "tab":
             view = apply_gesture(view, gesture, workspace.shown(view).analysis)
+    return view
+
+
+def with_other(
+    view: View, triggered: Collection[str], other: str | None, other_version: int | None
+) -> View:
+    """Return the view compared with what was chosen, if that was just chosen."""
+    if ids.OTHER in triggered and other is not None and other != view.other:
+        return replace(view, other=other, other_version=None)
+    if ids.OTHER_VERSION in triggered:
+        return replace(view, other_version=other_version)
     return view
 
 
@@ -384,6 +399,10 @@ def _only_choices(view: View, old: View | None, whole: Analysis) -> dict[str, An
     columns = only_column_options(whole) if old is None else []
     same_column = old is not None and old.only[:1] == view.only[:1]
     return {
+        "by_columns": columns[1:] if old is None else no_update,
+        "by_column": no_update
+        if old is not None and old.category == view.category
+        else view.category or next(iter(category_values(whole)), None),
         "only_columns": columns or no_update,
         "only_hidden": no_update if old is not None else len(columns) < 2,
         "only_options": no_update if same_column else only_value_options(whole, column),

@@ -185,13 +185,21 @@ class Workspace:
 
     def with_known_category(self, view: View) -> tuple[View, str]:
         """Return a view without the categories that its analysis does not have, and what to say."""
-        if not view.only:
+        columns = [name for name in (view.category, *view.only[:1]) if name is not None]
+        if not columns:
             return view, ""
         known = category_values(self._whole(view).analysis)
+        missing = [name for name in columns if name not in known]
+        if missing:
+            said = f"No column of categories is called '{title(missing[0], 60)}' here"
+            if view.category in missing:
+                view = replace(view, category=None)
+            if view.only[:1] != () and view.only[0] in missing:
+                return view.of_all_tokens, f"{said}: all tokens are shown."
+            return view, f"{said}: the first one is compared."
+        if not view.only:
+            return view, ""
         column, *values = view.only
-        if column not in known:
-            said = f"No column of categories is called '{title(column, 60)}' here"
-            return view.of_all_tokens, f"{said}: all tokens are shown."
         unknown = [value for value in values if value not in known[column]]
         if not unknown:
             return view, ""

@@ -102,6 +102,13 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "and stands beside all paths at a glance.",
     ),
     (
+        "By category",
+        "F is the share of a category's tokens that are not on the path most of them take, H how "
+        "widely they spread over the clusters of the window's last layer. Both are low for few "
+        "tokens. F of each category, and H of all together, stand beside categories that are "
+        "dealt anew to the words: only what lies outside that range is of the category.",
+    ),
+    (
         "Highlights",
         "Find tokens, or click an archetypal path: they are drawn on top in the token flow. Click "
         "a cluster, or a layer in any figure: it is framed in all that show it, and a second click "

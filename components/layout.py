@@ -267,6 +267,7 @@ def _dashboard(max_upload: int, offer: Offer) -> html.Div:
                     ],
                 ),
             ),
+            _shown_in_tabs(ids.CATEGORIES_SECTION, _categories()),
             _shown_in_tabs(
                 ids.TABLE_SECTION,
                 section(
@@ -580,6 +581,44 @@ def _table() -> html.Div:
             html.Div(id=ids.PATH_TABLE, className="cf-table-place"),
         ],
         label="Token paths",
+    )
+
+
+def _categories() -> html.Section:
+    choose = html.Div(
+        [
+            html.Span("Categories of", className="cf-label"),
+            dcc.Dropdown(
+                id=ids.BY_COLUMN,
+                options=[],
+                clearable=False,
+                searchable=False,
+                placeholder="no column",
+                className="cf-small-dropdown",
+            ),
+        ],
+        className="cf-inline-field",
+        role="group",
+        **aria(label="Categories of a column"),
+    )
+    return section(
+        ids.CATEGORIES_SECTION,
+        "By category",
+        "How far the tokens of a category scatter over paths, and over the clusters of the last "
+        "layer of the window, beside categories that are dealt anew to the words.",
+        [
+            card(
+                [
+                    html.Div(
+                        [choose, downloads(ids.BY_CATEGORY, "the table by category")],
+                        className="cf-card-head",
+                    ),
+                    html.Div(id=ids.BY_CATEGORY, className="cf-by-category cf-computed"),
+                    html.Span(id=ids.BY_CATEGORY_NOTE, className="cf-hint", role="status"),
+                ],
+                label="By category",
+            )
+        ],
     )
 
 

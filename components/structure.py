@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[Tab, tuple[str, ...]]] = {
         ids.WINDOW_SECTION,
         ids.FLOW_SECTION,
         ids.TRAJECTORIES_SECTION,
+        ids.CATEGORIES_SECTION,
         ids.TABLE_SECTION,
         ids.WINDOWS_SECTION,
         ids.MOVES_SECTION,
@@ -90,6 +91,9 @@ FIGURES: Final[Mapping[str, Place]] = {
     ids.SELECTION: Place("selected tokens", ids.FLOW_SECTION, "members", is_image=False),
     ids.TRAJECTORIES: Place("trajectories", ids.TRAJECTORIES_SECTION, "traces", 460),
     ids.COMPARED_TOKENS: Place("compared tokens", ids.TRAJECTORIES_SECTION, "traces", 320),
+    ids.BY_CATEGORY: Place(
+        "table by category", ids.CATEGORIES_SECTION, "categories", is_image=False
+    ),
     ids.PATH_TABLE: Place("token paths", ids.TABLE_SECTION, "window", is_image=False),
     ids.WINDOW_GRID: Place("path fragmentation", ids.WINDOWS_SECTION, "window", 420),
     ids.CONVERGENCE: Place("convergence", ids.WINDOWS_SECTION, "analysis", 420),

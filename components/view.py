@@ -19,6 +19,7 @@ The query is short, readable and versioned::
     rb   its version                    y  how a layer is mapped: umap; absent for
     e    example that ships, absent        its principal components
          for the one of two stories     o  only tokens of a category: column:value:value
+    g  column that the table by category is of
 
 An address without a query is the first view of the page: the example of GPT-2 small.
 """
@@ -66,6 +67,7 @@ Part = Literal[
     "analysis",
     "window",
     "tokens",
+    "categories",
     "glance",
     "traces",
     "flow",
@@ -98,6 +100,7 @@ _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {
     "analysis": (),
     "window": ("first", "last"),
     "tokens": ("tokens",),
+    "categories": ("first", "last", "category"),
     "glance": ("colour_by",),
     "traces": ("first", "last", "colour_by", "tokens", "paths"),
     "flow": ("first", "last", "colour_by", "min_count", "tokens", "paths"),
@@ -123,7 +126,8 @@ class View:
     `draft` is the hash of an analysis that is not saved yet, which has no id.
     `example` is the key of the example shown where `analysis_id` and `draft` are None.
     `only` is a column of `token_metadata` and the values in it whose tokens are shown; a column
-    without a value is one that was chosen and restricts nothing yet.
+    without a value is one that was chosen and restricts nothing yet. `category` is the column whose
+    categories are compared, None the first.
     """
 
     tab: Tab = "overview"
@@ -146,6 +150,7 @@ class View:
     other_version: int | None = None
     projection: MapProjection = "pca"
     only: tuple[str, ...] = ()
+    category: str | None = None
 
     def to_query(self) -> str:
         """Return the view as the query of an address; choices left alone are left out."""
@@ -199,6 +204,8 @@ class View:
             items["y"] = self.projection
         if self.only:
             items["o"] = _only_text(self.only)
+        if self.category is not None:
+            items["g"] = self.category
         return items
 
     @classmethod
@@ -236,6 +243,7 @@ class View:
             other_version=_number(items.get("rb")),
             projection=parse_projection(items.get("y")),
             only=_read_only(items.get("o")),
+            category=parse_category(items.get("g")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,6 +269,7 @@ class View:
             "compared_version": self.other_version,
             "map_projection": self.projection,
             "only_category": list(self.only),
+            "compared_category": self.category,
         }
 
     @classmethod
@@ -294,6 +303,7 @@ class View:
             other_version=_integer(config.get("compared_version")),
             projection=parse_projection(config.get("map_projection")),
             only=parse_only(config.get("only_category")),
+            category=parse_category(config.get("compared_category")),
         )
 
     @property
@@ -443,6 +453,12 @@ def parse_only(parts: Any) -> tuple[str, ...]:
     while chosen and len(quote(_only_text(chosen), safe="", errors="replace")) > MAX_ONLY_LENGTH:
         chosen = chosen[:-1]
     return chosen
+
+
+def parse_category(name: Any) -> str | None:
+    """Read the name of a column; none for which an address has room is None."""
+    known = isinstance(name, str) and len(quote(name, safe="", errors="replace")) > 0
+    return name if known and parse_only([name]) else None
 
 
 def _only_text(parts: Sequence[str]) -> str:

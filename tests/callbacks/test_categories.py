@@ -12,6 +12,7 @@ from dash import Dash
 
 from concept_fragmentation.analysis import UnknownChoiceError, analysis_from_labels
 from concept_fragmentation.app import Settings, create_app
+from concept_fragmentation.callbacks.categories import NO_CATEGORIES, compared, table
 from concept_fragmentation.callbacks.downloads import FRAMES, file_name
 from concept_fragmentation.callbacks.figures import SOURCES
 from concept_fragmentation.callbacks.gestures import Controls
@@ -22,7 +23,7 @@ from concept_fragmentation.callbacks.states import restore_state, save_state
 from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.structure import is_of_all_tokens
-from concept_fragmentation.components.view import View
+from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 
 NOUNS = View(only=("part_of_speech", "noun"))
 
@@ -172,3 +173,39 @@ def test_an_address_with_an_unknown_category_says_so_and_shows_the_rest(app: Das
         assert said in json.dumps(answer["sideUpdate"])
         assert "w=0-2" in answer["response"][ids.VIEW]["data"]
         assert answer["response"][ids.ONLY_NOTE]["children"] == ""
+
+
+def test_the_table_by_category_is_of_the_window_and_the_column(workspace: Workspace) -> None:
+    view = workspace.settle(View(first=1, last=3))
+    frame = FRAMES[ids.BY_CATEGORY](workspace, view)
+    assert frame["tokens"].sum() == 116
+    assert frame["tokens"].is_monotonic_decreasing
+    shown, said = table(workspace, view)
+    assert len(shown.rowData) == len(frame) == 10
+    assert said.startswith("Entropy of clusters in block_3: ")
+    nouns = FRAMES[ids.BY_CATEGORY](workspace, replace(view, only=("part_of_speech", "noun")))
+    assert nouns["category"].tolist() == ["noun"]
+    assert nouns["fragmentation"].tolist() == frame["fragmentation"][:1].tolist()
+    assert compared(workspace, view) is compared(workspace, view)
+
+
+def test_without_categories_or_labels_the_table_says_what_is_missing(workspace: Workspace) -> None:
+    shown, said = table(workspace, workspace.settle(View(example=FIRST_EXAMPLE)))
+    assert said == ""
+    assert NO_CATEGORIES in str(shown)
+    assert FRAMES[ids.BY_CATEGORY](workspace, View(example=FIRST_EXAMPLE)).empty
+
+
+def test_an_unknown_column_to_compare_is_said_and_the_first_is_taken(workspace: Workspace) -> None:
+    view, said = workspace.with_known_category(View(category="x", only=("part_of_speech", "noun")))
+    assert (view.category, view.only) == (None, ("part_of_speech", "noun"))
+    assert said == "No column of categories is called 'x' here: the first one is compared."
+    assert workspace.with_known_category(View(category="part_of_speech"))[1] == ""
+    assert workspace.with_known_category(View(category="x", only=("x", "y")))[0] == View()
+
+
+def test_the_page_offers_the_columns_to_compare(app: Dash) -> None:
+    answer = navigated(app, "?v=1")["response"]
+    assert [one["value"] for one in answer[ids.BY_COLUMN]["options"]] == ["part_of_speech"]
+    assert answer[ids.BY_COLUMN]["value"] == "part_of_speech"
+    assert navigated(app, "")["response"][ids.BY_COLUMN] == {"options": [], "value": None}

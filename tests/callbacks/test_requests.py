@@ -114,7 +114,7 @@ queries = st.builds(
     lambda parts: "?v=1" + "".join(f"&{key}={value}" for key, value in parts),
     st.lists(
         st.tuples(
-            st.sampled_from([*"arwcmtpshlfbdo", "rb", "tab"]),
+            st.sampled_from([*"arwcmtpshlfbdog", "rb", "tab"]),
             st.one_of(
                 st.sampled_from(["0-99", "2-0", "9.9.9", "node.0.9", "link.1.0.7", "0.1_1.0"]),
                 st.sampled_from(["kind", "kind:x", "kind:x:%25%3A", "none:x", ":"]),

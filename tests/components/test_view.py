@@ -47,6 +47,7 @@ def views(draw: st.DrawFn) -> View:
         selection=draw(selections),
         heat=draw(st.none() | st.tuples(small, small)),
         only=tuple(draw(st.lists(categories, max_size=4, unique=True))),
+        category=draw(st.none() | categories),
     )
 
 
