@@ -18,7 +18,7 @@ from concept_fragmentation.callbacks.views import needed
 from concept_fragmentation.callbacks.workspace import EXAMPLE, Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import plural, short_date, title
+from concept_fragmentation.components.words import option_text, plural, short_date, title
 from concept_fragmentation.persistence import NotFoundError
 from concept_fragmentation.persistence.analyses import RESERVED_METADATA
 from concept_fragmentation.persistence.examples import EXAMPLES
@@ -261,7 +261,7 @@ def analysis_options(
             "label": _label(item),
             "value": str(item["analysis_id"]),
             # The server has searched already; the browser must not filter once more.
-            "search": f"{_label(item)} {typed}",
+            "search": option_text(f"{_label(item)} {typed}"),
         }
         for item in found
     ]
@@ -310,4 +310,4 @@ def _label(item: Mapping[str, Any]) -> str:
         plural(int(item["num_tokens"]), "token"),
         short_date(str(item["timestamp"])),
     )
-    return " · ".join(parts)
+    return option_text(" · ".join(parts))

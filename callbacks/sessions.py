@@ -22,7 +22,7 @@ from concept_fragmentation.callbacks.workspace import Workspace
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.saved_views import session_entry
 from concept_fragmentation.components.view import View
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.words import option_text, plural, title
 
 
 def register(app: Dash, workspace: Workspace) -> None:
@@ -136,8 +136,10 @@ def session_options(workspace: Workspace) -> list[dict[str, str]]:
     """Return the sessions as options."""
     return [
         {
-            "label": f"{title(session['session_name'], 60)} · "
-            f"{plural(len(session['analysis_ids']), 'analysis', 'analyses')}",
+            "label": option_text(
+                f"{title(session['session_name'], 60)} · "
+                f"{plural(len(session['analysis_ids']), 'analysis', 'analyses')}"
+            ),
             "value": session["session_id"],
         }
         for session in workspace.store.list_sessions()

@@ -25,7 +25,7 @@ from concept_fragmentation.components.analyze_panel import (
     MAX_CATEGORY_CHARACTERS,
     MAX_TEXT_CHARACTERS,
 )
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.words import UNLISTED, is_listable, option_text, plural, title
 
 _NAME_CHARACTERS: Final = 60
 _NAMED: Final = 8
@@ -64,6 +64,11 @@ def register(app: Dash, max_upload: int) -> None:
         if columns is None:
             text = read_text(name, content)
             return text, "text", source_note(name, text), [], None, True, [], [], None
+        if not all(map(is_listable, columns)):
+            raise ChoiceMissingError(
+                f"'{title(name, _NAME_CHARACTERS)}': no column can have '{UNLISTED}' in "
+                "its name, which browsers can't search; rename it, and drop the table again."
+            )
         only = columns[0] if len(columns) == 1 else None
         asked = f"'{title(name, _NAME_CHARACTERS)}' is a table: choose the column of the texts."
         options = _options(columns)
@@ -131,7 +136,7 @@ def register(app: Dash, max_upload: int) -> None:
 
 
 def _options(columns: Sequence[str]) -> list[dict[str, str]]:
-    return [{"label": title(column, 60), "value": column} for column in columns]
+    return [{"label": option_text(title(column, 60)), "value": column} for column in columns]
 
 
 def category_columns(

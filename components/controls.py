@@ -15,7 +15,7 @@ from concept_fragmentation.components.figures.colouring import colourings, is_co
 from concept_fragmentation.components.figures.layer_names import abbreviated
 from concept_fragmentation.components.text import from_visible, visible
 from concept_fragmentation.components.view import MAX_HIGHLIGHTED_TOKENS, default_window
-from concept_fragmentation.components.words import plural, title
+from concept_fragmentation.components.words import is_listable, option_text, plural, title
 
 MAX_MARKS: Final = 13
 # As many as can be highlighted.
@@ -64,13 +64,15 @@ def short_names(layers: Sequence[str]) -> list[str]:
 
 def layer_options(layers: Sequence[str]) -> list[dict[str, Any]]:
     """Return the options of a dropdown of layers; the value is the layer's index."""
-    return [{"label": title(name, 24), "value": i} for i, name in enumerate(layers)]
+    return [{"label": option_text(title(name, 24)), "value": i} for i, name in enumerate(layers)]
 
 
 def colour_options(analysis: Analysis) -> list[dict[str, str]]:
     """Return what the bands of the token flow can be coloured by, as options."""
     return [
-        {"label": title(name, 32), "value": value} for value, name in colourings(analysis).items()
+        {"label": option_text(title(name, 32)), "value": value}
+        for value, name in colourings(analysis).items()
+        if is_listable(value)
     ]
 
 
@@ -85,15 +87,24 @@ def column_colour_options(analysis: Analysis) -> list[dict[str, str]]:
 
 def only_column_options(analysis: Analysis) -> list[dict[str, str]]:
     """Return the columns of categories as options; the value "" is all tokens."""
-    columns = [{"label": title(name, 32), "value": name} for name in category_values(analysis)]
+    columns = [
+        {"label": option_text(title(name, 32)), "value": name}
+        for name in category_values(analysis)
+        if is_listable(name)
+    ]
     return [{"label": "every category", "value": ""}, *columns]
 
 
 def only_value_options(analysis: Analysis, column: str) -> list[dict[str, str]]:
     """Return the values of a column of categories, with how many tokens have each, as options."""
     return [
-        {"label": f"{visible(value, limit=40)} ({count:,})", "value": value, "search": value}
+        {
+            "label": option_text(f"{visible(value, limit=40)} ({count:,})"),
+            "value": value,
+            "search": option_text(value[:SEARCHED]),
+        }
         for value, count in category_values(analysis).get(column, {}).items()
+        if is_listable(value)
     ]
 
 
@@ -176,7 +187,7 @@ def cluster_options(window: LayerWindow | None, layer: int | None = None) -> lis
         return []
     return [
         {
-            "label": f"{title(name, 24)}, cluster {cluster} ({size:,})",
+            "label": option_text(f"{title(name, 24)}, cluster {cluster} ({size:,})"),
             "value": f"node.{window.first + column}.{cluster}",
         }
         for column, name in enumerate(window.layers)
@@ -193,7 +204,7 @@ def _token_option(analysis: Analysis, index: int, typed: str) -> dict[str, Any]:
     # The browser filters once more, by all parts of this text, which are many of a long one.
     begins = token[:SEARCHED].encode("utf-8", "replace").decode()
     return {
-        "label": f"{shown}  #{int(analysis.positions[index])}",
+        "label": option_text(f"{shown}  #{int(analysis.positions[index])}"),
         "value": index,
-        "search": f"{begins} {shown} {typed[:SEARCHED]}".rstrip(),
+        "search": option_text(f"{begins} {shown} {typed[:SEARCHED]}".rstrip()),
     }

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Final
 
 from concept_fragmentation.components.text import visible
+
+UNLISTED: Final = "__proto__"
+_PROTOTYPE: Final = re.compile("(__proto)(__)", re.IGNORECASE)
 
 
 def title(text: str, limit: int = 120) -> str:
@@ -14,6 +19,20 @@ def title(text: str, limit: int = 120) -> str:
     words = text.split(" ")
     shown = " ".join(visible(word, limit=limit) if word else "" for word in words)
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def option_text(text: str) -> str:
+    """Return a text that a dropdown can search, as it stands but for what ends the search.
+
+    The library that Dash's dropdown searches with takes every part of a text for a key of an
+    object, and fails where one is "__proto__": the dropdown, and the page with it, is then gone.
+    """
+    return _PROTOTYPE.sub("\\1\u2060\\2", text)
+
+
+def is_listable(value: str) -> bool:
+    """Return whether a dropdown can have a value: it searches values too, see `option_text`."""
+    return UNLISTED not in value.lower()
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

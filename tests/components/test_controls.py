@@ -11,7 +11,9 @@ from concept_fragmentation.analysis import (
 from concept_fragmentation.components.controls import (
     TOKENS_OFFERED,
     cluster_options,
+    colour_options,
     layer_marks,
+    layer_options,
     matches_text,
     matching_tokens,
     only_column_options,
@@ -22,6 +24,7 @@ from concept_fragmentation.components.controls import (
     window_text,
 )
 from concept_fragmentation.components.text import from_visible, visible
+from concept_fragmentation.components.words import option_text
 
 
 @pytest.mark.parametrize(
@@ -120,3 +123,25 @@ def test_categories_are_offered_with_their_counts() -> None:
     assert only_text(analysis) == ""
     said = only_text(only_category(analysis, "kind", ["<b>"]))
     assert said.startswith("2 of 3 tokens: kind <b>. ")
+
+
+def test_no_option_has_what_ends_the_search_of_dropdowns() -> None:
+    hostile = "a__PROTO__b"
+    layers = ["__proto__", "y"]
+    data = analysis_from_labels([hostile, "b"], [[0, 1], [0, 1]], layers=layers)
+    data["token_metadata"] |= {"x__proto__": [hostile, "__proto__"], "y": ["__proto__", "b"]}
+    analysis = Analysis.from_dict(data)
+    offered = [
+        *token_options(analysis, [0], hostile, [0]),
+        *colour_options(analysis),
+        *only_column_options(analysis),
+        *only_value_options(analysis, "y"),
+        *layer_options(layers),
+        *cluster_options(layer_window(analysis, 0, 1)),
+    ]
+    assert len(offered) > 10
+    for option in offered:
+        assert "__proto__" not in f"{option['label']} {option.get('search')}".lower()
+        assert "__proto__" not in str(option["value"]).lower()
+    assert option_text("a proto__ _b") == "a proto__ _b"
+    assert option_text(hostile).replace("\u2060", "") == hostile
