@@ -363,8 +363,9 @@ class _Means:
                 self._number[i, j] += number[counted].sum()
 
     def of_layer(self, i: int, layers: Sequence[str]) -> dict[str, Any]:
+        # Of heads that have next to nothing left beside the sink, rounding is a part of the figure.
         agreement, chance = (
-            np.where(np.tri(len(layers), dtype=bool), means, means.T)
+            np.clip(np.where(np.tri(len(layers), dtype=bool), means, means.T), 0, 1)
             for means in (
                 _mean(self._agreement, self._number),
                 _mean(self._chance, self._number),

@@ -238,6 +238,7 @@ def test_every_figure_of_the_page_is_here(store: GPT2AnalysisPersistence) -> Non
     assert {source.call(workspace, view).function for source in SOURCES.values()} == PUBLIC
 
 
+@pytest.mark.slow
 def test_they_are_what_the_page_draws(
     store: GPT2AnalysisPersistence, opened: AnalysisHandle
 ) -> None:

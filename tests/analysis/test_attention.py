@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -127,6 +127,7 @@ def test_all_figures_agree_with_going_through_single_rows(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.floats(0, 30))
+@example(2536, 3, 19.75)
 def test_figures_keep_within_their_bounds(seed: int, tokens: int, sharpness: float) -> None:
     rng = np.random.default_rng(seed)
     weights = causal(rng, 3, tokens, sharpness).astype(np.float32)

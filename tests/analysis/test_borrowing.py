@@ -67,6 +67,7 @@ def fail_at(stage: str) -> Any:
 
 
 @pytest.mark.parametrize("ends_at", [None, "load", "extract"])
+@pytest.mark.slow
 def test_each_module_keeps_its_mode_and_all_else_it_has(
     model: GPT2LMHeadModel, tokenizer: Any, ends_at: str | None
 ) -> None:
@@ -124,6 +125,7 @@ def test_positions_that_grow_with_the_text_are_put_back(tokenizer: Any) -> None:
     assert rotary.max_seq_len_cached == before[2]
 
 
+@pytest.mark.slow
 def test_the_caller_draws_what_it_would_have_drawn(model: GPT2LMHeadModel, tokenizer: Any) -> None:
     def draw() -> tuple[Any, ...]:
         return torch.rand(1).item(), np.random.random(), random.random()

@@ -10,6 +10,7 @@ from concept_fragmentation.analysis.layer_measures import STABILITY_TOKENS, clus
 
 
 @pytest.mark.parametrize("num_tokens", [600, STABILITY_TOKENS, 4 * STABILITY_TOKENS])
+@pytest.mark.slow
 def test_clusters_that_lie_apart_come_again_whatever_the_number_of_tokens(num_tokens: int) -> None:
     rng = np.random.default_rng(0)
     member = rng.integers(0, 6, num_tokens)

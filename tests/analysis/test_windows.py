@@ -153,6 +153,7 @@ def test_stability_agrees_with_counting_kept_clusters(array: Any) -> None:
         assert math.isnan(window.stability_chance)
 
 
+@pytest.mark.slow
 def test_shuffled_layers_are_as_stable_as_by_chance_and_one_layer_again_wholly() -> None:
     rng = np.random.default_rng(0)
     for shares in ([1 / 2, 1 / 2], [0.7, 0.2, 0.1], [1 / 10] * 10):

@@ -78,6 +78,7 @@ def test_categories_of_another_text_are_refused_before_the_run(
 
 
 @pytest.mark.parametrize("several", ["average", "skip"])
+@pytest.mark.slow
 def test_categories_of_words_and_texts_reach_the_tokens(workspace: Workspace, several: str) -> None:
     words = {"text": "dog\nsaxophone\n \nran", "reading": "words", "several": several}
     form = FORM | words | {"categories": KINDS}
@@ -171,6 +172,7 @@ def test_a_model_is_chosen_from_those_that_are_offered(tmp_path: Path) -> None:
         Request.from_form(Form(**FORM | {"model": "other", "other_model": " "}), here)
 
 
+@pytest.mark.slow
 def test_words_that_will_be_skipped_are_told_before_the_model_is_run(workspace: Workspace) -> None:
     told: list[tuple[str | None, str]] = []
     words = {"text": "dog\nsaxophone\nriver\ncat\nboy", "reading": "words", "several": "skip"}

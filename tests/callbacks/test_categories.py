@@ -28,6 +28,7 @@ from concept_fragmentation.components.view import FIRST_EXAMPLE, View
 NOUNS = View(only=("part_of_speech", "noun"))
 
 
+@pytest.mark.slow
 def test_every_part_of_the_page_is_of_these_tokens(workspace: Workspace) -> None:
     view = workspace.settle(NOUNS)
     frame = workspace.frame(view)
@@ -44,6 +45,7 @@ def test_every_part_of_the_page_is_of_these_tokens(workspace: Workspace) -> None
     assert "part_of_speech-noun" in file_name(workspace, view, ids.SANKEY)
 
 
+@pytest.mark.slow
 def test_what_was_computed_of_all_tokens_is_never_shown_as_of_some(workspace: Workspace) -> None:
     every = workspace.settle(View())
     some = workspace.settle(NOUNS)
@@ -65,6 +67,7 @@ def test_every_figure_is_drawn_of_a_category(workspace: Workspace) -> None:
             assert str(drawn) == str(before), figure_id
 
 
+@pytest.mark.slow
 def test_the_python_of_a_figure_draws_the_same_tokens(workspace: Workspace) -> None:
     code = python_of(workspace, ids.TRAJECTORIES, workspace.settle(NOUNS), "light")
     assert "only_category(analysis, 'part_of_speech', ['noun'])" in code
@@ -156,6 +159,7 @@ def navigated(app: Dash, search: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_an_address_shows_its_category_in_the_controls(app: Dash) -> None:
     answer = navigated(app, "?v=1&o=part_of_speech:noun:verb")["response"]
     assert answer[ids.ONLY_COLUMN]["value"] == "part_of_speech"
@@ -175,6 +179,7 @@ def test_an_address_with_an_unknown_category_says_so_and_shows_the_rest(app: Das
         assert answer["response"][ids.ONLY_NOTE]["children"] == ""
 
 
+@pytest.mark.slow
 def test_the_table_by_category_is_of_the_window_and_the_column(workspace: Workspace) -> None:
     view = workspace.settle(View(first=1, last=3))
     frame = FRAMES[ids.BY_CATEGORY](workspace, view)

@@ -25,6 +25,7 @@ def names(workspace: Workspace) -> list[str]:
     return [one["name"] for one in workspace.store.list_analyses()]
 
 
+@pytest.mark.slow
 def test_deleting_the_version_shown_shows_the_newest_that_is_left(
     workspace: Workspace, saved: str, analysis: dict[str, Any]
 ) -> None:

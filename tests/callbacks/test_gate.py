@@ -82,6 +82,7 @@ def test_imports_and_exports_take_turns_and_the_page_says_when_there_is_no_place
     assert set(refused) == {"The server computes for others now; try again in a little while."}
 
 
+@pytest.mark.slow
 def test_of_forty_reports_at_once_two_are_made_and_others_are_told_to_come_back(
     server: flask.Flask, saved: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_callers_own_metadata_survive_saving_again(
     assert (metadata["k"], metadata["tags"], metadata["notes"]) == (10, ["x"], "why")
 
 
+@pytest.mark.slow
 def test_a_second_press_does_not_save_again_unless_what_was_saved_is_gone(
     workspace: Workspace,
 ) -> None:
@@ -153,6 +154,7 @@ def test_versions_are_offered_newest_first(
     assert library.version_options(workspace, "gone") == []
 
 
+@pytest.mark.slow
 def test_two_presses_at_once_save_once(workspace: Workspace) -> None:
     view = workspace.settle(View())
     presses = library.Presses()

@@ -180,6 +180,7 @@ def test_words_that_most_texts_hold_are_found_like_rare_ones(tmp_path: Path) -> 
         assert found(catalog, search=search) == wanted
 
 
+@pytest.mark.slow
 def test_analyses_of_the_same_moment_are_all_listed(tmp_path: Path) -> None:
     moment = START.isoformat(timespec="microseconds")
     catalog = Catalog(tmp_path / "catalog.sqlite", lambda: ())
