@@ -76,8 +76,8 @@ _TERMS: tuple[tuple[str, str], ...] = (
     (
         "A Gaussian like the layer",
         "Tokens drawn from a single cloud that has the mean and the covariance of the layer, and "
-        "in which words repeat as often. Clusters that are no clearer, or come again no more often, "
-        "than those found in it are regions of one cloud, or occurrences of a word.",
+        "in which words repeat as often. Clusters that are no clearer, or come again no more "
+        "often, than those found in it are regions of one cloud, or occurrences of a word.",
     ),
     (
         "More than chance",
