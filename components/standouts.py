@@ -15,6 +15,7 @@ from concept_fragmentation.analysis import (
     layer_steps,
 )
 from concept_fragmentation.analysis.cluster_quality import LEAST_STABILITY, unstable_layers
+from concept_fragmentation.analysis.noise_floor import analysis_floor
 from concept_fragmentation.components.figures.layer_names import UNSTABLE
 from concept_fragmentation.components.figures.metrics import window_metrics
 from concept_fragmentation.components.floors import floor_sentence
@@ -165,17 +166,21 @@ def _mobility(analysis: Analysis, window: LayerWindow) -> list[str]:
 def _steps(analysis: Analysis, window: LayerWindow) -> list[str]:
     steps = layer_steps(analysis)
     here = slice(window.first, window.last)
+    floor = analysis_floor(analysis)
+    floors = {} if floor is None else floor.by_step()
     said = []
-    for values, what, of in (
-        (steps.divergence[here], "part", "were in one cluster no longer are"),
-        (steps.convergence[here], "join", "were apart are in one cluster"),
+    for name, what, of in (
+        ("divergence", "part", "were in one cluster no longer are"),
+        ("convergence", "join", "were apart are in one cluster"),
     ):
+        values = getattr(steps, name)[here]
         if np.isfinite(values).any() and np.nanmax(values) > 0:
             step = int(np.nanargmax(values))
             names = [title(window.layers[step + i], 24) for i in (0, 1)]
+            noise = f" (noise floor {percent(floors[name][here][step], 0)})" if floors else ""
             said.append(
                 f"Paths {what} most from {names[0]} to {names[1]}: {percent(values[step], 0)} of "
-                f"the pairs of tokens that {of}."
+                f"the pairs of tokens that {of}{noise}."
             )
     return said
 

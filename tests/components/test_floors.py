@@ -139,6 +139,17 @@ def test_fragmentation_of_windows_and_distributions_say_their_floor() -> None:
     assert "4 paths; noise floor 3" in flow.layout.title.subtitle.text
 
 
+def test_what_stands_out_between_two_layers_is_said_beside_its_floor() -> None:
+    analysis = made()
+    said = " ".join(standouts(analysis, layer_window(analysis, 0, 2)))
+    # From layer_1 to layer_2 the pairs wx and wz come apart, xz stays; floors as above.
+    assert (
+        "Paths part most from layer_1 to layer_2: 67% of the pairs of tokens that were in one "
+        "cluster no longer are (noise floor 58%)." in said
+    )
+    assert "that were apart are in one cluster (noise floor " in said
+
+
 def test_silhouette_stands_beside_that_of_a_gaussian() -> None:
     figure = concept_metrics(made())
     assert figure is not None
