@@ -68,14 +68,12 @@ class NoiseFloor(Shown):
 
     def record(self) -> dict[str, Any]:
         """Return it in plain Python, as an analysis keeps it; `recorded_floor` reads it."""
-        return {
-            name: list(value)
-            if isinstance(value, tuple)
-            else value.tolist()
-            if isinstance(value, np.ndarray)
-            else value
+        arrays = {
+            name: value.tolist()
             for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
         }
+        return {"layers": list(self.layers), "start": self.start, **arrays}
 
     @property
     def reseeded(self) -> Floats:

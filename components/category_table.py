@@ -20,7 +20,7 @@ from concept_fragmentation.analysis import (
 )
 from concept_fragmentation.analysis.categories import category_text
 from concept_fragmentation.components import ids
-from concept_fragmentation.components.parts import GRID_OPTIONS
+from concept_fragmentation.components.parts import sorted_table
 from concept_fragmentation.components.text import visible
 from concept_fragmentation.components.words import arrows, decimals, title
 
@@ -179,13 +179,4 @@ def _cell(value: Any) -> Any:
 
 def by_category_grid(rows: list[dict[str, Any]]) -> dag.AgGrid:
     """Return the table of `by_category_rows`, which the browser sorts."""
-    return dag.AgGrid(
-        id=ids.BY_CATEGORY_GRID,
-        columnDefs=[dict(column) for column in _COLUMNS],
-        rowData=rows,
-        defaultColDef={"sortable": True, "resizable": True},
-        dashGridOptions={**GRID_OPTIONS, "rowHeight": 32},
-        columnSize=None,
-        style={"height": "100%", "width": "100%"},
-        className="cf-table",
-    )
+    return sorted_table(ids.BY_CATEGORY_GRID, _COLUMNS, rows)

@@ -11,7 +11,7 @@ from concept_fragmentation.analysis import Analysis
 from concept_fragmentation.components import ids
 from concept_fragmentation.components.figures.cluster_colours import colour_of
 from concept_fragmentation.components.palette import text_on
-from concept_fragmentation.components.parts import GRID_OPTIONS
+from concept_fragmentation.components.parts import sorted_table
 from concept_fragmentation.components.words import title
 
 # All rows are sent at once, so not more of them than stay small.
@@ -40,16 +40,7 @@ _COLUMNS: Final[tuple[dict[str, Any], ...]] = (
 
 def matched_clusters_grid(rows: list[dict[str, Any]]) -> dag.AgGrid:
     """Return the table of `matched_clusters_rows`, which the browser sorts."""
-    return dag.AgGrid(
-        id=ids.MATCHED_GRID,
-        columnDefs=[dict(column) for column in _COLUMNS],
-        rowData=rows,
-        defaultColDef={"sortable": True, "resizable": True},
-        dashGridOptions={**GRID_OPTIONS, "rowHeight": 32},
-        columnSize=None,
-        style={"height": "100%", "width": "100%"},
-        className="cf-table",
-    )
+    return sorted_table(ids.MATCHED_GRID, _COLUMNS, rows)
 
 
 def matched_clusters_rows(

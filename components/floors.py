@@ -18,10 +18,14 @@ WHY_NO_FLOOR: Final = (
 
 def paths_floor(floor: WindowFloor) -> str:
     """Return how many paths clusterings of one layer make, and their fragmentation, in short."""
-    paths, fragmentation = f"{floor.num_paths:,.0f}", decimals(floor.fragmentation)
-    if not floor.is_least:
-        return f"noise floor {paths}; {fragmentation}"
-    return f"noise floor ≥ {paths}; {fragmentation} in {plural(floor.num_clusterings, 'layer')}"
+    least = "≥ " if floor.is_least else ""
+    fragmentation = in_layers(floor, decimals(floor.fragmentation))
+    return f"noise floor {least}{floor.num_paths:,.0f}; {fragmentation}"
+
+
+def in_layers(floor: WindowFloor, number: str) -> str:
+    """Return a number of a floor, and of how many layers it is where the window has more."""
+    return f"{number} in {plural(floor.num_clusterings, 'layer')}" if floor.is_least else number
 
 
 def mobility_floor(analysis: Analysis, window: LayerWindow, floor: WindowFloor) -> float:

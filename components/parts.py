@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -185,6 +186,22 @@ def segmented(component_id: str, choices: Mapping[str, str], value: str) -> dbc.
         input_class_name="btn-check",
         label_class_name="cf-segment",
         label_checked_class_name="active",
+    )
+
+
+def sorted_table(
+    component_id: str, columns: Sequence[Mapping[str, Any]], rows: list[dict[str, Any]]
+) -> dag.AgGrid:
+    """Return a table of few rows, all of which the browser has and sorts."""
+    return dag.AgGrid(
+        id=component_id,
+        columnDefs=[dict(column) for column in columns],
+        rowData=rows,
+        defaultColDef={"sortable": True, "resizable": True},
+        dashGridOptions={**GRID_OPTIONS, "rowHeight": 32},
+        columnSize=None,
+        style={"height": "100%", "width": "100%"},
+        className="cf-table",
     )
 
 

@@ -23,7 +23,7 @@ from concept_fragmentation.components.figures.data import (
     cluster_entropy_frame,
     concepts_frame,
 )
-from concept_fragmentation.components.floors import NO_FLOOR
+from concept_fragmentation.components.floors import NO_FLOOR, in_layers
 from concept_fragmentation.components.offline import THEMES, render
 from concept_fragmentation.components.summary import NOT_KNOWN, Stat
 from concept_fragmentation.components.text import visible
@@ -132,9 +132,8 @@ def window_table(analysis: Analysis, window: LayerWindow) -> Table:
     floor = window_floor(analysis, window)
     fragmentation = convergence = NO_FLOOR
     if floor is not None:
-        fewer = f" in {plural(floor.num_clusterings, 'layer')}" if floor.is_least else ""
-        fragmentation = f"{decimals(floor.fragmentation)}{fewer}"
-        convergence = f"{decimals(floor.convergence)}{fewer}"
+        fragmentation = in_layers(floor, decimals(floor.fragmentation))
+        convergence = in_layers(floor, decimals(floor.convergence))
     rows = [
         (
             "fragmentation",

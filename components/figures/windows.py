@@ -37,7 +37,7 @@ from concept_fragmentation.components.figures.theme import (
     table_of,
 )
 from concept_fragmentation.components.figures.token_names import token_at
-from concept_fragmentation.components.floors import NO_FLOOR
+from concept_fragmentation.components.floors import NO_FLOOR, in_layers
 from concept_fragmentation.components.palette import cluster_colours, ink
 from concept_fragmentation.components.text import plotly_name
 from concept_fragmentation.components.words import ordinal, percent, plural
@@ -331,8 +331,7 @@ def _fragmentation_floor(floor: NoiseFloor | None, first: str, last: str) -> str
     found = None if floor is None else floor.between(first, last)
     if found is None:
         return NO_FLOOR
-    fewer = f" in {plural(found.num_clusterings, 'layer')}" if found.is_least else ""
-    return f"noise floor {found.fragmentation:.3f}{fewer}"
+    return f"noise floor {in_layers(found, f'{found.fragmentation:.3f}')}"
 
 
 def convergence_by_step(analysis: Analysis, theme: str = "light") -> go.Figure:
